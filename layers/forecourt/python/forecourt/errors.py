@@ -1,0 +1,229 @@
+"""
+Everything that may be refused, in one place.
+
+* ForecourtError
+  x Malformed              the input cannot be understood
+    - MalformedMessage       a station's message
+    - InvalidIdentity        a plate, phone, card ... that cannot be one
+    - InvalidProgram         a program document that contradicts itself
+  x Unknown                the input names something that is not there
+    - UnknownMember
+    - UnknownIdentity
+    - UnknownStation
+    - UnknownSale
+    - UnknownProgram
+  x Rejected               well formed, and may not happen now
+    - AlreadyEnrolled
+    - IdentityTaken
+    - StationExists
+    - SaleNotHeld
+    - ProgramNotDraft
+    - RetroactiveActivation
+    - EntryConflict
+    - StaleWrite
+  x Forbidden              the caller may not do this
+
+Each class carries the facts it was raised with, never a sentence to be parsed.
+Its `code` is stable and part of the API.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class ForecourtError(Exception):
+    """Base class of every expected refusal."""
+
+    code: ClassVar[str] = "forecourt_error"
+
+    def facts(self) -> dict[str, object]:
+        """Return what the error knows, by attribute name: the body of a problem document."""
+        return dict(vars(self))
+
+
+class Malformed(ForecourtError):
+    """The input cannot be understood."""
+
+    code = "malformed"
+
+
+class MalformedMessage(Malformed):
+    """A station's message is not what its schema says; `field` is the path to the fault."""
+
+    code = "malformed_message"
+
+    def __init__(self, *, reason: str, field: str = "") -> None:
+        super().__init__(reason, field)
+        self.reason = reason
+        self.field = field
+
+
+class InvalidIdentity(Malformed):
+    """A value cannot be an identity of that kind. The value itself is personal and stays out."""
+
+    code = "invalid_identity"
+
+    def __init__(self, *, kind: str, reason: str) -> None:
+        super().__init__(kind, reason)
+        self.kind = kind
+        self.reason = reason
+
+
+class InvalidProgram(Malformed):
+    """A program document contradicts itself; `findings` names each place and fault."""
+
+    code = "invalid_program"
+
+    def __init__(self, *, findings: list[str]) -> None:
+        super().__init__(findings)
+        self.findings = findings
+
+
+class Unknown(ForecourtError):
+    """The input names something that is not there, or not the caller's to see."""
+
+    code = "unknown"
+
+
+class UnknownMember(Unknown):
+    """No member is enrolled under that id."""
+
+    code = "unknown_member"
+
+    def __init__(self, member_id: str) -> None:
+        super().__init__(member_id)
+        self.member_id = member_id
+
+
+class UnknownIdentity(Unknown):
+    """The member has no such identity bound."""
+
+    code = "unknown_identity"
+
+    def __init__(self, identity_id: str) -> None:
+        super().__init__(identity_id)
+        self.identity_id = identity_id
+
+
+class UnknownStation(Unknown):
+    """No station is registered under that id."""
+
+    code = "unknown_station"
+
+    def __init__(self, station_id: str) -> None:
+        super().__init__(station_id)
+        self.station_id = station_id
+
+
+class UnknownSale(Unknown):
+    """No sale is stored under that id."""
+
+    code = "unknown_sale"
+
+    def __init__(self, sale_id: str) -> None:
+        super().__init__(sale_id)
+        self.sale_id = sale_id
+
+
+class UnknownProgram(Unknown):
+    """The program has no such version."""
+
+    code = "unknown_program"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version
+
+
+class Rejected(ForecourtError):
+    """The request is well formed and was refused."""
+
+    code = "rejected"
+
+
+class AlreadyEnrolled(Rejected):
+    """The member exists, with another profile than the one asked for."""
+
+    code = "already_enrolled"
+
+    def __init__(self, member_id: str) -> None:
+        super().__init__(member_id)
+        self.member_id = member_id
+
+
+class IdentityTaken(Rejected):
+    """The identity is bound to another member. Whose it is, is not said."""
+
+    code = "identity_taken"
+
+    def __init__(self, *, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+class StationExists(Rejected):
+    """A station is already registered under that id."""
+
+    code = "station_exists"
+
+    def __init__(self, station_id: str) -> None:
+        super().__init__(station_id)
+        self.station_id = station_id
+
+
+class SaleNotHeld(Rejected):
+    """The sale is not waiting for a decision."""
+
+    code = "sale_not_held"
+
+    def __init__(self, *, sale_id: str, status: str) -> None:
+        super().__init__(sale_id, status)
+        self.sale_id = sale_id
+        self.status = status
+
+
+class ProgramNotDraft(Rejected):
+    """Only a draft may be changed; an activated version is fixed for ever."""
+
+    code = "program_not_draft"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version
+
+
+class RetroactiveActivation(Rejected):
+    """An activation would change what was already in force; sales were judged by it."""
+
+    code = "retroactive_activation"
+
+    def __init__(self, *, effective_at: datetime, earliest_at: datetime) -> None:
+        super().__init__(effective_at, earliest_at)
+        self.effective_at = effective_at
+        self.earliest_at = earliest_at
+
+
+class EntryConflict(Rejected):
+    """An entry id was used again with other contents."""
+
+    code = "entry_conflict"
+
+    def __init__(self, entry_id: str) -> None:
+        super().__init__(entry_id)
+        self.entry_id = entry_id
+
+
+class StaleWrite(Rejected):
+    """Somebody else changed the item meanwhile; read again and decide again."""
+
+    code = "stale_write"
+
+
+class Forbidden(ForecourtError):
+    """The caller is known and may not do this."""
+
+    code = "forbidden"

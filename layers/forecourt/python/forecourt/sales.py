@@ -175,30 +175,25 @@ def doubts_about(
     sent the message and *received_at* the cloud's when it arrived. A sale may arrive late
     (the station was offline), so only clocks read at one moment are compared.
     """
-    doubts: list[Doubt] = []
-    if not _amount_adds_up(sale):
-        doubts.append(Doubt.AMOUNT_MISMATCH)
-    if sale.volume_ml > MAX_PLAUSIBLE_VOLUME_ML:
-        doubts.append(Doubt.IMPLAUSIBLE_VOLUME)
-    if sale.started_at is not None:
-        if sale.key.completed_at < sale.started_at:
-            doubts.append(Doubt.COMPLETED_BEFORE_STARTED)
-        elif _flow_impossible(sale, sale.started_at):
-            doubts.append(Doubt.IMPOSSIBLE_FLOW)
-    offset = timedelta(seconds=sale.clock_offset_seconds or 0)
-    if abs(offset) > MAX_CLOCK_OFFSET:
-        doubts.append(Doubt.DEVICE_CLOCK_OFF)
-    if abs(sent_at - received_at) > MAX_CLOCK_OFFSET:
-        doubts.append(Doubt.GATEWAY_CLOCK_OFF)
-    if sale.key.completed_at - min(sale.recorded_at, received_at) > MAX_CLOCK_OFFSET:
-        doubts.append(Doubt.COMPLETED_IN_FUTURE)
-    if sale.key.completed_at < open_since:
-        doubts.append(Doubt.BEFORE_STATION_OPENED)
-    if sale.grade not in grades:
-        doubts.append(Doubt.UNKNOWN_GRADE)
-    if sale.test_delivery:
-        doubts.append(Doubt.TEST_DELIVERY)
-    return doubts
+    completed_at = sale.key.completed_at
+    device_offset = timedelta(seconds=sale.clock_offset_seconds or 0)
+    findings = {
+        Doubt.AMOUNT_MISMATCH: not _amount_adds_up(sale),
+        Doubt.IMPLAUSIBLE_VOLUME: sale.volume_ml > MAX_PLAUSIBLE_VOLUME_ML,
+        Doubt.IMPOSSIBLE_FLOW: _flow_impossible(sale),
+        Doubt.COMPLETED_BEFORE_STARTED: (
+            sale.started_at is not None and completed_at < sale.started_at
+        ),
+        Doubt.DEVICE_CLOCK_OFF: abs(device_offset) > MAX_CLOCK_OFFSET,
+        Doubt.GATEWAY_CLOCK_OFF: abs(sent_at - received_at) > MAX_CLOCK_OFFSET,
+        Doubt.COMPLETED_IN_FUTURE: (
+            completed_at - min(sale.recorded_at, received_at) > MAX_CLOCK_OFFSET
+        ),
+        Doubt.BEFORE_STATION_OPENED: completed_at < open_since,
+        Doubt.UNKNOWN_GRADE: sale.grade not in grades,
+        Doubt.TEST_DELIVERY: sale.test_delivery,
+    }
+    return [doubt for doubt, found in findings.items() if found]
 
 
 def _amount_adds_up(sale: Sale) -> bool:
@@ -218,7 +213,9 @@ def _amount_adds_up(sale: Sale) -> bool:
     return abs(computed - sale.amount_fen * 10_000) <= tolerance
 
 
-def _flow_impossible(sale: Sale, started_at: datetime) -> bool:
+def _flow_impossible(sale: Sale) -> bool:
     """Return whether no nozzle is that fast; both times may be cut to whole seconds."""
-    seconds = int((sale.key.completed_at - started_at).total_seconds()) + 1
+    if sale.started_at is None or sale.key.completed_at < sale.started_at:
+        return False
+    seconds = int((sale.key.completed_at - sale.started_at).total_seconds()) + 1
     return sale.volume_ml > seconds * MAX_FLOW_ML_PER_SECOND

@@ -1,0 +1,375 @@
+"""
+The Loyalty table.
+
+| item | pk | sk |
+| --- | --- | --- |
+| member | `MEMBER#<member>` | `PROFILE` |
+| account | `MEMBER#<member>` | `ACCOUNT#points` |
+| entry, evaluation | `MEMBER#<member>` | `T#<entry id>` |
+| bound identity | `MEMBER#<member>` | `IDENTITY#<kind>#<digest>` |
+| identity | `IDENTITY#<kind>#<digest>` | `IDENTITY` |
+| station | `STATIONS` | `<station>` |
+| program timeline | `PROGRAM` | `TIMELINE` |
+| program version | `PROGRAM` | `VERSION#<version>` |
+| case | `CASES#<station>` | `<business day>` |
+
+No index: a posting is two writes, the entry and the account, and stays two. Entry ids begin
+with an instant, so the `T#` range of a member is their statement in order of time. An
+*evaluation* there says that a sale was judged and earned nothing.
+
+This module has the ledger's and matching's access; `members_table` and `operator_table`
+have the rest, for the doors.
+
+The stream feeds relay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from forecourt.attributes import Item, encode, from_item, to_item
+from forecourt.batches import batch_get
+from forecourt.errors import EntryConflict, StaleWrite
+from forecourt.instants import format_instant, parse_instant
+from forecourt.ledger import Account, Entry, EntryKind, Leg
+from forecourt.matching import EvidenceKey
+from forecourt.program import Activation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from forecourt.program import Evaluation, Trace
+    from forecourt.sales import Sale
+
+NEVER = "never"
+
+TIMELINE_KEY = {"pk": "PROGRAM", "sk": "TIMELINE"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Station:
+    """What ingest has to know of a station."""
+
+    station_id: str
+    name: str
+    zone: str
+    grades: frozenset[str]
+    open_since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What one round trip tells accrual: the account, and which program is in force when."""
+
+    account: Account
+    timeline: tuple[Activation, ...]
+
+
+def account_key(member_id: str) -> Item:
+    """Return the key of a member's points account."""
+    return to_item({"pk": f"MEMBER#{member_id}", "sk": "ACCOUNT#points"})
+
+
+def timeline_entry_key(member_id: str, entry_id: str) -> Item:
+    """Return the key of an entry or evaluation."""
+    return to_item({"pk": f"MEMBER#{member_id}", "sk": f"T#{entry_id}"})
+
+
+def identity_key(key: EvidenceKey) -> Item:
+    """Return the key under which an identity is looked up."""
+    return to_item({"pk": f"IDENTITY#{key.kind}#{key.digest}", "sk": "IDENTITY"})
+
+
+def account_to_item(account: Account) -> Item:
+    """Encode an account."""
+    return account_key(account.member_id) | to_item(
+        {
+            "type": "account",
+            "version": account.version,
+            "buckets": {
+                day.isoformat() if day else NEVER: points for day, points in account.buckets.items()
+            },
+        }
+    )
+
+
+def account_from_item(item: Mapping[str, Mapping[str, Any]]) -> Account:
+    """Decode an account."""
+    values = from_item(item)
+    return Account(
+        member_id=values["pk"].removeprefix("MEMBER#"),
+        version=values["version"],
+        buckets={_last_day(day): points for day, points in values["buckets"].items()},
+    )
+
+
+def entry_to_item(entry: Entry) -> Item:
+    """Encode an entry."""
+    return timeline_entry_key(entry.member_id, entry.entry_id) | to_item(
+        {
+            "type": "entry",
+            "kind": str(entry.kind),
+            "legs": [_leg_to_list(leg) for leg in entry.legs],
+            "source": entry.source,
+            "reason": entry.reason,
+            "actor": entry.actor,
+            "program_version": entry.program_version,
+            "trace": [dict(each) for each in entry.trace],
+            "occurred_at": format_instant(entry.occurred_at),
+            "posted_at": format_instant(entry.posted_at),
+            "account_version": entry.account_version,
+        }
+    )
+
+
+def entry_from_item(item: Mapping[str, Mapping[str, Any]]) -> Entry:
+    """Decode an entry."""
+    values = from_item(item)
+    return Entry(
+        entry_id=values["sk"].removeprefix("T#"),
+        kind=EntryKind(values["kind"]),
+        member_id=values["pk"].removeprefix("MEMBER#"),
+        legs=tuple(
+            Leg(account=account, points=points, expires_on=_last_day(day) if day else None)
+            for account, points, day in values["legs"]
+        ),
+        source=values["source"],
+        reason=values["reason"],
+        actor=values["actor"],
+        program_version=values["program_version"],
+        trace=tuple(values["trace"]),
+        occurred_at=parse_instant(values["occurred_at"]),
+        posted_at=parse_instant(values["posted_at"]),
+        account_version=values["account_version"],
+    )
+
+
+def station_from_item(item: Mapping[str, Mapping[str, Any]]) -> Station:
+    """Decode a station."""
+    values = from_item(item)
+    return Station(
+        station_id=values["sk"],
+        name=values["name"],
+        zone=values["zone"],
+        grades=frozenset(values["grades"]),
+        open_since=parse_instant(values["open_since"]),
+    )
+
+
+def timeline_from_item(item: Mapping[str, Mapping[str, Any]] | None) -> tuple[Activation, ...]:
+    """Decode the program's timeline; no item is a program that never began."""
+    if item is None:
+        return ()
+    return tuple(
+        Activation(effective_at=parse_instant(each["effective_at"]), version=each["version"])
+        for each in from_item(item)["activations"]
+    )
+
+
+def _leg_to_list(leg: Leg) -> list[Any]:
+    return [leg.account, leg.points, leg.expires_on.isoformat() if leg.expires_on else None]
+
+
+def _last_day(text: str) -> date | None:
+    return None if text == NEVER else date.fromisoformat(text)
+
+
+class LoyaltyTable:
+    """The table *name* behind the DynamoDB client *dynamodb*: one method per access pattern."""
+
+    def __init__(self, dynamodb: Any, *, name: str) -> None:
+        self._dynamodb = dynamodb
+        self._name = name
+
+    def owners(
+        self, keys: Iterable[EvidenceKey], *, consistent: bool = False
+    ) -> dict[EvidenceKey, str]:
+        """
+        Return which members the evidence points to, in one round trip for up to 100 keys.
+
+        *consistent* sees every binding committed before the call, for twice the read units.
+        """
+        wanted = [identity_key(key) for key in sorted(set(keys))]
+        return {
+            _evidence_key(item): item["member_id"]["S"]
+            for item in batch_get(self._dynamodb, self._name, wanted, consistent=consistent)
+        }
+
+    def account(self, member_id: str) -> Account:
+        """Return a member's account as of now; a member without entries has an empty one."""
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=account_key(member_id), ConsistentRead=True
+        )
+        if "Item" not in response:
+            return Account(member_id=member_id, buckets={})
+        return account_from_item(response["Item"])
+
+    def standing(self, member_id: str) -> Standing:
+        """Return the account and the program's timeline, both as of now."""
+        items = {
+            item["sk"]["S"]: item
+            for item in batch_get(
+                self._dynamodb,
+                self._name,
+                [account_key(member_id), to_item(TIMELINE_KEY)],
+                consistent=True,
+            )
+        }
+        account = items.get("ACCOUNT#points")
+        return Standing(
+            account=(
+                account_from_item(account) if account else Account(member_id=member_id, buckets={})
+            ),
+            timeline=timeline_from_item(items.get("TIMELINE")),
+        )
+
+    def program_document(self, version: int) -> dict[str, Any]:
+        """Return the document of a program version that was activated."""
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=to_item({"pk": "PROGRAM", "sk": f"VERSION#{version:06}"})
+        )
+        document: dict[str, Any] = from_item(response["Item"])["document"]
+        return document
+
+    def station(self, station_id: str) -> Station | None:
+        """Return a station, or `None` when none is registered under that id."""
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=to_item({"pk": "STATIONS", "sk": station_id})
+        )
+        return station_from_item(response["Item"]) if "Item" in response else None
+
+    def stations(self) -> list[Station]:
+        """Return all stations, by id."""
+        arguments: dict[str, Any] = {
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": encode("STATIONS")},
+        }
+        found: list[Station] = []
+        while True:
+            response = self._dynamodb.query(TableName=self._name, **arguments)
+            found += map(station_from_item, response["Items"])
+            if "LastEvaluatedKey" not in response:
+                return found
+            arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
+
+    def post(self, entry: Entry, account: Account) -> bool:
+        """
+        Write *entry* and the *account* after it, both or neither.
+
+        `False` means an identical entry was already there, which is what every retry looks
+        like. The same id with other content is an `EntryConflict`; an account that changed
+        since it was read is a `StaleWrite`.
+        """
+        try:
+            self._dynamodb.transact_write_items(
+                TransactItems=[
+                    {
+                        "Put": {
+                            "TableName": self._name,
+                            "Item": entry_to_item(entry),
+                            # Excludes a second posting of the same sale.
+                            "ConditionExpression": "attribute_not_exists(pk)",
+                            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                        }
+                    },
+                    {
+                        "Put": {
+                            "TableName": self._name,
+                            "Item": account_to_item(account),
+                            # Excludes a posting that another one overtook.
+                            **_unchanged_since(account.version - 1),
+                        }
+                    },
+                ]
+            )
+        except ClientError as error:
+            reasons = error.response.get("CancellationReasons")
+            if not reasons:
+                raise
+            if reasons[0]["Code"] == "ConditionalCheckFailed":
+                stored = entry_from_item(reasons[0]["Item"])
+                if not stored.says_the_same_as(entry):
+                    raise EntryConflict(entry.entry_id) from error
+                return False
+            # The account moved on, a rival transaction holds it, or DynamoDB throttles: in
+            # every case nothing was written, and reading again is the remedy.
+            raise StaleWrite from error
+        return True
+
+    def record_evaluation(
+        self, member_id: str, sale: Sale, *, version: int | None, evaluation: Evaluation | None
+    ) -> bool:
+        """Keep that *sale* was judged and earned nothing. `False`: known already."""
+        item = timeline_entry_key(member_id, sale.sale_id) | to_item(
+            {
+                "type": "evaluation",
+                "program_version": version,
+                "trace": [trace_to_map(each) for each in evaluation.trace] if evaluation else [],
+                "occurred_at": format_instant(sale.key.completed_at),
+            }
+        )
+        try:
+            self._dynamodb.put_item(
+                TableName=self._name,
+                Item=item,
+                # Excludes a repeat, and a zero beside an entry for the same sale.
+                ConditionExpression="attribute_not_exists(pk)",
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def judged(self, sales: Sequence[tuple[str, str]]) -> dict[str, Entry | None]:
+        """
+        Return what became of sales, given as (member id, sale id), by sale id.
+
+        An entry, or `None` for a sale that was judged worth nothing; a sale that accrual has
+        not seen is not in the answer.
+        """
+        keys = [timeline_entry_key(member_id, sale_id) for member_id, sale_id in sales]
+        return {
+            item["sk"]["S"].removeprefix("T#"): (
+                entry_from_item(item) if item["type"]["S"] == "entry" else None
+            )
+            for item in batch_get(self._dynamodb, self._name, keys, consistent=True)
+        }
+
+    def open_case(
+        self, station_id: str, business_day: date, *, findings: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Record what does not agree on a station's day; a later run replaces the earlier."""
+        self._dynamodb.put_item(
+            TableName=self._name,
+            Item=to_item(
+                {
+                    "pk": f"CASES#{station_id}",
+                    "sk": business_day.isoformat(),
+                    "type": "case",
+                    "findings": [dict(finding) for finding in findings],
+                }
+            ),
+        )
+
+
+def _unchanged_since(version: int) -> dict[str, Any]:
+    if version == 0:
+        return {"ConditionExpression": "attribute_not_exists(pk)"}
+    return {
+        "ConditionExpression": "version = :before",
+        "ExpressionAttributeValues": {":before": encode(version)},
+    }
+
+
+def trace_to_map(trace: Trace) -> dict[str, Any]:
+    """Encode what one rule made of a sale."""
+    return {"rule": trace.rule_id, "outcome": trace.outcome, "points": trace.points}
+
+
+def _evidence_key(item: Mapping[str, Mapping[str, Any]]) -> EvidenceKey:
+    _, kind, digest = item["pk"]["S"].split("#")
+    return EvidenceKey(kind=kind, digest=digest)

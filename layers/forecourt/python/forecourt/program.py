@@ -1,0 +1,207 @@
+"""
+The program: what a litre or a yuan earns, and until when the points are good.
+
+A version, once activated, is fixed for ever. Which version judges a sale is decided by the
+sale's business time alone, so a sale that arrives a month late earns what it would have
+earned that day.
+"""
+
+from __future__ import annotations
+
+import calendar
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from forecourt.instants import business_day
+from forecourt.rounding import Rounding, divide
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from forecourt.sales import Sale
+
+
+class Basis(StrEnum):
+    """What is counted."""
+
+    VOLUME = "volume"
+    AMOUNT = "amount"
+
+
+class EndOf(StrEnum):
+    """The calendar period at whose end points run out."""
+
+    DAY = "day"
+    MONTH = "month"
+    QUARTER = "quarter"
+    HALF_YEAR = "half_year"
+    YEAR = "year"
+
+
+_MONTHS_IN = {EndOf.MONTH: 1, EndOf.QUARTER: 3, EndOf.HALF_YEAR: 6, EndOf.YEAR: 12}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarnRule:
+    """
+    `points` for every `per` (millilitres or fen, by `basis`), multiplied first, rounded once.
+
+    `grades` empty means every grade. Below `minimum` (in the unit of `basis`) the rule gives
+    nothing. Ten points a litre is `points=10, per=1000`; one point for each full yuan is
+    `points=1, per=100` with `Rounding.FLOOR`.
+    """
+
+    rule_id: str
+    grades: frozenset[str]
+    basis: Basis
+    points: int
+    per: int
+    minimum: int
+    rounding: Rounding
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that could take points away or divide by nothing."""
+        if self.points < 0 or self.per <= 0 or self.minimum < 0:
+            raise ValueError(self.rule_id)
+
+    def covers(self, grade: str) -> bool:
+        """Return whether the rule speaks of *grade*."""
+        return not self.grades or grade in self.grades
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validity:
+    """How long points are good: some months, then to the end of the period they fall in."""
+
+    months: int
+    end_of: EndOf
+
+    def __post_init__(self) -> None:
+        """Refuse points that were over before they were earned."""
+        if self.months < 0:
+            raise ValueError(self.months)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """One version of the program. `validity` is `None` when points never run out."""
+
+    version: int
+    zone: ZoneInfo
+    rules: tuple[EarnRule, ...]
+    validity: Validity | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What one rule made of a sale: its points, or the reason it gave none."""
+
+    rule_id: str
+    outcome: str
+    points: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What a sale earns, until when, and why."""
+
+    points: int
+    expires_on: date | None
+    trace: tuple[Trace, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Activation:
+    """From `effective_at` on, `version` is in force."""
+
+    effective_at: datetime
+    version: int
+
+
+def program_from_document(document: Mapping[str, Any], *, version: int) -> Program:
+    """
+    Build a program from its document, as `forecourt.documents.ProgramDocument` dumps it.
+
+    The door has validated the document; here a fault is a bug and raises what it raises.
+    """
+    validity = document["validity"]
+    return Program(
+        version=version,
+        zone=ZoneInfo(document["zone"]),
+        rules=tuple(
+            EarnRule(
+                rule_id=rule["rule_id"],
+                grades=frozenset(rule["grades"]),
+                basis=Basis(rule["basis"]),
+                points=rule["points"],
+                per=rule["per"],
+                minimum=rule["minimum"],
+                rounding=Rounding(rule["rounding"]),
+            )
+            for rule in document["rules"]
+        ),
+        validity=(
+            Validity(months=validity["months"], end_of=EndOf(validity["end_of"]))
+            if validity
+            else None
+        ),
+    )
+
+
+def in_force(timeline: Sequence[Activation], at: datetime) -> int | None:
+    """Return the version in force at *at*, or `None` before the program began."""
+    past = [activation for activation in timeline if activation.effective_at <= at]
+    return max(past, key=lambda activation: activation.effective_at).version if past else None
+
+
+def evaluate(program: Program, sale: Sale) -> Evaluation:
+    """
+    Return what *sale* earns under *program*.
+
+    The first rule that covers the grade decides, and no later one is asked. Rounding mode
+    and order (multiply, then round once) are the published ones of the rule.
+    """
+    on = business_day(sale.key.completed_at, program.zone)
+    trace: list[Trace] = []
+    for rule in program.rules:
+        if not rule.covers(sale.grade):
+            trace.append(Trace(rule_id=rule.rule_id, outcome="other_grade"))
+            continue
+        quantity = sale.volume_ml if rule.basis is Basis.VOLUME else sale.amount_fen
+        if quantity < rule.minimum:
+            trace.append(Trace(rule_id=rule.rule_id, outcome="below_minimum"))
+            points = 0
+        else:
+            points = divide(quantity * rule.points, rule.per, rule.rounding)
+            trace.append(Trace(rule_id=rule.rule_id, outcome="earned", points=points))
+        return Evaluation(
+            points=points,
+            expires_on=last_valid_day(on, program.validity),
+            trace=tuple(trace),
+        )
+    return Evaluation(points=0, expires_on=None, trace=tuple(trace))
+
+
+def last_valid_day(earned_on: date, validity: Validity | None) -> date | None:
+    """
+    Return the last business day on which points earned on *earned_on* can be spent.
+
+    31 January plus one month is the last of February, as everybody expects.
+    """
+    if validity is None:
+        return None
+    months = earned_on.year * 12 + earned_on.month - 1 + validity.months
+    period = _MONTHS_IN.get(validity.end_of)
+    if period is None:
+        day = min(earned_on.day, _days_in(months))
+        return date(months // 12, months % 12 + 1, day)
+    last = months - months % 12 + (months % 12 // period + 1) * period - 1
+    return date(last // 12, last % 12 + 1, _days_in(last))
+
+
+def _days_in(months: int) -> int:
+    return calendar.monthrange(months // 12, months % 12 + 1)[1]

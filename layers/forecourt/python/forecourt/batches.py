@@ -16,7 +16,7 @@ ATTEMPTS = 6
 FIRST_PAUSE_SECONDS = 0.02
 
 
-class Unprocessed(Exception):  # noqa: N818 - it says what DynamoDB says
+class Unprocessed(Exception):
     """DynamoDB kept leaving keys out: it throttles. The platform retries the whole record."""
 
 

@@ -5,8 +5,8 @@ A value is normalised, then hashed with HMAC-SHA256 (RFC 2104) under the operato
 Only the hash is ever a key; equal values meet by an exact look-up, and whoever copies the
 table learns neither plates nor phone numbers.
 
-Plate grammar: GA 36-2018 of the Ministry of Public Security, which leaves I and O out of the serial,
-with the new-energy form (eight characters; type letter A-K without I) of the same standard.
+Plate grammar: GA 36-2018 of the Ministry of Public Security. Its serial leaves I and O out;
+its new-energy form has eight characters, with a type letter from A to K without I.
 """
 
 from __future__ import annotations

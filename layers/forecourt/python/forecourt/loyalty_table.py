@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from forecourt.program import Evaluation, Trace
+    from forecourt.reconciliation import Finding
     from forecourt.sales import Sale
 
 NEVER = "never"
@@ -339,21 +340,39 @@ class LoyaltyTable:
             for item in batch_get(self._dynamodb, self._name, keys, consistent=True)
         }
 
-    def open_case(
-        self, station_id: str, business_day: date, *, findings: Sequence[Mapping[str, Any]]
+    def keep_case(
+        self,
+        station_id: str,
+        business_day: date,
+        *,
+        findings: Sequence[Finding],
+        opened_at: datetime,
     ) -> None:
-        """Record what does not agree on a station's day; a later run replaces the earlier."""
-        self._dynamodb.put_item(
-            TableName=self._name,
-            Item=to_item(
-                {
-                    "pk": f"CASES#{station_id}",
-                    "sk": business_day.isoformat(),
-                    "type": "case",
-                    "findings": [dict(finding) for finding in findings],
-                }
-            ),
-        )
+        """
+        Record what does not agree on a station's day, or that nothing disagrees any more.
+
+        The same findings again leave the case as it is, with the time it was opened.
+        """
+        key = to_item({"pk": f"CASES#{station_id}", "sk": business_day.isoformat()})
+        if not findings:
+            self._dynamodb.delete_item(TableName=self._name, Key=key)
+            return
+        listed = encode([{"kind": str(each.kind), **each.facts} for each in findings])
+        item = key | {
+            "type": encode("case"),
+            "findings": listed,
+            "opened_at": encode(format_instant(opened_at)),
+        }
+        try:
+            self._dynamodb.put_item(
+                TableName=self._name,
+                Item=item,
+                # Excludes telling the bus again of a case it knows.
+                ConditionExpression="attribute_not_exists(pk) OR findings <> :findings",
+                ExpressionAttributeValues={":findings": listed},
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return
 
 
 def _unchanged_since(version: int) -> dict[str, Any]:

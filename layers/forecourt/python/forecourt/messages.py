@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from forecourt.errors import MalformedMessage
 from forecourt.instants import compact_instant, parse_instant
@@ -47,8 +47,20 @@ _T = TypeVar("_T")
 class SaleMessage:
     """A sale, and the gateway's clock when it sent it."""
 
+    topic: ClassVar[str] = "sales"
+
     sent_at: datetime
     sale: Sale
+
+    @property
+    def message_id(self) -> str:
+        """Return the id the station wants acknowledged."""
+        return self.sale.sale_id
+
+    @property
+    def station_id(self) -> str:
+        """Return the station the message claims to come from."""
+        return self.sale.key.station_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +77,10 @@ class NozzleReading:
 class ReadingMessage:
     """The totalizers of a station's idle nozzles at one moment."""
 
+    topic: ClassVar[str] = "readings"
+
     sent_at: datetime
-    reading_id: str
+    message_id: str
     station_id: str
     read_at: datetime
     nozzles: tuple[NozzleReading, ...]
@@ -76,8 +90,10 @@ class ReadingMessage:
 class GapMessage:
     """Transactions a pump overwrote before anybody could read them."""
 
+    topic: ClassVar[str] = "gaps"
+
     sent_at: datetime
-    gap_id: str
+    message_id: str
     station_id: str
     device_serial: str
     nozzle: int
@@ -236,7 +252,7 @@ def _reading(document: dict[str, Any]) -> ReadingMessage:
         raise MalformedMessage(reason="id_does_not_fit", field="reading.reading_id")
     return ReadingMessage(
         sent_at=sent_at,
-        reading_id=reading_id,
+        message_id=reading_id,
         station_id=station_id,
         read_at=read_at,
         nozzles=tuple(nozzles),
@@ -250,7 +266,7 @@ def _gap(document: dict[str, Any]) -> GapMessage:
     gap_id = _take(body, "gap_id", str, path)
     message = GapMessage(
         sent_at=sent_at,
-        gap_id=gap_id,
+        message_id=gap_id,
         station_id=_match(body, "station_id", STATION_ID, path),
         device_serial=_match(body, "device_serial", DEVICE_SERIAL, path),
         nozzle=_integer(body, "nozzle", 1, MAX_NOZZLE, path),

@@ -224,7 +224,7 @@ class SalesTable:
             to_item(
                 {
                     "pk": f"STATION#{reading.station_id}",
-                    "sk": f"READING#{reading.reading_id}",
+                    "sk": f"READING#{reading.message_id}",
                     "type": "reading",
                     "read_at": format_instant(reading.read_at),
                     "nozzles": [
@@ -246,7 +246,7 @@ class SalesTable:
             to_item(
                 {
                     "pk": f"STATION#{gap.station_id}",
-                    "sk": f"GAP#{gap.gap_id}",
+                    "sk": f"GAP#{gap.message_id}",
                     "type": "gap",
                     "device_serial": gap.device_serial,
                     "nozzle": gap.nozzle,

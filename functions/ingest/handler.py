@@ -1,0 +1,287 @@
+"""
+Take what stations tell: store it once, then acknowledge it.
+
+The station repeats a message until it is acknowledged, and the queue repeats it when this
+function fails half-way; both find the sale stored and are answered like the first time.
+What cannot be read, or comes from a station that is not ours, goes to the quarantine with
+its reason, and the station is told to stop sending it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+
+from forecourt.errors import InvalidIdentity, MalformedMessage
+from forecourt.identity import digest, normalise
+from forecourt.loyalty_table import LoyaltyTable, Station
+from forecourt.messages import GapMessage, ReadingMessage, SaleMessage, claimed_id, read_message
+from forecourt.sales import doubts_about
+from forecourt.sales_table import (
+    KeyedEvidence,
+    QuarantinedMessage,
+    SalesTable,
+    Status,
+    StoredSale,
+    keyed,
+)
+from forecourt.sealing import Sealer
+from forecourt.settings import Settings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from forecourt.messages import Message
+    from forecourt.sales import Evidence, Sale
+
+STATION_REMEMBERED_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestSettings(Settings):
+    sales_table: str
+    loyalty_table: str
+    identity_secret_id: str
+    seal_key_id: str
+
+
+settings = IngestSettings.from_env()
+logger = Logger()
+metrics = Metrics()
+
+_dynamodb = boto3.client("dynamodb")
+sales = SalesTable(_dynamodb, name=settings.sales_table)
+loyalty = LoyaltyTable(_dynamodb, name=settings.loyalty_table)
+sealer = Sealer(boto3.client("kms"), key_id=settings.seal_key_id)
+secrets = boto3.client("secretsmanager")
+iot_data = boto3.client("iot-data")
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    answers = Answers()
+
+    def take(record: dict[str, Any]) -> None:
+        delivery = delivery_from(record)
+        answers.add(delivery.station_id, intake(delivery))
+
+    response = process_partial_response(
+        event=event,
+        record_handler=take,
+        processor=BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
+        context=context,
+    )
+    for station_id, document in answers.documents():
+        iot_data.publish(
+            topic=f"forecourt/{station_id}/down/acks", qos=1, payload=json.dumps(document)
+        )
+    return response
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One message as the topic rule hands it over; the topic names who sent it."""
+
+    message_id: str
+    topic: str
+    station_id: str
+    topic_end: str
+    payload: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the station is told of one message; `reason` is `None` when it was accepted."""
+
+    id: str | None
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class Answers:
+    """The answers of a batch, one document per station."""
+
+    _by_station: dict[str, list[Answer]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, station_id: str, answer: Answer) -> None:
+        self._by_station[station_id].append(answer)
+
+    def documents(self) -> list[tuple[str, dict[str, Any]]]:
+        return [
+            (
+                station_id,
+                {
+                    "schema": "ack/1",
+                    "accepted": [each.id for each in answers if each.reason is None],
+                    "refused": [
+                        {"id": each.id, "reason": each.reason}
+                        for each in answers
+                        if each.reason is not None and each.id is not None
+                    ],
+                },
+            )
+            for station_id, answers in self._by_station.items()
+        ]
+
+
+def delivery_from(record: dict[str, Any]) -> Delivery:
+    """Unpack what the topic rule put on the queue; it is our own rule, so a fault propagates."""
+    body = json.loads(record["body"])
+    _, station_id, _, topic_end = body["topic"].split("/")
+    return Delivery(
+        message_id=record["messageId"],
+        topic=body["topic"],
+        station_id=station_id,
+        topic_end=topic_end,
+        payload=base64.b64decode(body["payload"]),
+        received_at=datetime.fromtimestamp(body["received_at_ms"] / 1000, UTC),
+    )
+
+
+def intake(delivery: Delivery) -> Answer:
+    """Store what *delivery* says, or quarantine it, and return the answer to its sender."""
+    try:
+        message = read_message(delivery.payload)
+        station = station_of(delivery, message)
+    except MalformedMessage as fault:
+        quarantine(delivery, fault)
+        return Answer(id=claimed_id(delivery.payload), reason=fault.reason)
+    match message:
+        case SaleMessage():
+            store_sale(message, station=station, received_at=delivery.received_at)
+        case ReadingMessage():
+            sales.add_reading(message)
+        case GapMessage():
+            sales.add_gap(message)
+            metrics.add_metric(name="TransactionsLost", unit=MetricUnit.Count, value=1)
+            logger.warning("transactions lost", gap_id=message.message_id)
+    return Answer(id=message.message_id)
+
+
+def station_of(delivery: Delivery, message: Message) -> Station:
+    """Return the station that sent *message*; refuse one that speaks for another."""
+    if delivery.topic_end != message.topic:
+        raise MalformedMessage(reason="wrong_topic", field="schema")
+    if message.station_id != delivery.station_id:
+        raise MalformedMessage(reason="speaks_for_another", field="station_id")
+    station = remembered_station(delivery.station_id)
+    if station is None:
+        raise MalformedMessage(reason="unknown_station", field="station_id")
+    return station
+
+
+def store_sale(message: SaleMessage, *, station: Station, received_at: datetime) -> None:
+    """Store a sale with its evidence hashed and sealed, held when it does not add up."""
+    sale = message.sale
+    doubts = doubts_about(
+        sale,
+        grades=station.grades,
+        open_since=station.open_since,
+        sent_at=message.sent_at,
+        received_at=received_at,
+    )
+    stored = StoredSale(
+        sale=sale,
+        status=initial_status(sale, doubts=doubts),
+        received_at=received_at,
+        evidence=hashed(sale.evidence),
+        sealed=(
+            sealer.seal(
+                [[each.kind, each.value] for each in sale.evidence],
+                context={"sale_id": sale.sale_id},
+            )
+            if sale.evidence
+            else None
+        ),
+        doubts=tuple(doubts),
+    )
+    new = sales.add(stored)
+    metrics.add_metric(
+        name="SalesStored" if new else "SalesRepeated", unit=MetricUnit.Count, value=1
+    )
+    if new and doubts:
+        metrics.add_metric(name="SalesHeld", unit=MetricUnit.Count, value=1)
+    logger.info(
+        "sale stored" if new else "sale repeated",
+        sale_id=sale.sale_id,
+        status=stored.status,
+        doubts=doubts,
+    )
+
+
+def initial_status(sale: Sale, *, doubts: list[Any]) -> Status:
+    """Return where *sale* starts: in doubt it is held, and without a drop it is void."""
+    if doubts:
+        return Status.HELD
+    return Status.RECEIVED if sale.dispensed else Status.VOID
+
+
+def hashed(evidence: tuple[Evidence, ...]) -> tuple[KeyedEvidence, ...]:
+    """Return the keys of *evidence*; what cannot be an identity (a misread) gets none."""
+    pairs = []
+    for each in evidence:
+        try:
+            normalised = normalise(each.kind, each.value)
+        except InvalidIdentity as fault:
+            logger.info("evidence unusable", kind=fault.kind, reason=fault.reason)
+            continue
+        pairs.append((each, digest(identity_secret(), each.kind, normalised)))
+    return keyed(pairs)
+
+
+def quarantine(delivery: Delivery, fault: MalformedMessage) -> None:
+    """Keep what could not be accepted, for a person to look at."""
+    sales.quarantine(
+        QuarantinedMessage(
+            station_id=delivery.station_id,
+            message_id=delivery.message_id,
+            topic=delivery.topic,
+            reason=fault.reason,
+            field=fault.field,
+            payload=delivery.payload,
+            received_at=delivery.received_at,
+        )
+    )
+    metrics.add_metric(name="MessagesQuarantined", unit=MetricUnit.Count, value=1)
+    logger.warning("message quarantined", station_id=delivery.station_id, reason=fault.reason)
+
+
+_stations: dict[str, tuple[float, Station]] = {}
+
+
+def remembered_station(station_id: str) -> Station | None:
+    """Return a station from memory when it was read within the last minute."""
+    read_at, station = _stations.get(station_id, (0.0, None))
+    if station is None or time.monotonic() - read_at > STATION_REMEMBERED_SECONDS:
+        station = loyalty.station(station_id)
+        if station is not None:
+            _stations[station_id] = (time.monotonic(), station)
+    return station
+
+
+_secret: list[bytes] = []
+
+
+def identity_secret() -> bytes:
+    """Return the HMAC secret, read once in a container's life."""
+    if not _secret:
+        response = secrets.get_secret_value(SecretId=settings.identity_secret_id)
+        _secret.append(response["SecretString"].encode())
+    return _secret[0]

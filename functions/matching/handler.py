@@ -1,0 +1,64 @@
+"""
+Decide whose sale it is.
+
+Reads the stream of the Sales table, new images in status `received` only. A record that
+comes again finds the sale decided and changes nothing. At the first failure the batch stops
+there: Lambda replays a stream from its lowest failure anyway.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from forecourt.assignment import Assignment
+from forecourt.loyalty_table import LoyaltyTable
+from forecourt.matching import Credited
+from forecourt.sales_table import SalesTable, sale_from_item
+from forecourt.settings import Settings
+from forecourt.streams import one_by_one
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchingSettings(Settings):
+    sales_table: str
+    loyalty_table: str
+
+
+settings = MatchingSettings.from_env()
+logger = Logger()
+metrics = Metrics()
+
+_dynamodb = boto3.client("dynamodb")
+assignment = Assignment(
+    sales=SalesTable(_dynamodb, name=settings.sales_table),
+    loyalty=LoyaltyTable(_dynamodb, name=settings.loyalty_table),
+)
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return one_by_one(event["Records"], match, logger=logger)
+
+
+def match(record: dict[str, Any]) -> None:
+    """Assign the sale in *record*'s new image."""
+    stored = sale_from_item(record["dynamodb"]["NewImage"])
+    decision = assignment.assign(stored)
+    credited = isinstance(decision, Credited)
+    metrics.add_metric(
+        name="SalesMatched" if credited else "SalesUnmatched", unit=MetricUnit.Count, value=1
+    )
+    logger.info(
+        "sale matched" if credited else "sale unmatched",
+        sale_id=stored.sale.sale_id,
+        by=decision.by if isinstance(decision, Credited) else decision.reason,
+    )

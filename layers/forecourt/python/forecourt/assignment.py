@@ -1,0 +1,68 @@
+"""
+Giving a sale its owner: look up, decide, write. The decision itself is `matching.decide`.
+
+A binding and a sale can cross: the look-up misses an identity that is bound a moment later,
+and the claim that follows the binding misses a sale not yet marked unmatched. Therefore,
+once a sale is marked and findable, its evidence is looked up again, consistently. Whichever
+of the two comes second sees the other.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from forecourt.contention import until_settled
+from forecourt.matching import Credited, Unmatched, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from forecourt.loyalty_table import LoyaltyTable
+    from forecourt.sales_table import SalesTable, StoredSale
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Assignment:
+    """Assigns the sales of one table to the members of another."""
+
+    def __init__(
+        self, *, sales: SalesTable, loyalty: LoyaltyTable, now: Callable[[], datetime] = _utc_now
+    ) -> None:
+        self._sales = sales
+        self._loyalty = loyalty
+        self._now = now
+
+    def assign(self, stored: StoredSale) -> Credited | Unmatched:
+        """Decide a received sale and write what was decided; a repeat changes nothing."""
+        decision = self._decide(stored, consistent=False)
+        if isinstance(decision, Credited):
+            self._credit(stored, decision)
+            return decision
+        reason = decision.reason
+        until_settled(
+            lambda: self._sales.leave_unmatched(stored, reason=reason, decided_at=self._now())
+        )
+        return self.claim(stored) if stored.evidence else decision
+
+    def claim(self, stored: StoredSale) -> Credited | Unmatched:
+        """Decide an unmatched sale again, as of now, and write it when it found its owner."""
+        decision = self._decide(stored, consistent=True)
+        if isinstance(decision, Credited):
+            self._credit(stored, decision)
+        return decision
+
+    def _decide(self, stored: StoredSale, *, consistent: bool) -> Credited | Unmatched:
+        keys = stored.evidence_keys
+        return decide(keys, self._loyalty.owners(keys, consistent=consistent) if keys else {})
+
+    def _credit(self, stored: StoredSale, decision: Credited) -> None:
+        self._sales.credit(
+            stored.sale.sale_id,
+            member_id=decision.member_id,
+            by=decision.by,
+            decided_at=self._now(),
+        )

@@ -1,0 +1,179 @@
+"""
+What the bus is told: one event per committed change of the Loyalty table.
+
+An event is derived from the stream record of the change, so the two cannot disagree, and a
+record that comes twice gives the same event with the same `event_id`. Nothing personal is
+in any of them: identities appear as keyed hashes.
+
+Every detail type has a schema and a sample under `events/bus/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from forecourt.attributes import from_item
+from forecourt.loyalty_table import entry_from_item
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+SOURCE = "forecourt"
+
+
+class DetailType(StrEnum):
+    """The `detail-type` of an event."""
+
+    ENTRY_RECORDED = "EntryRecorded"
+    MEMBER_ENROLLED = "MemberEnrolled"
+    MEMBER_CHANGED = "MemberChanged"
+    IDENTITY_BOUND = "IdentityBound"
+    IDENTITY_UNBOUND = "IdentityUnbound"
+    PROGRAM_DRAFTED = "ProgramDrafted"
+    PROGRAM_ACTIVATED = "ProgramActivated"
+    STATION_REGISTERED = "StationRegistered"
+    CASE_OPENED = "CaseOpened"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event; `detail["event_id"]` is the same however often it is delivered."""
+
+    detail_type: DetailType
+    detail: Mapping[str, Any]
+
+
+Image = dict[str, dict[str, Any]]
+
+
+def events_of(record: Mapping[str, Any]) -> list[Event]:
+    """Return the events of one stream record; changes nobody waits for have none."""
+    change = record["dynamodb"]
+    new: Image | None = change.get("NewImage")
+    old: Image | None = change.get("OldImage")
+    subject = (new or old or {}).get("type", {}).get("S")
+    derive = _DERIVATIONS.get(subject)
+    return derive(new, old) if derive else []
+
+
+def _entry(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or old is not None:
+        return []
+    entry = entry_from_item(new)
+    return [
+        _event(
+            DetailType.ENTRY_RECORDED,
+            f"{entry.member_id}.{entry.entry_id}",
+            entry_id=entry.entry_id,
+            member_id=entry.member_id,
+            kind=str(entry.kind),
+            points=entry.points,
+            source=entry.source,
+            reason=entry.reason,
+            program_version=entry.program_version,
+            account_version=entry.account_version,
+            occurred_at=new["occurred_at"]["S"],
+            posted_at=new["posted_at"]["S"],
+        )
+    ]
+
+
+def _member(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None:
+        return []
+    member_id = _after(new, "pk")
+    version = from_item(new)["version"]
+    kind = DetailType.MEMBER_ENROLLED if old is None else DetailType.MEMBER_CHANGED
+    return [_event(kind, f"{member_id}.{version}", member_id=member_id, version=version)]
+
+
+def _identity(new: Image | None, old: Image | None) -> list[Event]:
+    events = []
+    for image, kind in (
+        (old, DetailType.IDENTITY_UNBOUND),
+        (new, DetailType.IDENTITY_BOUND),
+    ):
+        if image is None or (new or {}).get("member_id") == (old or {}).get("member_id"):
+            continue
+        values = from_item(image)
+        _, evidence_kind, digest = values["pk"].split("#")
+        events.append(
+            _event(
+                kind,
+                f"{evidence_kind}.{digest}.{values['bound_at']}",
+                member_id=values["member_id"],
+                kind=evidence_kind,
+                digest=digest,
+                bound_at=values["bound_at"],
+            )
+        )
+    return events
+
+
+def _program(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or old is not None:
+        return []
+    version = int(_after(new, "sk"))
+    return [_event(DetailType.PROGRAM_DRAFTED, str(version), version=version)]
+
+
+def _timeline(new: Image | None, old: Image | None) -> list[Event]:
+    known = from_item(old)["activations"] if old else []
+    activations = from_item(new)["activations"] if new else []
+    return [
+        _event(
+            DetailType.PROGRAM_ACTIVATED,
+            f"{each['version']}.{each['effective_at']}",
+            version=each["version"],
+            effective_at=each["effective_at"],
+        )
+        for each in activations
+        if each not in known
+    ]
+
+
+def _station(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or old is not None:
+        return []
+    station_id = new["sk"]["S"]
+    return [_event(DetailType.STATION_REGISTERED, station_id, station_id=station_id)]
+
+
+def _case(new: Image | None, _old: Image | None) -> list[Event]:
+    if new is None:
+        return []
+    station_id, business_day = _after(new, "pk"), new["sk"]["S"]
+    values = from_item(new)
+    return [
+        _event(
+            DetailType.CASE_OPENED,
+            f"{station_id}.{business_day}.{values['opened_at']}",
+            station_id=station_id,
+            business_day=business_day,
+            opened_at=values["opened_at"],
+            findings=values["findings"],
+        )
+    ]
+
+
+_DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event]]] = {
+    "entry": _entry,
+    "member": _member,
+    "identity": _identity,
+    "program": _program,
+    "timeline": _timeline,
+    "station": _station,
+    "case": _case,
+}
+
+
+def _event(kind: DetailType, identifier: str, /, **detail: Any) -> Event:
+    return Event(detail_type=kind, detail={"event_id": f"{kind}.{identifier}", **detail})
+
+
+def _after(image: Image, name: str) -> str:
+    """Return what follows the prefix of a key attribute."""
+    value: str = image[name]["S"]
+    return value.partition("#")[2]

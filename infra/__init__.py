@@ -1,0 +1,1 @@
+"""The CDK app: one construct per capability, put together in `infra.stack`."""

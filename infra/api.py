@@ -1,0 +1,274 @@
+"""The HTTP API: routes, who may call them, and the two functions behind them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_apigatewayv2 as apigw
+from aws_cdk import aws_apigatewayv2_authorizers as authorizers
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.findings import accept
+from infra.functions import LOG_RETENTION, PlatformFunction
+from infra.tables import REVIEW_INDEX
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_iot as iot
+
+    from infra.functions import Runtime
+    from infra.identity import IdentitySecret
+    from infra.keys import Keys
+    from infra.tables import Tables
+    from infra.users import Users
+
+__all__ = ["MEMBER_ROUTES", "OPERATOR_ROUTES", "PUBLIC_ROUTES", "Api"]
+
+MEMBER_ROUTES = (
+    "POST /members",
+    "GET /members/{member_id}",
+    "PATCH /members/{member_id}",
+    "GET /members/{member_id}/identities",
+    "POST /members/{member_id}/identities",
+    "DELETE /members/{member_id}/identities/{identity_id}",
+    "GET /members/{member_id}/points",
+    "GET /members/{member_id}/entries",
+    "GET /members/{member_id}/sales",
+)
+OPERATOR_ROUTES = (
+    "GET /stations",
+    "POST /stations",
+    "GET /stations/{station_id}",
+    "POST /stations/{station_id}/certificates",
+    "GET /programs",
+    "POST /programs",
+    "GET /programs/{version}",
+    "PUT /programs/{version}",
+    "POST /programs/{version}/validation",
+    "POST /programs/{version}/activation",
+    "GET /sales",
+    "POST /sales/{sale_id}/release",
+    "POST /sales/{sale_id}/rejection",
+)
+PUBLIC_ROUTES = ("GET /openapi.json",)
+
+# Above what a chain of a thousand stations sends at its busiest minute; a leaked token cannot
+# spend more than this.
+REQUESTS_PER_SECOND_MAX = 500
+BURST_MAX = 1000
+# API Gateway gives up after 30 seconds; a function that answers later answers nobody.
+TIMEOUT = cdk.Duration.seconds(15)
+# API functions load pydantic; more memory is more CPU, which is what a cold start waits for.
+MEMORY_MB = 1024
+
+
+ACCESS_LOG_FIELDS = {
+    "request_id": "$context.requestId",
+    "requested_at": "$context.requestTime",
+    "route": "$context.routeKey",
+    "status": "$context.status",
+    "caller": "$context.authorizer.claims.sub",
+    "latency_ms": "$context.responseLatency",
+    "integration_error": "$context.integrationErrorMessage",
+}
+
+
+@jsii.implements(apigw.IAccessLogSettings)
+class AccessLog:
+    """One JSON line per request, without the query string or anything personal."""
+
+    def __init__(self, log_group: logs.LogGroup) -> None:
+        self._destination = apigw.LogGroupLogDestination(log_group)
+
+    @property
+    def destination(self) -> apigw.LogGroupLogDestination:
+        return self._destination
+
+    @property
+    def format(self) -> apigateway.AccessLogFormat:
+        return apigateway.AccessLogFormat.custom(json.dumps(ACCESS_LOG_FIELDS))
+
+
+class Api(Construct):
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        tables: Tables,
+        users: Users,
+        keys: Keys,
+        identity_secret: IdentitySecret,
+        station_policy: iot.CfnPolicy,
+        runtime: Runtime,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._runtime = runtime
+        self._tables = tables
+        self._keys = keys
+        self.http_api = apigw.HttpApi(
+            self, "Http", description="Forecourt", create_default_stage=False
+        )
+        self.stage = self._stage()
+        self.members = self._members(identity_secret)
+        self.operator = self._operator(station_policy)
+        self.openapi = PlatformFunction(
+            self,
+            "OpenApi",
+            name="openapi",
+            description="Serves the description of the API",
+            runtime=runtime,
+            environment={},
+            memory_mb=MEMORY_MB,
+            timeout=TIMEOUT,
+        )
+        signed_in = authorizers.HttpUserPoolAuthorizer(
+            "SignedIn", users.pool, user_pool_clients=[users.client]
+        )
+        self._route(MEMBER_ROUTES, self.members, authorizer=signed_in)
+        self._route(OPERATOR_ROUTES, self.operator, authorizer=signed_in)
+        public = self._route(PUBLIC_ROUTES, self.openapi, authorizer=apigw.HttpNoneAuthorizer())
+        for route in public:
+            accept(route, {"AwsSolutions-APIG4": "The description of the API is for everyone."})
+
+    @property
+    def url(self) -> str:
+        return self.http_api.api_endpoint
+
+    def _stage(self) -> apigw.HttpStage:
+        log_group = logs.LogGroup(
+            self,
+            "AccessLogs",
+            retention=LOG_RETENTION,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        return apigw.HttpStage(
+            self,
+            "Stage",
+            http_api=self.http_api,
+            stage_name="$default",
+            auto_deploy=True,
+            detailed_metrics_enabled=True,
+            throttle=apigw.ThrottleSettings(
+                rate_limit=REQUESTS_PER_SECOND_MAX, burst_limit=BURST_MAX
+            ),
+            access_log_settings=AccessLog(log_group),
+        )
+
+    def _members(self, identity_secret: IdentitySecret) -> PlatformFunction:
+        tables = self._tables
+        members = PlatformFunction(
+            self,
+            "Members",
+            name="members",
+            description="What a member sees and does: profile, identities, points, entries, sales",
+            runtime=self._runtime,
+            environment={
+                "LOYALTY_TABLE": tables.loyalty.table_name,
+                "SALES_TABLE": tables.sales.table_name,
+                "REQUESTS_TABLE": tables.requests.table_name,
+                "IDENTITY_SECRET_ID": identity_secret.secret_arn,
+                "SEAL_KEY_ID": self._keys.seal.key_arn,
+            },
+            memory_mb=MEMORY_MB,
+            timeout=TIMEOUT,
+        )
+        tables.loyalty.let(
+            members,
+            *("GetItem", "BatchGetItem", "Query"),
+            *("PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"),
+            leading_keys=["MEMBER#*", "IDENTITY#*"],
+        )
+        tables.sales.let(members, "GetItem", "BatchGetItem", leading_keys=["STATION#*"])
+        self._let_answer_once(members)
+        identity_secret.let_read(members)
+        members.allow("kms:Encrypt", "kms:Decrypt", on=self._keys.seal.key_arn)
+        return members
+
+    def _operator(self, station_policy: iot.CfnPolicy) -> PlatformFunction:
+        tables = self._tables
+        operator = PlatformFunction(
+            self,
+            "Operator",
+            name="operator",
+            description="What head office does: stations, programs, sales under review",
+            runtime=self._runtime,
+            environment={
+                "LOYALTY_TABLE": tables.loyalty.table_name,
+                "SALES_TABLE": tables.sales.table_name,
+                "REQUESTS_TABLE": tables.requests.table_name,
+                "SEAL_KEY_ID": self._keys.seal.key_arn,
+                "STATION_POLICY": station_policy.ref,
+            },
+            memory_mb=MEMORY_MB,
+            timeout=TIMEOUT,
+        )
+        tables.loyalty.let(
+            operator,
+            *("GetItem", "BatchGetItem", "Query"),
+            *("PutItem", "UpdateItem", "ConditionCheckItem"),
+            leading_keys=["STATIONS", "PROGRAM"],
+        )
+        tables.sales.let(
+            operator, "GetItem", "UpdateItem", leading_keys=["STATION#*", "QUARANTINE#*"]
+        )
+        tables.sales.let(
+            operator,
+            "Query",
+            leading_keys=["held", "unmatched", "quarantined"],
+            index=REVIEW_INDEX,
+        )
+        self._let_answer_once(operator)
+        operator.allow("kms:Decrypt", on=self._keys.seal.key_arn)
+        self._let_register_stations(operator)
+        return operator
+
+    def _let_register_stations(self, operator: PlatformFunction) -> None:
+        stack = cdk.Stack.of(self)
+        things = stack.format_arn(service="iot", resource="thing", resource_name="*")
+        certificates = stack.format_arn(service="iot", resource="cert", resource_name="*")
+        operator.allow("iot:CreateThing", "iot:DescribeThing", on=things)
+        operator.allow("iot:AttachPolicy", on=certificates)
+        operator.allow("iot:CreateKeysAndCertificate", "iot:AttachThingPrincipal", on="*")
+        reasons = {
+            things: "A station's name is known when it is registered.",
+            certificates: "A certificate's id is known when it has been made.",
+            "*": "AWS IoT limits neither CreateKeysAndCertificate nor AttachThingPrincipal to a "
+            "resource.",
+        }
+        accept(
+            operator.execution_role,
+            {
+                f"AwsSolutions-IAM5[Resource::{resource}]": reason
+                for resource, reason in reasons.items()
+            },
+        )
+
+    def _let_answer_once(self, function: PlatformFunction) -> None:
+        self._tables.requests.let(function, "GetItem", "PutItem", "UpdateItem", "DeleteItem")
+
+    def _route(
+        self,
+        routes: tuple[str, ...],
+        function: PlatformFunction,
+        *,
+        authorizer: apigw.IHttpRouteAuthorizer,
+    ) -> list[apigw.HttpRoute]:
+        integration = integrations.HttpLambdaIntegration(
+            f"{function.node.id}Integration", function, scope_permission_to_route=False
+        )
+        added: list[apigw.HttpRoute] = []
+        for route in routes:
+            method, path = route.split(" ")
+            added += self.http_api.add_routes(
+                path=path,
+                methods=[apigw.HttpMethod(method)],
+                integration=integration,
+                authorizer=authorizer,
+            )
+        return added

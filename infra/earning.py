@@ -1,0 +1,129 @@
+"""From a sale to points: whose it is, what it earns, and what a newly bound identity claims."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as events_targets
+from aws_cdk import aws_lambda_destinations as destinations
+from constructs import Construct
+
+from infra.functions import PlatformFunction
+from infra.queues import FailureQueue, accept_encrypted_sends
+from infra.streams import read_stream
+
+if TYPE_CHECKING:
+    from infra.functions import Runtime
+    from infra.keys import Keys
+    from infra.tables import Tables
+
+__all__ = ["Earning"]
+
+SALE_RECEIVED = {"dynamodb": {"NewImage": {"status": {"S": ["received"]}}}}
+SALE_MATCHED = {
+    "eventName": ["MODIFY"],
+    "dynamodb": {"NewImage": {"status": {"S": ["matched"]}}},
+}
+
+
+class Earning(Construct):
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        tables: Tables,
+        bus: events.IEventBus,
+        keys: Keys,
+        runtime: Runtime,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._keys = keys
+        self._runtime = runtime
+        self._tables = tables
+        self.matching = self._matching()
+        self.accrual = self._accrual()
+        self.claims = self._claims(bus)
+
+    def _matching(self) -> PlatformFunction:
+        sales, loyalty = self._tables.sales, self._tables.loyalty
+        matching = PlatformFunction(
+            self,
+            "Matching",
+            name="matching",
+            description="Decides whose sale it is and writes owner and evidence to the sale",
+            runtime=self._runtime,
+            environment={"SALES_TABLE": sales.table_name, "LOYALTY_TABLE": loyalty.table_name},
+        )
+        loyalty.let(matching, "GetItem", "BatchGetItem", leading_keys=["IDENTITY#*"])
+        sales.let(
+            matching,
+            *("GetItem", "PutItem", "UpdateItem"),
+            leading_keys=["STATION#*", "EVIDENCE#*"],
+        )
+        read_stream(
+            matching, sales, filters=[SALE_RECEIVED], on_failure=self._failures("NotMatched")
+        )
+        return matching
+
+    def _accrual(self) -> PlatformFunction:
+        loyalty = self._tables.loyalty
+        accrual = PlatformFunction(
+            self,
+            "Accrual",
+            name="accrual",
+            description="Posts what a matched sale earns under the program in force",
+            runtime=self._runtime,
+            environment={"LOYALTY_TABLE": loyalty.table_name},
+        )
+        loyalty.let(
+            accrual,
+            *("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
+            leading_keys=["MEMBER#*"],
+        )
+        loyalty.let(accrual, "GetItem", "BatchGetItem", leading_keys=["PROGRAM"])
+        read_stream(
+            accrual,
+            self._tables.sales,
+            filters=[SALE_MATCHED],
+            on_failure=self._failures("NotAccrued"),
+        )
+        return accrual
+
+    def _claims(self, bus: events.IEventBus) -> PlatformFunction:
+        sales, loyalty = self._tables.sales, self._tables.loyalty
+        failures = self._failures("NotClaimed")
+        claims = PlatformFunction(
+            self,
+            "Claims",
+            name="claims",
+            description="Gives the unmatched sales of the last days to whoever bound their identity",
+            runtime=self._runtime,
+            environment={"SALES_TABLE": sales.table_name, "LOYALTY_TABLE": loyalty.table_name},
+            timeout=cdk.Duration.seconds(60),
+        )
+        claims.configure_async_invoke(
+            on_failure=destinations.SqsDestination(failures), retry_attempts=2
+        )
+        accept_encrypted_sends(claims.execution_role)
+        sales.let(claims, "Query", leading_keys=["EVIDENCE#*"])
+        sales.let(
+            claims,
+            *("GetItem", "UpdateItem", "DeleteItem"),
+            leading_keys=["EVIDENCE#*", "STATION#*"],
+        )
+        loyalty.let(claims, "GetItem", leading_keys=["IDENTITY#*"])
+        events.Rule(
+            self,
+            "WhenIdentityBound",
+            event_bus=bus,
+            description="A member bound an identity: claim the sales that waited for it",
+            event_pattern=events.EventPattern(source=["forecourt"], detail_type=["IdentityBound"]),
+            targets=[events_targets.LambdaFunction(claims, dead_letter_queue=failures)],
+        )
+        return claims
+
+    def _failures(self, construct_id: str) -> FailureQueue:
+        return FailureQueue(self, construct_id, keys=self._keys, target=self._runtime.target)

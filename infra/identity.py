@@ -1,0 +1,56 @@
+"""The secret behind every identity hash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_secretsmanager as secretsmanager
+
+from infra.findings import accept
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from infra.functions import PlatformFunction
+    from infra.keys import Keys
+    from infra.target import Target
+
+__all__ = ["IdentitySecret"]
+
+
+class IdentitySecret(secretsmanager.Secret):
+    """The HMAC key under which plates, phones and cards are stored; generated, never seen."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, keys: Keys, target: Target) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            description="Forecourt: HMAC key of all identities",
+            encryption_key=keys.data,
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                password_length=64, exclude_punctuation=True
+            ),
+            removal_policy=target.removal_policy,
+        )
+        accept(
+            self,
+            {
+                "AwsSolutions-SMG4": "A rotated key would no longer find any identity stored under "
+                "the old one; replacing it means hashing all identities anew."
+            },
+        )
+
+    def let_read(self, function: PlatformFunction) -> None:
+        function.allow("secretsmanager:GetSecretValue", on=self.secret_arn)
+        key = self.encryption_key
+        if key is None:
+            raise ValueError(f"{self.node.path} has no key of its own")
+        function.allow(
+            "kms:Decrypt",
+            on=key.key_arn,
+            conditions={
+                "StringEquals": {
+                    "kms:ViaService": f"secretsmanager.{self.stack.region}.amazonaws.com"
+                }
+            },
+        )

@@ -1,0 +1,60 @@
+"""Queues for what failed: encrypted, kept for two weeks, never without an alarm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_sqs as sqs
+
+from infra.findings import accept
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_iam as iam
+    from constructs import Construct
+
+    from infra.keys import Keys
+    from infra.target import Target
+
+__all__ = ["FailureQueue", "accept_encrypted_sends"]
+
+# SQS keeps no message longer.
+RETENTION_MAX = cdk.Duration.days(14)
+
+
+def accept_encrypted_sends(role: iam.IRole) -> None:
+    """Accept how CDK spells what sending to an encrypted queue needs."""
+    reason = "CDK grants the two families of actions on the one key that encrypts the queue."
+    accept(
+        role,
+        {
+            f"AwsSolutions-IAM5[Action::kms:{family}]": reason
+            for family in ("GenerateDataKey*", "ReEncrypt*")
+        },
+    )
+
+
+class FailureQueue(sqs.Queue):
+    """
+    Where an asynchronous hop leaves what it could not do.
+
+    `infra.observability` raises an alarm for every one of them, wherever it was made.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, keys: Keys, target: Target) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=keys.data,
+            enforce_ssl=target.tls,
+            retention_period=RETENTION_MAX,
+            removal_policy=target.removal_policy,
+        )
+        accept(
+            self,
+            {
+                "AwsSolutions-SQS3": "It is itself the destination of failures; an alarm watches "
+                "its depth."
+            },
+        )

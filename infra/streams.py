@@ -1,0 +1,61 @@
+"""How a function reads a table's stream: in order, bounded, and never stuck on one record."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as event_sources
+
+from infra.queues import accept_encrypted_sends
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from infra.functions import PlatformFunction
+    from infra.queues import FailureQueue
+    from infra.tables import ItemTable
+
+__all__ = ["read_stream"]
+
+# Enough to ride out a throttled table or a deployment, few enough that one bad record does not
+# hold up its shard until the stream forgets the rest (24 hours).
+RETRIES_MAX = 20
+RECORD_AGE_MAX = cdk.Duration.hours(6)
+BATCH_SIZE = 100
+# Records of one partition stay in order; this many partitions of a shard are worked on at once.
+PARALLEL_BATCHES = 10
+
+
+def read_stream(
+    function: PlatformFunction,
+    table: ItemTable,
+    *,
+    filters: Sequence[Mapping[str, object]],
+    on_failure: FailureQueue,
+) -> None:
+    """
+    Feed *function* with those records of the table's stream that match one of *filters*.
+
+    What still fails after the last retry leaves its place in the stream in *on_failure*; the items
+    themselves stay in the table, from where they can be processed again.
+    """
+    function.add_event_source(
+        event_sources.DynamoEventSource(
+            table,
+            # A record written while the mapping is being made must not be missed.
+            starting_position=lambda_.StartingPosition.TRIM_HORIZON,
+            batch_size=BATCH_SIZE,
+            parallelization_factor=PARALLEL_BATCHES,
+            report_batch_item_failures=True,
+            bisect_batch_on_error=True,
+            retry_attempts=RETRIES_MAX,
+            max_record_age=RECORD_AGE_MAX,
+            on_failure=event_sources.SqsDlq(on_failure),
+            filters=[{"pattern": json.dumps(pattern)} for pattern in filters],
+        )
+    )
+    accept_encrypted_sends(function.execution_role)
+    function.reads_a_stream = True

@@ -1,0 +1,143 @@
+"""
+AWS in memory (moto): the tables, key, secret, bus and policy of the stack, new for every test.
+
+The environment is set when this file is loaded, because a handler reads its settings and
+opens its clients at import. Names match `infra/`; what holds them is made by `aws`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REGION = "ap-southeast-1"
+ACCOUNT_ID = "123456789012"
+SALES_TABLE = "sales"
+LOYALTY_TABLE = "loyalty"
+REQUESTS_TABLE = "requests"
+IDENTITY_SECRET_ID = "identity-secret"
+IDENTITY_SECRET = "a secret for tests, 32 bytes long"
+SEAL_KEY_ID = "alias/forecourt-seal"
+EVENT_BUS = "forecourt"
+STATION_POLICY = "forecourt-station"
+MESSAGES_QUEUE = "messages"
+
+for _name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[_name]  # a profile or an endpoint of the developer's must not reach a test
+os.environ.update(
+    AWS_ACCESS_KEY_ID="testing",
+    AWS_SECRET_ACCESS_KEY="testing",
+    AWS_DEFAULT_REGION=REGION,
+    AWS_REGION=REGION,
+    POWERTOOLS_SERVICE_NAME="forecourt",
+    POWERTOOLS_METRICS_NAMESPACE="Forecourt",
+    SALES_TABLE=SALES_TABLE,
+    LOYALTY_TABLE=LOYALTY_TABLE,
+    REQUESTS_TABLE=REQUESTS_TABLE,
+    IDENTITY_SECRET_ID=IDENTITY_SECRET_ID,
+    SEAL_KEY_ID=SEAL_KEY_ID,
+    EVENT_BUS=EVENT_BUS,
+    STATION_POLICY=STATION_POLICY,
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        # A replay has nothing to count; Powertools remarks on it.
+        "filterwarnings",
+        "ignore:No application metrics to publish:UserWarning",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaContext:
+    """What Lambda tells a handler of its invocation, as far as Powertools reads it."""
+
+    function_name: str = "forecourt-under-test"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:under-test"
+    aws_request_id: str = "11111111-2222-3333-4444-555555555555"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 10_000
+
+
+@pytest.fixture
+def context() -> Any:
+    return LambdaContext()
+
+
+@pytest.fixture
+def aws() -> Iterator[None]:
+    """Everything the functions find in their account; empty, and gone after the test."""
+    with mock_aws():
+        make_item_table(
+            SALES_TABLE,
+            indexes=[
+                {
+                    "IndexName": "review",
+                    "KeySchema": key_schema("queue", "queued_at"),
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+        )
+        make_item_table(LOYALTY_TABLE)
+        boto3.client("dynamodb").create_table(
+            TableName=REQUESTS_TABLE,
+            KeySchema=key_schema("id"),
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        kms = boto3.client("kms")
+        key_id = kms.create_key()["KeyMetadata"]["KeyId"]
+        kms.create_alias(AliasName=SEAL_KEY_ID, TargetKeyId=key_id)
+        boto3.client("secretsmanager").create_secret(
+            Name=IDENTITY_SECRET_ID, SecretString=IDENTITY_SECRET
+        )
+        boto3.client("iot").create_policy(
+            policyName=STATION_POLICY,
+            policyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
+        )
+        boto3.client("sqs").create_queue(QueueName=MESSAGES_QUEUE)
+        boto3.client("events").create_event_bus(Name=EVENT_BUS)
+        yield
+
+
+@pytest.fixture
+def dynamodb(aws: None) -> Any:  # noqa: ARG001 - the client is good for nothing without it
+    return boto3.client("dynamodb")
+
+
+def make_item_table(name: str, *, indexes: list[dict[str, Any]] | None = None) -> None:
+    """Create a table of items with the keys and the stream `infra.tables.ItemTable` gives it."""
+    indexes = indexes or []
+    named = ["pk", "sk", *(key["AttributeName"] for each in indexes for key in each["KeySchema"])]
+    dynamodb = boto3.client("dynamodb")
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=key_schema("pk", "sk"),
+        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in named],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
+    )
+    dynamodb.update_time_to_live(
+        TableName=name,
+        TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at_epoch"},
+    )
+
+
+def key_schema(*names: str) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": name, "KeyType": kind}
+        for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
+    ]

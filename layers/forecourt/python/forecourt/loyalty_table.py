@@ -232,7 +232,9 @@ class LoyaltyTable:
     def program_document(self, version: int) -> dict[str, Any]:
         """Return the document of a program version that was activated."""
         response = self._dynamodb.get_item(
-            TableName=self._name, Key=to_item({"pk": "PROGRAM", "sk": f"VERSION#{version:06}"})
+            TableName=self._name,
+            Key=to_item({"pk": "PROGRAM", "sk": f"VERSION#{version:06}"}),
+            ConsistentRead=True,  # kept for a container's life, so it must not be an old draft
         )
         document: dict[str, Any] = from_item(response["Item"])["document"]
         return document

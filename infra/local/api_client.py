@@ -30,7 +30,7 @@ class ApiClient:
         self._prefix = parts.path.rstrip("/")
         self._token = token
         self._pool = urllib3.HTTPConnectionPool(
-            parts.hostname, port=parts.port, timeout=TIMEOUT_SECONDS, retries=False, maxsize=8
+            parts.hostname or "", port=parts.port, timeout=TIMEOUT_SECONDS, retries=False, maxsize=8
         )
 
     def get(self, path: str) -> Any:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from infra.local.api_client import ApiClient
 
-PROGRAM = {
+PROGRAM: dict[str, Any] = {
     "zone": "Asia/Shanghai",
     "validity": {"months": 12, "end_of": "month"},
     "rules": [
@@ -63,9 +63,7 @@ def activate_program(
     """Draft, validate and activate *document*; return its version."""
     version: int = operator.post("/programs", document)["version"]
     operator.post(f"/programs/{version}/validation")
-    operator.post(
-        f"/programs/{version}/activation", {"effective_at": format_instant(effective_at)}
-    )
+    operator.post(f"/programs/{version}/activation", {"effective_at": format_instant(effective_at)})
     return version
 
 

@@ -33,6 +33,7 @@ from botocore.exceptions import ClientError
 
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
+from forecourt.contention import passing
 from forecourt.errors import EntryConflict, StaleWrite
 from forecourt.instants import format_instant, parse_instant
 from forecourt.ledger import Account, Entry, EntryKind, Leg
@@ -295,10 +296,16 @@ class LoyaltyTable:
             if not reasons:
                 raise
             if reasons[0]["Code"] == "ConditionalCheckFailed":
-                stored = entry_from_item(reasons[0]["Item"])
-                if not stored.says_the_same_as(entry):
+                item = reasons[0]["Item"]
+                # An evaluation there says the sale was worth nothing: another content, too.
+                repeated = item["type"]["S"] == "entry" and entry_from_item(item).says_the_same_as(
+                    entry
+                )
+                if not repeated:
                     raise EntryConflict(entry.entry_id) from error
                 return False
+            if not passing({reason["Code"] for reason in reasons}):
+                raise
             # The account moved on, a rival transaction holds it, or DynamoDB throttles: in
             # every case nothing was written, and reading again is the remedy.
             raise StaleWrite from error

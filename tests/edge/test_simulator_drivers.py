@@ -81,9 +81,9 @@ def test_a_misread_plate_differs_in_the_one_place_it_names(seed: int) -> None:
 
     wrong, place = misread(rng, plate)
 
-    assert [
-        at for at, (one, other) in enumerate(zip(plate, wrong, strict=True)) if one != other
-    ] == [place]
+    wrong_at = [at for at, character in enumerate(wrong) if character != plate[at]]
+    assert wrong_at == [place]
+    assert len(wrong) == len(plate)
 
 
 def test_the_same_seed_brings_the_same_people_to_the_same_nozzles() -> None:

@@ -139,9 +139,10 @@ def test_drivers_wait_at_a_full_ring_until_the_reader_acknowledges() -> None:
 def test_ending_in_mid_sale_still_adds_up() -> None:
     async def scenario() -> Station:
         async with make_station(speed=200) as station:
+            sold = asyncio.Event()
+            station.on_sale(lambda _: sold.set())
             serving = asyncio.create_task(station.run())
-            while len(station.truth) < 3:
-                await asyncio.sleep(0.01)
+            await sold.wait()
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
             return station
@@ -183,7 +184,7 @@ def test_the_gateway_sees_each_car_in_its_lane_and_hears_from_the_till() -> None
         return Reply()
 
     async def scenario(url: str) -> Station:
-        options = {"gateway_url": url, "eyesight": SHARP, "changeover_seconds": 0}
+        options: dict[str, Any] = {"gateway_url": url, "eyesight": SHARP, "changeover_seconds": 0}
         async with make_station(**options) as station:
             await station.run(visits=20)
             return station

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from forecourt.sales import Sale
 
 NEVER = "never"
+FINDINGS_LISTED = 50  # ten events of that length are still one call of PutEvents (256 KB)
 
 TIMELINE_KEY = {"pk": "PROGRAM", "sk": "TIMELINE"}
 
@@ -360,15 +361,19 @@ class LoyaltyTable:
         """
         Record what does not agree on a station's day, or that nothing disagrees any more.
 
-        The same findings again leave the case as it is, with the time it was opened.
+        The same findings again leave the case as it is, with the time it was opened. Of very
+        many the first `FINDINGS_LISTED` are kept, and their number.
         """
         key = to_item({"pk": f"CASES#{station_id}", "sk": business_day.isoformat()})
         if not findings:
             self._dynamodb.delete_item(TableName=self._name, Key=key)
             return
-        listed = encode([{"kind": str(each.kind), **each.facts} for each in findings])
+        listed = encode(
+            [{"kind": str(each.kind), **each.facts} for each in findings[:FINDINGS_LISTED]]
+        )
         item = key | {
             "type": encode("case"),
+            "found": encode(len(findings)),
             "findings": listed,
             "opened_at": encode(format_instant(opened_at)),
         }
@@ -377,8 +382,10 @@ class LoyaltyTable:
                 TableName=self._name,
                 Item=item,
                 # Excludes telling the bus again of a case it knows.
-                ConditionExpression="attribute_not_exists(pk) OR findings <> :findings",
-                ExpressionAttributeValues={":findings": listed},
+                ConditionExpression=(
+                    "attribute_not_exists(pk) OR findings <> :findings OR found <> :found"
+                ),
+                ExpressionAttributeValues={":findings": listed, ":found": item["found"]},
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return

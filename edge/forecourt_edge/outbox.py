@@ -1,7 +1,8 @@
 """
 What waits for the cloud, on disk.
 
-SQLite in WAL mode with `synchronous=FULL`: an answered commit survives a power cut.
+SQLite in WAL mode; a sale is taken over with `synchronous=FULL`, so that the answered
+commit survives a power cut.
 The cursor (how far a nozzle's transactions have been taken over) and the message move
 in one transaction, so that no crash can take a sale over twice or not at all.
 
@@ -136,7 +137,11 @@ class Outbox:
         self.on_stored = on_stored
         config.path.parent.mkdir(parents=True, exist_ok=True)
         self._held = _lock(config.path)
-        self._db = _open(config.path)
+        try:
+            self._db = _open(config.path)
+        except BaseException:
+            self._held.close()
+            raise
         self._boot_id = _BOOT_ID.read_text("ascii").strip() if _BOOT_ID.exists() else ""
 
     def close(self) -> None:
@@ -172,7 +177,7 @@ class Outbox:
         rows = self.count(Lane.SALES) + self.count(Lane.GAPS)
         if rows + len(messages) > self._config.sales_max:
             raise OutboxFull(reason="cap", rows=rows)
-        with self._transaction():
+        with self._transaction(durable=True):
             for message in messages:
                 self._insert(message)
             if refused is not None:
@@ -188,10 +193,11 @@ class Outbox:
             )
         self._tell_stored()
 
-    def put_reading(self, message: Message) -> None:
-        """Store a reading; beyond the cap the oldest ones go."""
+    def put_reading(self, message: Message, *, fact: tuple[str, str]) -> None:
+        """Store a reading and *fact* with it; beyond the cap the oldest readings go."""
         with self._transaction():
             self._insert(message)
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", fact)
             self._db.execute(
                 "DELETE FROM messages WHERE lane = ? AND local_id NOT IN"
                 " (SELECT local_id FROM messages WHERE lane = ? ORDER BY local_id DESC LIMIT ?)",
@@ -259,10 +265,6 @@ class Outbox:
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
-    def set_fact(self, name: str, value: str) -> None:
-        with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
-
     @property
     def connection(self) -> sqlite3.Connection:
         """The database, for the sightings that live beside the messages."""
@@ -279,8 +281,15 @@ class Outbox:
             yield
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, durable: bool = False) -> Iterator[None]:
+        """
+        All or nothing; *durable* when somebody is told afterwards that it is safe.
+
+        The others survive a crash of the process as well. A power cut may undo the last of
+        them: an acknowledged message is sent once more, the plate of a moment ago is gone.
+        """
         try:
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -385,7 +394,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, isolation_level=None, timeout=5)
     try:
         database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
         _check(database)
         database.executescript(_SCHEMA)
     except sqlite3.DatabaseError:

@@ -121,9 +121,17 @@ class Poller:
     async def run(self, interval_seconds: float) -> None:
         """Poll until cancelled; a bus that hangs delays no other."""
 
+        def cancelled() -> bool:
+            # Up to Python 3.11 `wait_for`, which pymodbus waits with, can swallow a cancellation
+            # that arrives together with the answer.
+            task = asyncio.current_task()
+            return task is not None and task.cancelling() > 0
+
         async def poll_for_ever(bus: Bus) -> None:
             while True:
                 await self._poll_bus(bus)
+                if cancelled():
+                    return
                 await asyncio.sleep(interval_seconds)
 
         async with asyncio.TaskGroup() as group:

@@ -121,7 +121,7 @@ class Api(Construct):
 
     @property
     def url(self) -> str:
-        return self.http_api.api_endpoint
+        return str(self.http_api.api_endpoint)
 
     def _stage(self) -> apigw.HttpStage:
         log_group = logs.LogGroup(
@@ -161,7 +161,7 @@ class Api(Construct):
                 "LOYALTY_TABLE": tables.loyalty.table_name,
                 "SALES_TABLE": tables.sales.table_name,
                 "REQUESTS_TABLE": tables.requests.table_name,
-                "IDENTITY_SECRET_ID": identity_secret.secret_arn,
+                "IDENTITY_SECRET_ID": identity_secret.arn,
                 "SEAL_KEY_ID": self._keys.seal.key_arn,
             },
             memory_mb=MEMORY_MB,
@@ -173,6 +173,8 @@ class Api(Construct):
             *("PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"),
             leading_keys=["MEMBER#*", "IDENTITY#*"],
         )
+        # Whose day it is: the zone of the program in force.
+        tables.loyalty.let(members, "GetItem", leading_keys=["PROGRAM"])
         tables.sales.let(members, "GetItem", "BatchGetItem", leading_keys=["STATION#*"])
         self._let_answer_once(members)
         identity_secret.let_read(members)
@@ -220,15 +222,18 @@ class Api(Construct):
     def _let_register_stations(self, operator: PlatformFunction) -> None:
         stack = cdk.Stack.of(self)
         things = stack.format_arn(service="iot", resource="thing", resource_name="*")
-        certificates = stack.format_arn(service="iot", resource="cert", resource_name="*")
-        operator.allow("iot:CreateThing", "iot:DescribeThing", on=things)
-        operator.allow("iot:AttachPolicy", on=certificates)
-        operator.allow("iot:CreateKeysAndCertificate", "iot:AttachThingPrincipal", on="*")
+        operator.allow("iot:CreateThing", "iot:ListThingPrincipals", on=things)
+        operator.allow(
+            "iot:CreateKeysAndCertificate",
+            "iot:CreateCertificateFromCsr",
+            "iot:AttachPolicy",
+            "iot:AttachThingPrincipal",
+            on="*",
+        )
         reasons = {
             things: "A station's name is known when it is registered.",
-            certificates: "A certificate's id is known when it has been made.",
-            "*": "AWS IoT limits neither CreateKeysAndCertificate nor AttachThingPrincipal to a "
-            "resource.",
+            "*": "A certificate's id is known when it has been made; AWS IoT limits neither its "
+            "making nor AttachThingPrincipal to a resource.",
         }
         accept(
             operator.execution_role,

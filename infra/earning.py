@@ -99,7 +99,7 @@ class Earning(Construct):
             self,
             "Claims",
             name="claims",
-            description="Gives the unmatched sales of the last days to whoever bound their identity",
+            description="Gives unmatched sales of the last days to whoever bound their identity",
             runtime=self._runtime,
             environment={"SALES_TABLE": sales.table_name, "LOYALTY_TABLE": loyalty.table_name},
             timeout=cdk.Duration.seconds(60),

@@ -29,7 +29,7 @@ RECONCILED_AT = {"hour": "2", "minute": "0"}
 
 
 class Jobs(Construct):
-    """The scheduler group and the job of every night: are pump, sales and ledger of one mind?"""
+    """The scheduler group, and the nightly check that pump, sales and ledger agree."""
 
     def __init__(
         self,

@@ -93,7 +93,7 @@ class ItemTable(GrantingTable):
 
 
 class RequestTable(GrantingTable):
-    """Answers to requests that carried an `Idempotency-Key`; they expire, and may go at any time."""
+    """Answers to requests with an `Idempotency-Key`; they expire, and may go at any time."""
 
     def __init__(self, scope: Construct, construct_id: str, *, keys: Keys) -> None:
         super().__init__(

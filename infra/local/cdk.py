@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from infra.local.errors import CdkFailed, CdkNotFound
 from infra.local.ministack import ROOT
@@ -43,7 +43,7 @@ class Cdk:
             text=True,
         )
 
-    def __enter__(self) -> Cdk:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:

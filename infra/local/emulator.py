@@ -21,7 +21,7 @@ ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - the value to be replaced
 
 
 def listen_on_loopback_only() -> None:
-    """MiniStack binds its MQTT port to every address; BIND_HOST covers its HTTP port alone."""
+    """Keep MQTT off the network: BIND_HOST is for the HTTP port alone."""
     create_server = asyncio.BaseEventLoop.create_server
 
     async def create_loopback_server(
@@ -39,7 +39,7 @@ def listen_on_loopback_only() -> None:
 
 
 def end_with_parent() -> None:
-    """The parent holds the other end of standard input, so it closes when the parent is gone."""
+    """End when standard input closes: the parent holds its other end."""
 
     def wait_for_the_end() -> None:
         sys.stdin.buffer.read()

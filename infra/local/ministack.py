@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from infra.local.errors import EmulatorDidNotStart
 
@@ -53,15 +54,9 @@ class MiniStack:
         self._ports = Ports(http=0, mqtt=0)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> MiniStack:
+    def __enter__(self) -> Self:
         try:
-            for attempt in range(1, ATTEMPTS + 1):
-                self._ports = _free_ports()
-                self._start()
-                if self._came_up():
-                    return self
-                if attempt == ATTEMPTS:
-                    raise EmulatorDidNotStart(log=self.log())
+            self._start_on_free_ports()
         except BaseException:
             self.close()
             raise
@@ -121,6 +116,14 @@ class MiniStack:
         if process is not None:
             _end(process)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start_on_free_ports(self) -> None:
+        for _ in range(ATTEMPTS):
+            self._ports = _free_ports()
+            self._start()
+            if self._came_up():
+                return
+        raise EmulatorDidNotStart(log=self.log())
 
     def _start(self) -> None:
         with self.log_path.open("wb") as log:

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any, Self
 
 import aws_cdk as cdk
 import boto3
@@ -25,6 +24,7 @@ from infra.local.ministack import ACCOUNT, LOOPBACK, REGION, MiniStack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 __all__ = ["LocalStack", "LocalStackError"]
 
@@ -49,7 +49,7 @@ class LocalStack:
         self._outputs: dict[str, str] = {}
         self._tokens: dict[tuple[str, str], str] = {}
 
-    def __enter__(self) -> LocalStack:
+    def __enter__(self) -> Self:
         try:
             self._start()
         except BaseException:
@@ -170,11 +170,9 @@ class LocalStack:
         cognito = self.client("cognito-idp")
         pool = {"UserPoolId": self._outputs["UserPoolId"], "Username": username}
         password = f"{secrets.token_urlsafe(16)}aA1!"
-        try:
+        # The same person may be in a second group.
+        with suppress(cognito.exceptions.UsernameExistsException):
             cognito.admin_create_user(**pool, MessageAction="SUPPRESS")
-        except cognito.exceptions.UsernameExistsException:
-            # The same person in a second group, or after the first token.
-            pass
         cognito.admin_set_user_password(**pool, Password=password, Permanent=True)
         cognito.admin_add_user_to_group(**pool, GroupName=group)
         answer = cognito.admin_initiate_auth(

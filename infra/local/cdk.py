@@ -51,6 +51,8 @@ class Cdk:
             self._process.kill()
         self._lines += self._output()
         self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         if error is None and self._process.returncode != 0:
             raise CdkFailed(command=self._name, log="".join(self._lines))
 

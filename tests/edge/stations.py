@@ -1,4 +1,4 @@
-"""Stations for tests: configurations, simulated controllers and a component between them and a cloud."""
+"""Stations for tests: simulated controllers, and a component between them and a cloud."""
 
 from __future__ import annotations
 

@@ -98,9 +98,12 @@ def test_a_full_disk_stores_neither_sale_nor_cursor_and_later_both(
     pages = outbox.connection.execute("PRAGMA page_count").fetchone()[0]
     outbox.connection.execute(f"PRAGMA max_page_count = {pages}")
 
-    with pytest.raises(OutboxFull) as caught:
+    def fill_up() -> None:
         for number in range(2, 100):
             outbox.take_over(at(number), messages=[sale(number, padding="x" * 3_000)])
+
+    with pytest.raises(OutboxFull) as caught:
+        fill_up()
 
     assert caught.value.reason == "disk"
     cursor = outbox.cursor(1, "SN1")

@@ -64,37 +64,26 @@ def test_a_built_in_profile_loads_and_every_block_is_one_read(name: str) -> None
     assert profile.name == name
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
-@given(
-    volume_steps=st.integers(0, 20_000),
-    price_milli=st.integers(1, 50_000),
+TRANSACTIONS = st.builds(
+    Transaction,
+    transaction=st.integers(1, 65_535),
+    grade_code=st.integers(0, 65_535),
+    started_at=st.none() | st.just(SOLD_AT),
+    completed_at=st.none() | st.just(SOLD_AT),
+    unit_price_milli_per_litre=st.integers(0, 50_000),
+    volume_ml=st.integers(0, 200_000).map(lambda steps: steps * 10),
     amount_fen=st.integers(0, 3_000_000),
-    totalizer_steps=st.integers(0, 2**32 - 1),
-    number=st.integers(1, 65_535),
+    totalizer_ml=st.integers(0, 2**32 - 1).map(lambda steps: steps * 10),
     test_delivery=st.booleans(),
+    offline=st.booleans(),
+    card=st.text("ABC0123456789-", max_size=20),
 )
-def test_a_record_comes_back_as_it_was_written(
-    name: str,
-    volume_steps: int,
-    price_milli: int,
-    amount_fen: int,
-    totalizer_steps: int,
-    number: int,
-    test_delivery: bool,  # noqa: FBT001 - drawn
-) -> None:
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+@given(sold=TRANSACTIONS)
+def test_a_record_comes_back_as_it_was_written(name: str, sold: Transaction) -> None:
     profile = load_profile(name)
-    sold = Transaction(
-        transaction=number,
-        grade_code=92,
-        started_at=None,
-        completed_at=SOLD_AT,
-        unit_price_milli_per_litre=price_milli,
-        volume_ml=volume_steps * 10,
-        amount_fen=amount_fen,
-        totalizer_ml=totalizer_steps * 10,
-        test_delivery=test_delivery,
-        card="C-1",
-    )
 
     assert decode_transaction(profile, encode_transaction(profile, sold)) == sold
 

@@ -148,9 +148,9 @@ def test_asked_to_end_it_tells_a_last_reading_and_ends(tmp_path: Path) -> None:
             async with asyncio.timeout(20):
                 await broker.subscribed.wait()
                 await controller.wait_until_read()
-                while not any(b'"reading/1"' in sent for _, sent in broker.published):
+                while not any(b'"reading/1"' in sent for _, sent in broker.published):  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
-                await asyncio.sleep(1.1)
+                await asyncio.sleep(1.1)  # A reading is named by its second.
                 answer(broker)
                 running.send_signal(signal.SIGTERM)
                 while running.poll() is None:
@@ -195,7 +195,7 @@ def test_killed_at_any_moment_no_sale_is_lost_or_told_twice(tmp_path: Path) -> N
                 async with asyncio.timeout(20):
                     for _ in range(10):
                         controller.dispense(1, 10_000)
-                    while controller.ring(1).unacknowledged > 8 - 2 * kill:
+                    while controller.ring(1).unacknowledged > 8 - 2 * kill:  # noqa: ASYNC110
                         await asyncio.sleep(0.002)
                 running.kill()
                 running.communicate()

@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 _FUNCTIONS = "http://localhost:{port}/2016-11-01/functions/{arn}"
 
 
-class IPCException(Exception):  # noqa: N818 - the name the SDK imports
+class IPCException(Exception):
     """The daemon could not be reached or refused."""
 
 

@@ -167,15 +167,13 @@ class Api(Construct):
             memory_mb=MEMORY_MB,
             timeout=TIMEOUT,
         )
-        tables.loyalty.let(
-            members,
-            *("GetItem", "BatchGetItem", "Query"),
-            *("PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"),
-            leading_keys=["MEMBER#*", "IDENTITY#*"],
-        )
-        # Whose day it is: the zone of the program in force.
-        tables.loyalty.let(members, "GetItem", leading_keys=["PROGRAM"])
-        tables.sales.let(members, "GetItem", "BatchGetItem", leading_keys=["STATION#*"])
+        loyalty = tables.loyalty
+        # Of the program, the zone in force: whose day it is.
+        loyalty.let(members, "GetItem", leading_keys=["MEMBER#*", "PROGRAM"])
+        loyalty.let(members, "Query", "UpdateItem", "ConditionCheckItem", leading_keys=["MEMBER#*"])
+        loyalty.let(members, "PutItem", leading_keys=["MEMBER#*", "IDENTITY#*"])
+        loyalty.let(members, "DeleteItem", leading_keys=["IDENTITY#*"])
+        tables.sales.let(members, "BatchGetItem", leading_keys=["STATION#*"])
         self._let_answer_once(members)
         identity_secret.let_read(members)
         members.allow("kms:Encrypt", "kms:Decrypt", on=self._keys.seal.key_arn)
@@ -200,14 +198,10 @@ class Api(Construct):
             timeout=TIMEOUT,
         )
         tables.loyalty.let(
-            operator,
-            *("GetItem", "BatchGetItem", "Query"),
-            *("PutItem", "UpdateItem", "ConditionCheckItem"),
-            leading_keys=["STATIONS", "PROGRAM"],
+            operator, "GetItem", "Query", "PutItem", leading_keys=["STATIONS", "PROGRAM"]
         )
-        tables.sales.let(
-            operator, "GetItem", "UpdateItem", leading_keys=["STATION#*", "QUARANTINE#*"]
-        )
+        tables.loyalty.let(operator, "UpdateItem", leading_keys=["PROGRAM"])
+        tables.sales.let(operator, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
         tables.sales.let(
             operator,
             "Query",

@@ -87,9 +87,7 @@ class Intake(Construct):
         self._grant(tables=tables, keys=keys, identity_secret=identity_secret)
 
     def _grant(self, *, tables: Tables, keys: Keys, identity_secret: IdentitySecret) -> None:
-        tables.sales.let(
-            self.ingest, "GetItem", "PutItem", leading_keys=["STATION#*", "QUARANTINE#*"]
-        )
+        tables.sales.let(self.ingest, "PutItem", leading_keys=["STATION#*", "QUARANTINE#*"])
         tables.loyalty.let(self.ingest, "GetItem", leading_keys=["STATIONS"])
         identity_secret.let_read(self.ingest)
         self.ingest.allow("kms:Encrypt", on=keys.seal.key_arn)

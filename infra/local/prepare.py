@@ -47,7 +47,7 @@ def install(requirements: str) -> int:
     ) as pip:
         for line in pip.stdout or ():
             lines.append(line)
-            package = re.match(r"(?:Collecting|Processing|Requirement already satisfied:) (\S+)", line)
+            package = re.match(r"(?:Collecting|Processing|Requirement already \w+:) (\S+)", line)
             if package is not None and package.group(1) not in seen:
                 seen.add(package.group(1))
                 if len(seen) % step == 0:

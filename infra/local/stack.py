@@ -14,10 +14,8 @@ import secrets
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Self
 
-import aws_cdk as cdk
 import boto3
 
-from infra.app import STACK_NAME
 from infra.local.cdk import Cdk
 from infra.local.errors import LocalStackError
 from infra.local.ministack import ACCOUNT, LOOPBACK, REGION, MiniStack
@@ -28,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalStack", "LocalStackError"]
 
-BOOTSTRAP_QUALIFIER = cdk.DefaultStackSynthesizer.DEFAULT_QUALIFIER
+# The qualifier of `cdk bootstrap` unless it is told another.
+BOOTSTRAP_QUALIFIER = "hnb659fds"
 
 
 def _say(line: str) -> None:
@@ -223,4 +222,4 @@ class LocalStack:
         ) as deployment:
             for done, total in deployment.progress():
                 self._say(f"  {done} of {total} resources")
-        self._outputs = json.loads(outputs.read_text())[STACK_NAME]
+        (self._outputs,) = json.loads(outputs.read_text()).values()

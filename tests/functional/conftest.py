@@ -18,8 +18,9 @@ import pytest
 from moto import mock_aws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from forecourt.sales import Sale
     from tests.functional.world import World
 
 REGION = "ap-southeast-1"
@@ -125,6 +126,25 @@ def world(dynamodb: Any) -> World:
     from tests.functional.world import World  # noqa: PLC0415 - it needs the names above
 
     return World(dynamodb)
+
+
+@pytest.fixture
+def told(world: World, context: Any) -> Callable[..., None]:
+    """Return what a station does: tell sales, one queue record each, to a fresh ingest."""
+    from functions.ingest import handler  # noqa: PLC0415 - its clients need the environment
+    from tests.functional.world import sale_record  # noqa: PLC0415
+
+    handler._stations.clear()
+    handler._secret.clear()
+    world.register()
+
+    def tell(*sales: Sale) -> None:
+        records = [
+            sale_record(each, message_id=f"message-{number}") for number, each in enumerate(sales)
+        ]
+        assert handler.handle({"Records": records}, context) == {"batchItemFailures": []}
+
+    return tell
 
 
 @cache

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 BOUND_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
-LITRES = {
+LITRES: dict[str, Any] = {
     "zone": "Asia/Shanghai",
     "rules": [
         {

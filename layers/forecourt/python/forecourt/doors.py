@@ -20,6 +20,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from forecourt.batches import Unprocessed
 from forecourt.callers import Caller, caller_of
@@ -99,10 +100,12 @@ class Door:
         self._context = context
         self._caller = None
         self._noted = {}
+        headers = {name.lower(): value for name, value in event["headers"].items()}
+        event = {**event, "headers": headers}
         try:
             self._admit(event)
         except ForecourtError as refusal:
-            answer = _plain_answer(self._refuse(refusal))
+            answer = _plain_answer(self._refusal(refusal))
         else:
             answer = self.app.resolve(event, context)
         self._logger.info(
@@ -191,10 +194,11 @@ class Door:
         content = _content_of(event)
         if len(content) > MAX_BODY_BYTES:
             raise BodyTooLarge(limit_bytes=MAX_BODY_BYTES)
-        headers = {name.lower(): value for name, value in event["headers"].items()}
+        headers = event["headers"]
         label = headers.get("content-type", JSON).partition(";")[0].strip().lower()
         if content and label != JSON:
             raise UnsupportedMediaType(expected=JSON)
+        headers["content-type"] = JSON  # in the one spelling the resolver knows
         self._body = _json_object(content) if content else {}
         self._key = headers.get(KEY_HEADER.lower(), "")
         if event["requestContext"]["http"]["method"] not in WRITES:
@@ -210,30 +214,33 @@ class Door:
         return request
 
     def _refuse(self, refusal: ForecourtError) -> Response[Any]:
+        self._note_route()
         if isinstance(refusal.__cause__, Exception):
             self._log_failure(refusal.__cause__)
-        document = problem(refusal)
-        self._noted["code"] = refusal.code
-        return _problem_response(document)
+        return self._refusal(refusal)
 
     def _refuse_invalid(self, failure: RequestValidationError) -> Response[Any]:
         return self._refuse(InvalidRequest(findings=_findings(failure)))
 
     def _refuse_unknown(self, _: NotFoundError) -> Response[Any]:
-        return self._refuse(UnknownRoute())
+        return self._refusal(UnknownRoute())  # there is no route to note, and a path may tell
+
+    def _refusal(self, refusal: ForecourtError) -> Response[Any]:
+        self._noted["code"] = refusal.code
+        return _problem_response(problem(refusal))
 
     def _replay_refusal(self, refused: _Refused) -> Response[Any]:
-        answer = refused.answer
-        document = dict(answer.body or {})
+        document = dict(refused.answer.body or {})
         self._noted["code"] = document["code"]
         response = _problem_response(document)
-        response.headers.update(_headers_of(answer))
+        response.headers.update(_headers_of(refused.answer))
         return response
 
     def _fail(self, failure: Exception) -> Response[Any]:
+        self._note_route()
         self._log_failure(failure)
         if _passing(failure):
-            return self._refuse(Unavailable())
+            return self._refusal(Unavailable())
         self._noted["code"] = INTERNAL_ERROR["code"]
         return _problem_response(INTERNAL_ERROR)
 
@@ -298,7 +305,7 @@ def _headers_of(answer: Answer) -> dict[str, str]:
 def _problem_response(document: Mapping[str, Any]) -> Response[Any]:
     return Response(
         status_code=document["status"],
-        body=json.dumps(document),
+        body=json.dumps(document, sort_keys=True),
         headers=problem_headers(document["status"], code=document["code"]),
     )
 
@@ -324,4 +331,4 @@ def _passing(failure: Exception) -> bool:
         return _aws_code(failure) in PASSING or status >= 500  # noqa: PLR2004
     if isinstance(failure.__cause__, Exception):
         return _passing(failure.__cause__)
-    return isinstance(failure, HTTPClientError | Unprocessed)
+    return isinstance(failure, HTTPClientError | NoConnectionError | Unprocessed)

@@ -380,6 +380,8 @@ class MembersTable:
                     "TableName": self._name,
                     "Key": count_key(member_id),
                     "UpdateExpression": "SET held = held - :one",
+                    # Excludes counting below what is held.
+                    "ConditionExpression": "held >= :one",
                     "ExpressionAttributeValues": {":one": encode(1)},
                 }
             },

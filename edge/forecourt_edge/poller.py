@@ -283,17 +283,18 @@ class Poller:
             length = device.profile.ring.record.length
             return await device.bus.read(device.config.device_id, address, length)
 
-        outcome: Taken = await self._take_over.nozzle(
-            Handover(
-                profile=device.profile,
-                grades=device.config.grades or device.profile.grades,
-                header=header,
-                status=status,
-                cursor=cursor,
-                read_record=read_record,
-                give_up_on_head=nozzle.absent_heads + 1 >= HEAD_ATTEMPTS,
-            )
+        handover = Handover(
+            profile=device.profile,
+            grades=device.config.grades or device.profile.grades,
+            header=header,
+            status=status,
+            cursor=cursor,
+            read_record=read_record,
+            give_up_on_head=nozzle.absent_heads + 1 >= HEAD_ATTEMPTS,
         )
+        # Should it stop halfway, what has been stored by then is on disk only.
+        nozzle.cursor = None
+        outcome: Taken = await self._take_over.nozzle(handover)
         nozzle.cursor = outcome.cursor
         nozzle.absent_heads = nozzle.absent_heads + 1 if outcome.head_absent else 0
         return outcome.sales

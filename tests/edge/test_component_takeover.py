@@ -11,6 +11,7 @@ import pytest
 
 from forecourt.sales import EvidenceKind
 from forecourt_edge.component import Component
+from forecourt_edge.errors import DeviceSilent
 from forecourt_edge.profile import load_profile
 from forecourt_edge.registers import WordOrder
 from forecourt_simulator.clock import ManualClock
@@ -221,7 +222,35 @@ def test_lost_replies_neither_lose_nor_repeat_a_sale(tmp_path: Path) -> None:
                 await station.settle()
 
             assert [sale.key.transaction for sale in station.cloud.sales] == list(range(1, 11))
+            assert len(station.cloud.payloads) == len(station.cloud.held)
             assert controller.ring(1).unacknowledged == 0
+
+    asyncio.run(story())
+
+
+def test_a_device_lost_between_two_records_is_resumed_behind_the_first(tmp_path: Path) -> None:
+    """What was stored before the loss may be acknowledged and gone by the time it is back."""
+
+    async def story() -> None:
+        controller = controller_for()
+        async with running(tmp_path, controller) as station:
+            await station.settle()
+            sell(controller, 3)
+            read = station.component.poller._buses[0].read
+
+            async def lose_the_second_record(device_id: int, address: int, count: int) -> list[int]:
+                if address == controller.profile.record_address(1, 2):
+                    raise DeviceSilent(bus="test", reason="cable")
+                return await read(device_id, address, count)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(station.component.poller._buses[0], "read", lose_the_second_record)
+                await station.component.poll()
+                await station.component.drained()
+            await station.settle()
+
+            told = [topic for topic, _ in station.cloud.payloads if topic.endswith("sales")]
+            assert len(told) == len(station.cloud.sales) == 3
 
     asyncio.run(story())
 

@@ -14,7 +14,7 @@ from infra.local.following import Following, cancelled
 from infra.local.scene import Scene
 
 if TYPE_CHECKING:
-    from infra.local import LocalStack
+    from infra.local.stack import LocalStack
 
 SECONDS = 20.0
 WARM_UP_SALES = 20

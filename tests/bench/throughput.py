@@ -18,7 +18,7 @@ from infra.local.api_client import ApiClient
 from infra.local.seed import PROGRAM, activate_program, enrol, register_station
 
 if TYPE_CHECKING:
-    from infra.local import LocalStack
+    from infra.local.stack import LocalStack
 
 ROOT = Path(__file__).parents[2]
 EMPTY = Path(__file__).parent / "empty"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.local import LocalStack
 from infra.local.api_client import ApiClient
+from infra.local.stack import LocalStack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

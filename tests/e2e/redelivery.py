@@ -8,7 +8,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from infra.local import LocalStack
+    from infra.local.stack import LocalStack
 
 READERS = {"SalesTableName": ("matching", "accrual"), "LoyaltyTableName": ("relay",)}
 MOST_IN_A_BATCH = 10

@@ -17,7 +17,7 @@ from tests.e2e.relay import Relay
 
 if TYPE_CHECKING:
     from forecourt_simulator.station import Station
-    from infra.local import LocalStack
+    from infra.local.stack import LocalStack
     from infra.local.tally import Tally
 
 SALES = int(os.environ.get("CHAOS_SALES", "300"))

@@ -11,9 +11,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
+from pathlib import Path
 from typing import Any
 
 from ministack.app import main
@@ -22,6 +25,7 @@ from ministack.core import iam_actions
 from infra.local.leading_keys import enforce_leading_keys
 
 LOOPBACK = "127.0.0.1"
+FOLDER_PREFIX = "forecourt-"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - the value to be replaced
 
 
@@ -62,6 +66,10 @@ def end_with_parent() -> None:
 
     def wait_for_the_end() -> None:
         sys.stdin.buffer.read()
+        # The parent would have removed it.
+        folder = Path(tempfile.gettempdir())
+        if folder.name.startswith(FOLDER_PREFIX):
+            shutil.rmtree(folder, ignore_errors=True)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait_for_the_end, daemon=True).start()

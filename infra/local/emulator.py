@@ -2,7 +2,7 @@
 MiniStack, started so that it is this machine's alone and ends with whoever started it.
 
 Run as `python -m infra.local.emulator`.  Its MQTT port would otherwise be open to the network,
-it would stay behind when its parent is killed, and two kinds of grants would be judged otherwise
+it would stay behind when its parent is killed, and three kinds of grants would be judged otherwise
 than by AWS.
 """
 
@@ -61,6 +61,20 @@ def judge_policies_by_their_certificate() -> None:
     iam_actions.extract_resource_arn = resource_with_certificate
 
 
+def know_encryption_contexts() -> None:
+    """Tell conditions on `kms:EncryptionContext:<name>` what a request says there."""
+    context_of = iam_actions.request_tag_context
+
+    def context_with_encryption(service: str, action: str, body: bytes, params: Any) -> Any:
+        context = context_of(service, action, body, params)
+        if service != "kms":
+            return context
+        named = json.loads(body or b"{}").get("EncryptionContext", {})
+        return context | {f"kms:EncryptionContext:{name}": named[name] for name in named}
+
+    iam_actions.request_tag_context = context_with_encryption
+
+
 def end_with_parent() -> None:
     """End when standard input closes: the parent holds its other end."""
 
@@ -79,5 +93,6 @@ if __name__ == "__main__":
     listen_on_loopback_only()
     enforce_leading_keys()
     judge_policies_by_their_certificate()
+    know_encryption_contexts()
     end_with_parent()
     main()

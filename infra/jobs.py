@@ -46,13 +46,13 @@ class Jobs(Construct):
             self,
             "Reconciliation",
             name="reconciliation",
-            description="Compares totalizers, sales and entries of a business day, opens cases",
+            description="Compares totalizers, sales and entries of business days, opens cases",
             runtime=runtime,
             environment={
                 "SALES_TABLE": tables.sales.table_name,
                 "LOYALTY_TABLE": tables.loyalty.table_name,
             },
-            timeout=cdk.Duration.minutes(10),
+            timeout=cdk.Duration.minutes(15),  # Lambda's most: a week of all stations
         )
         self.reconciliation.configure_async_invoke(
             on_failure=destinations.SqsDestination(usable_by(self.reconciliation, failures)),
@@ -68,7 +68,7 @@ class Jobs(Construct):
         scheduler.Schedule(
             self,
             "Daily",
-            description="Reconciles yesterday's business day of all stations",
+            description="Reconciles the last seven business days of all stations",
             schedule=scheduler.ScheduleExpression.cron(
                 **RECONCILED_AT,
                 time_zone=cdk.TimeZone.of(self.node.try_get_context("zone") or ZONE_DEFAULT),

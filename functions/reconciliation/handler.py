@@ -1,10 +1,11 @@
 """
 Compare, for each station's business day, totalizers with sales with ledger entries.
 
-Invoked by the scheduler once a day; it looks at the last day that is over in each station's
-own zone, or at the day it is asked for: `{"business_day": "2026-11-22"}`. What does not
-agree becomes a case, which relay tells the bus. A day that agrees again loses its case.
-Running it twice finds the same and changes nothing.
+Invoked by the scheduler once a day; it looks at the last seven days that are over in each
+station's own zone, or at the one day it is asked for: `{"business_day": "2026-11-22"}`. What
+does not agree becomes a case, which relay tells the bus. A day that agrees again, because a
+sale was told late, loses its case. Running it twice finds the same and changes nothing, so a
+station that fails is left to a retry of the whole.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
     from forecourt.loyalty_table import Station
 
+NIGHTLY_DAYS = 7  # stations are offline for days; longer than this, and a person asks for the day
+
+# Counted from the day and not from the night, so that a day gives the same case every night.
 LOOK_BACK = timedelta(days=1)  # enough to know where the day's totalizers began
 LOOK_AHEAD = TURN + MAX_CLOCK_OFFSET  # what the reading at the turn may already have counted
 
@@ -53,31 +57,48 @@ loyalty = LoyaltyTable(_dynamodb, name=settings.loyalty_table)
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     now = datetime.now(UTC)
-    asked = event.get("business_day")
-    different = []
+    asked = [date.fromisoformat(event["business_day"])] if "business_day" in event else []
+    different: list[str] = []
+    failures: dict[str, Exception] = {}
     for station in loyalty.stations():
-        day = date.fromisoformat(asked) if asked else last_full_day(station, now)
-        result = reconcile_day(station, day)
-        log = logger.warning if result.findings else logger.info
-        log(
-            "day reconciled",
-            station_id=station.station_id,
-            business_day=day.isoformat(),
-            sales=result.sales,
-            sold_ml=result.sold_ml,
-            metered_ml=result.metered_ml,
-            findings=len(result.findings),
-        )
-        loyalty.keep_case(station.station_id, day, findings=result.findings, opened_at=now)
-        if result.findings:
+        try:
+            days = asked or last_full_days(station, now)
+            agreed = [settle(station, day, now=now) for day in days]
+        except Exception as failure:
+            # The stations after it are none the worse.
+            logger.exception("station not reconciled", station_id=station.station_id)
+            failures[station.station_id] = failure
+            continue
+        if not all(agreed):
             different.append(station.station_id)
-    metrics.add_metric(name="StationDaysDifferent", unit=MetricUnit.Count, value=len(different))
+    if failures:
+        raise ExceptionGroup(f"not reconciled: {', '.join(failures)}", list(failures.values()))
     return {"different": different}
 
 
-def last_full_day(station: Station, now: datetime) -> date:
-    """Return the latest business day that is over at *station*."""
-    return business_day(now, ZoneInfo(station.zone)) - timedelta(days=1)
+def last_full_days(station: Station, now: datetime) -> list[date]:
+    """Return the business days last over at *station*, the latest at the end."""
+    today = business_day(now, ZoneInfo(station.zone))
+    return [today - timedelta(days=back) for back in range(NIGHTLY_DAYS, 0, -1)]
+
+
+def settle(station: Station, day: date, *, now: datetime) -> bool:
+    """Compare *day*, keep what was found, and return whether it agrees."""
+    result = reconcile_day(station, day)
+    news = loyalty.keep_case(station.station_id, day, findings=result.findings, opened_at=now)
+    if news:
+        metrics.add_metric(name="StationDaysDifferent", unit=MetricUnit.Count, value=1)
+    log = logger.warning if news else logger.info
+    log(
+        "day reconciled",
+        station_id=station.station_id,
+        business_day=day.isoformat(),
+        sales=result.sales,
+        sold_ml=result.sold_ml,
+        metered_ml=result.metered_ml,
+        findings=len(result.findings),
+    )
+    return not result.findings
 
 
 def reconcile_day(station: Station, day: date) -> Reconciliation:
@@ -85,18 +106,18 @@ def reconcile_day(station: Station, day: date) -> Reconciliation:
     opens_at, closes_at = day_bounds(day, ZoneInfo(station.zone))
     span = {"opens_at": opens_at - LOOK_BACK, "closes_at": closes_at + LOOK_AHEAD}
     stored = list(sales.station_sales(station.station_id, **span))
+    of_the_day = [each for each in stored if opens_at <= each.sale.key.completed_at < closes_at]
     owned = [
         (each.member_id, each.sale.sale_id)
-        for each in stored
-        if each.status is Status.MATCHED
-        and each.member_id is not None
-        and opens_at <= each.sale.key.completed_at < closes_at
+        for each in of_the_day
+        if each.status is Status.MATCHED and each.member_id is not None
     ]
     return reconcile(
         opens_at=opens_at,
         closes_at=closes_at,
         sales=[each.sale for each in stored],
         readings=sales.readings(station.station_id, **span),
+        undecided=[each.sale.sale_id for each in of_the_day if each.status is Status.RECEIVED],
         owned=[sale_id for _, sale_id in owned],
         judged=loyalty.judged(owned),
         gaps=sales.gaps(station.station_id, opens_at=opens_at, closes_at=closes_at),

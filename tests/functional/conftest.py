@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,22 @@ class LambdaContext:
 @pytest.fixture
 def context() -> Any:
     return LambdaContext()
+
+
+@pytest.fixture
+def counted(capsys: pytest.CaptureFixture[str]) -> Callable[[], Counter[str]]:
+    """Return what the metrics emitted since the last call add up to, by name."""
+
+    def read() -> Counter[str]:
+        total: Counter[str] = Counter()
+        for line in capsys.readouterr().out.splitlines():
+            document = json.loads(line)
+            for directive in document.get("_aws", {}).get("CloudWatchMetrics", ()):
+                for metric in directive["Metrics"]:
+                    total[metric["Name"]] += int(sum(document[metric["Name"]]))
+        return total
+
+    return read
 
 
 @pytest.fixture(scope="package")

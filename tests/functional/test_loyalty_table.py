@@ -271,7 +271,8 @@ def cases(world: World) -> list[dict[str, Any]]:
 def test_a_case_is_kept_with_the_time_it_was_opened(world: World) -> None:
     for hour in range(2):
         opened_at = AT + timedelta(hours=hour)
-        world.loyalty.keep_case("s0001", DAY, findings=[finding()], opened_at=opened_at)
+        news = world.loyalty.keep_case("s0001", DAY, findings=[finding()], opened_at=opened_at)
+        assert news is (hour == 0)
 
     (case,) = cases(world)
     assert case["findings"] == [{"kind": "sale_not_judged", "sale_id": "sale-1"}]
@@ -282,7 +283,7 @@ def test_other_findings_open_the_case_anew(world: World) -> None:
     world.loyalty.keep_case("s0001", DAY, findings=[finding(1)], opened_at=AT)
 
     later = AT + timedelta(hours=1)
-    world.loyalty.keep_case("s0001", DAY, findings=[finding(2)], opened_at=later)
+    assert world.loyalty.keep_case("s0001", DAY, findings=[finding(2)], opened_at=later)
 
     assert [case["opened_at"] for case in cases(world)] == ["2026-11-23T09:15:00Z"]
 
@@ -290,8 +291,8 @@ def test_other_findings_open_the_case_anew(world: World) -> None:
 def test_a_day_that_agrees_again_loses_its_case(world: World) -> None:
     world.loyalty.keep_case("s0001", DAY, findings=[finding()], opened_at=AT)
 
-    world.loyalty.keep_case("s0001", DAY, findings=[], opened_at=AT)
-    world.loyalty.keep_case("s0001", DAY, findings=[], opened_at=AT)
+    assert not world.loyalty.keep_case("s0001", DAY, findings=[], opened_at=AT)
+    assert not world.loyalty.keep_case("s0001", DAY, findings=[], opened_at=AT)
 
     assert cases(world) == []
 

@@ -179,6 +179,30 @@ def test_a_matched_sale_that_was_never_judged_opens_a_case_until_it_is(
     assert different(reconciliation, context) == []
 
 
+def test_a_sale_matching_never_saw_opens_a_case_until_it_is_judged(
+    reconciliation: ModuleType, earned: Any, told: Any, world: World, context: Any
+) -> None:
+    earned(FIRST)
+    told(SECOND)
+
+    different(reconciliation, context)
+    (told_before,) = cases_told(world)
+    earned()
+
+    assert told_before == ["sale_not_matched"]
+    assert different(reconciliation, context) == []
+
+
+@pytest.mark.parametrize("hours", [-1, 25], ids=["the day before", "the day after"])
+def test_an_undecided_sale_of_another_day_is_that_days_case(
+    reconciliation: ModuleType, earned: Any, told: Any, context: Any, hours: int
+) -> None:
+    earned(FIRST)
+    told(sold(hours, 100_000 if hours < 0 else 150_000, 10_000))
+
+    assert different(reconciliation, context) == []
+
+
 def test_an_unjudged_sale_of_the_day_before_is_that_days_case(
     reconciliation: ModuleType, earned: Any, told: Any, world: World, context: Any
 ) -> None:
@@ -237,21 +261,129 @@ def test_each_station_is_compared_on_its_own(
 
 
 @pytest.mark.parametrize(
-    ("now", "day"),
+    ("now", "last"),
     [
         ("2026-11-23T15:59:59+00:00", "2026-11-22"),
         ("2026-11-23T16:00:00+00:00", "2026-11-23"),
         ("2026-11-24T15:59:59+00:00", "2026-11-23"),
     ],
 )
-def test_without_a_day_the_last_one_over_at_the_station_is_compared(
-    reconciliation: ModuleType, world: World, now: str, day: str
+def test_without_a_day_the_last_seven_over_at_the_station_are_compared(
+    reconciliation: ModuleType, world: World, now: str, last: str
 ) -> None:
     station = world.register()
 
-    last = reconciliation.last_full_day(station, datetime.fromisoformat(now))
+    days = reconciliation.last_full_days(station, datetime.fromisoformat(now))
 
-    assert last == date.fromisoformat(day)
+    assert days == [date.fromisoformat(last) - timedelta(days=back) for back in range(6, -1, -1)]
+
+
+@pytest.fixture
+def night(
+    reconciliation: ModuleType, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[date], list[str]]:
+    """Return what the scheduler does in the night after a day; the stations that differ."""
+
+    def begin(day: date) -> list[str]:
+        after = datetime.combine(day + timedelta(days=1), datetime.min.time(), tzinfo=UTC)
+
+        class Clock(datetime):
+            @classmethod
+            def now(cls, tz: Any = None) -> Any:
+                return after.astimezone(tz)
+
+        monkeypatch.setattr(reconciliation, "datetime", Clock)
+        return list(reconciliation.handle({}, context)["different"])
+
+    return begin
+
+
+@pytest.mark.parametrize(("later", "found"), [(0, ["s0001"]), (6, ["s0001"]), (7, [])])
+def test_a_day_is_compared_again_for_a_week(
+    night: Any, earned: Any, later: int, found: list[str]
+) -> None:
+    earned(FIRST, THIRD)
+
+    assert night(DAY + timedelta(days=later)) == found
+
+
+def test_a_day_gives_the_same_case_every_night_and_the_bus_and_the_alarm_hear_it_once(
+    night: Any, earned: Any, world: World, counted: Any
+) -> None:
+    earned(FIRST, THIRD)
+    counted()
+
+    alarmed = []
+    for later in range(7):
+        night(DAY + timedelta(days=later))
+        alarmed.append(counted()["StationDaysDifferent"])
+
+    assert cases_told(world) == [["volume_without_sale"]]
+    assert alarmed == [1, 0, 0, 0, 0, 0, 0]
+
+
+def test_a_sale_told_days_late_clears_its_days_case_by_itself(
+    night: Any, earned: Any, world: World
+) -> None:
+    earned(FIRST, THIRD)
+    night(DAY)
+    assert cases_told(world) == [["volume_without_sale"]]
+
+    earned(SECOND)
+
+    assert night(DAY + timedelta(days=5)) == []
+    assert "case" not in {item["type"] for item in world.items(LOYALTY_TABLE)}
+
+
+def test_a_day_that_is_asked_for_is_compared_alone(
+    reconciliation: ModuleType, earned: Any, context: Any
+) -> None:
+    earned(FIRST, THIRD)
+
+    next_day = (DAY + timedelta(days=1)).isoformat()
+    answer = reconciliation.handle({"business_day": next_day}, context)
+
+    assert answer == {"different": []}
+
+
+def test_a_station_that_fails_keeps_none_after_it_from_being_compared(
+    *,
+    reconciliation: ModuleType,
+    earned: Any,
+    world: World,
+    context: Any,
+    counted: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for station_id in ("s0000", "s0002"):
+        world.register(station_id)
+    earned(FIRST, THIRD)
+    counted()
+    compare = reconciliation.reconcile_day
+
+    def unreadable(station: Any, day: date) -> Any:
+        if station.station_id != "s0001":
+            raise ValueError(station.station_id)
+        return compare(station, day)
+
+    monkeypatch.setattr(reconciliation, "reconcile_day", unreadable)
+
+    with pytest.raises(ExceptionGroup, match="not reconciled: s0000, s0002") as caught:
+        different(reconciliation, context)
+    assert [str(each) for each in caught.value.exceptions] == ["s0000", "s0002"]
+    assert cases_told(world) == [["volume_without_sale"]]
+    assert counted()["StationDaysDifferent"] == 1
+
+
+def test_what_is_no_day_is_refused_before_anything_is_compared(
+    reconciliation: ModuleType, earned: Any, world: World, context: Any
+) -> None:
+    earned(FIRST, THIRD)
+    before = world.snapshot()
+
+    with pytest.raises(ValueError, match="yesterday"):
+        reconciliation.handle({"business_day": "yesterday"}, context)
+    assert world.snapshot() == before
 
 
 def test_the_scheduler_asks_for_no_day(

@@ -94,6 +94,7 @@ def findings_of_a_bad_day() -> list[Finding]:
             (opens_at + timedelta(hours=2), moved),
             (opens_at + timedelta(hours=3), went_back),
         ],
+        undecided=[after_a_lost_one.sale_id],
         owned=[SALE.sale_id],
         judged=[],
         gaps=[gap],

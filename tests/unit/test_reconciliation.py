@@ -45,6 +45,7 @@ def reconciled(*sales: Sale, **changes: Any) -> Reconciliation:
         "closes_at": CLOSES_AT,
         "sales": sales,
         "readings": [],
+        "undecided": [],
         "owned": [],
         "judged": [],
         "gaps": [],
@@ -206,6 +207,13 @@ def test_a_sale_with_an_owner_that_was_never_judged_is_found() -> None:
 
     assert [each.facts["sale_id"] for each in result.findings] == ["sale-1", "sale-3"]
     assert {each.kind for each in result.findings} == {FindingKind.SALE_NOT_JUDGED}
+
+
+def test_a_sale_matching_never_saw_is_found() -> None:
+    result = reconciled(undecided=["sale-2", "sale-1"])
+
+    assert [each.facts["sale_id"] for each in result.findings] == ["sale-1", "sale-2"]
+    assert {each.kind for each in result.findings} == {FindingKind.SALE_NOT_MATCHED}
 
 
 def test_lost_transactions_are_told_with_their_numbers() -> None:

@@ -356,17 +356,18 @@ class LoyaltyTable:
         *,
         findings: Sequence[Finding],
         opened_at: datetime,
-    ) -> None:
+    ) -> bool:
         """
         Record what does not agree on a station's day, or that nothing disagrees any more.
 
-        The same findings again leave the case as it is, with the time it was opened. Of very
-        many the first `FINDINGS_LISTED` are kept, and their number.
+        `True`: there is something new, which the bus is told. The same findings again leave
+        the case as it is, with the time it was opened. Of very many the first
+        `FINDINGS_LISTED` are kept, and their number.
         """
         key = to_item({"pk": f"CASES#{station_id}", "sk": business_day.isoformat()})
         if not findings:
             self._dynamodb.delete_item(TableName=self._name, Key=key)
-            return
+            return False
         listed = encode(
             [{"kind": str(each.kind), **each.facts} for each in findings[:FINDINGS_LISTED]]
         )
@@ -387,7 +388,8 @@ class LoyaltyTable:
                 ExpressionAttributeValues={":findings": listed, ":total": item["findings_total"]},
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return
+            return False
+        return True
 
 
 def _unchanged_since(version: int) -> dict[str, Any]:

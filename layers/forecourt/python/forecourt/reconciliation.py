@@ -37,6 +37,7 @@ class FindingKind(StrEnum):
     VOLUME_WITHOUT_SALE = "volume_without_sale"
     TOTALIZER_WENT_BACK = "totalizer_went_back"
     READING_DIFFERS = "reading_differs"
+    SALE_NOT_MATCHED = "sale_not_matched"
     SALE_NOT_JUDGED = "sale_not_judged"
     TRANSACTIONS_LOST = "transactions_lost"
 
@@ -86,6 +87,7 @@ def reconcile(
     closes_at: datetime,
     sales: Iterable[Sale],
     readings: Iterable[tuple[datetime, Sequence[NozzleReading]]],
+    undecided: Iterable[str],
     owned: Iterable[str],
     judged: Iterable[str],
     gaps: Iterable[Mapping[str, Any]],
@@ -96,7 +98,8 @@ def reconcile(
     *sales* and *readings* may begin earlier, which gives the totalizers their positions at
     the opening, and go on a little after the closing, for the reading at the turn; findings
     are about the day alone.
-    *owned* are the ids of the day's sales with an owner, *judged* those accrual has judged.
+    Of the day's sales *undecided* are the ids of those matching has not seen, *owned* of
+    those with an owner, *judged* of those accrual has judged.
     """
     count = sold_ml = metered_ml = 0
     findings: list[Finding] = []
@@ -110,10 +113,8 @@ def reconcile(
             metered_ml += moved_ml
             if earlier and not _agree(earlier, later):
                 findings.append(_difference(meter, earlier, later))
-    findings += [
-        Finding(kind=FindingKind.SALE_NOT_JUDGED, facts={"sale_id": sale_id})
-        for sale_id in sorted(set(owned) - set(judged))
-    ]
+    findings += _stuck(FindingKind.SALE_NOT_MATCHED, undecided)
+    findings += _stuck(FindingKind.SALE_NOT_JUDGED, set(owned) - set(judged))
     findings += [_lost(gap) for gap in gaps]
     return Reconciliation(sales=count, sold_ml=sold_ml, metered_ml=metered_ml, findings=findings)
 
@@ -176,6 +177,10 @@ def _difference(meter: Meter, earlier: _Position, later: _Position) -> Finding:
             "difference_ml": difference_ml,
         },
     )
+
+
+def _stuck(kind: FindingKind, sale_ids: Iterable[str]) -> list[Finding]:
+    return [Finding(kind=kind, facts={"sale_id": sale_id}) for sale_id in sorted(sale_ids)]
 
 
 def _lost(gap: Mapping[str, Any]) -> Finding:

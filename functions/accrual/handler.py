@@ -21,15 +21,15 @@ from forecourt.contention import until_settled
 from forecourt.ledger import earn
 from forecourt.loyalty_table import LoyaltyTable, trace_to_map
 from forecourt.program import Program, evaluate, in_force, program_from_document
-from forecourt.sales_table import sale_from_item
 from forecourt.settings import Settings
+from forecourt.stored_sales import sale_from_item
 from forecourt.streams import one_by_one
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from forecourt.loyalty_table import Standings
-    from forecourt.sales_table import StoredSale
+    from forecourt.stored_sales import StoredSale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from forecourt.assignment import Assignment
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.matching import Credited, EvidenceKey
-from forecourt.sales_table import SalesTable, Status
+from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
+from forecourt.stored_sales import Status
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

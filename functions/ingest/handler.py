@@ -27,16 +27,10 @@ from forecourt.identity import digest, normalise
 from forecourt.loyalty_table import LoyaltyTable, Station
 from forecourt.messages import GapMessage, ReadingMessage, SaleMessage, claimed_id, read_message
 from forecourt.sales import doubts_about
-from forecourt.sales_table import (
-    KeyedEvidence,
-    QuarantinedMessage,
-    SalesTable,
-    Status,
-    StoredSale,
-    keyed,
-)
+from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
+from forecourt.stored_sales import KeyedEvidence, QuarantinedMessage, Status, StoredSale, keyed
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -19,8 +19,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from forecourt.assignment import Assignment
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.matching import Credited
-from forecourt.sales_table import SalesTable, sale_from_item
+from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
+from forecourt.stored_sales import sale_from_item
 from forecourt.streams import one_by_one
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from forecourt.matching import EvidenceKey
-    from forecourt.sales_table import StoredSale
+    from forecourt.stored_sales import StoredSale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,8 @@ from forecourt.members_table import (
 )
 from forecourt.once import Answer
 from forecourt.sales import EvidenceKind
-from forecourt.sales_table import SalesTable, StoredSale
+from forecourt.sales_table import SalesTable
+from forecourt.stored_sales import StoredSale
 from functions.members.bodies import (
     Binding,
     BoundView,

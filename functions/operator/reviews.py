@@ -14,8 +14,9 @@ from forecourt.errors import SaleNotHeld
 from forecourt.identity import mask
 from forecourt.instants import format_instant
 from forecourt.once import Answer
-from forecourt.sales_table import QuarantinedMessage, Queue, SalesTable, Status, StoredSale
+from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
+from forecourt.stored_sales import QuarantinedMessage, Queue, Status, StoredSale
 from functions.operator.bodies import DecidedView, QueueView
 
 PAGE = 20

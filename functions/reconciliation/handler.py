@@ -23,8 +23,9 @@ from forecourt.instants import business_day, day_bounds
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.reconciliation import TURN, Reconciliation, reconcile
 from forecourt.sales import MAX_CLOCK_OFFSET
-from forecourt.sales_table import SalesTable, Status
+from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
+from forecourt.stored_sales import Status
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from forecourt.sales_table import Status
+from forecourt.stored_sales import Status
 from infra.local.errors import LocalStackError
 from infra.local.following import Followed, Following, cancelled
 from infra.local.scene import Scene

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from forecourt.loyalty_table import LoyaltyTable
-from forecourt.sales_table import SalesTable, Status
+from forecourt.sales_table import SalesTable
+from forecourt.stored_sales import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from forecourt.ledger import Entry
-    from forecourt.sales_table import StoredSale
+    from forecourt.stored_sales import StoredSale
     from forecourt_simulator.station import SaleTruth
     from infra.local.stack import LocalStack
 

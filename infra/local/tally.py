@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from forecourt.loyalty_table import account_from_item, entry_from_item
-from forecourt.sales_table import Status, sale_from_item
+from forecourt.stored_sales import Status, sale_from_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from forecourt.ledger import Account, Entry
-    from forecourt.sales_table import StoredSale
+    from forecourt.stored_sales import StoredSale
     from forecourt_simulator.station import SaleTruth, Station
     from infra.local.stack import LocalStack
 

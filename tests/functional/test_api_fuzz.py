@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forecourt.sales_table import SalesTable, Status, StoredSale
+from forecourt.sales_table import SalesTable
+from forecourt.stored_sales import Status, StoredSale
 from functions.members import handler as members
 from functions.openapi import handler as openapi
 from functions.operator import handler as operator

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.events import SOURCE, DetailType, events_of
-from forecourt.sales_table import Queue, SalesTable, Status
+from forecourt.sales_table import SalesTable
+from forecourt.stored_sales import Queue, Status
 from tests.functional.clients import Reluctant, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import World, key_of

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from forecourt.attributes import from_item
 from forecourt.messages import MAX_MESSAGE_BYTES
 from forecourt.sales import Evidence, EvidenceKind
-from forecourt.sales_table import Queue, Status
+from forecourt.stored_sales import Queue, Status
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import acknowledgements, key_of, sale_record, sqs_record
 from tests.schemas import validator
@@ -395,7 +395,7 @@ def test_no_plate_or_card_is_ever_logged(
 def test_a_stored_item_can_be_read_from_the_stream_like_from_the_table(
     ingest: ModuleType, world: World, context: Any
 ) -> None:
-    from forecourt.sales_table import sale_from_item  # noqa: PLC0415
+    from forecourt.stored_sales import sale_from_item  # noqa: PLC0415
 
     handled(ingest, context, sale_record(SALE))
 

@@ -12,7 +12,8 @@ from forecourt.assignment import Assignment
 from forecourt.contention import ATTEMPTS
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.matching import Credited, Unmatched
-from forecourt.sales_table import Queue, SalesTable, Status
+from forecourt.sales_table import SalesTable
+from forecourt.stored_sales import Queue, Status
 from tests.functional.clients import Interrupting, Lagging, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import key_of
@@ -21,7 +22,7 @@ from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, sale
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from forecourt.sales_table import StoredSale
+    from forecourt.stored_sales import StoredSale
     from tests.functional.world import World
 
 BARE = sale(evidence=())

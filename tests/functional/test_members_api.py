@@ -14,7 +14,8 @@ from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import IDENTITIES_MAX
 from forecourt.program import Evaluation, Trace
 from forecourt.sales import Sale, SaleKey
-from forecourt.sales_table import SalesTable, Status, StoredSale
+from forecourt.sales_table import SalesTable
+from forecourt.stored_sales import Status, StoredSale
 from functions.members import handler
 from functions.members.zone import ProgramZone
 from tests.functional.conftest import LOYALTY_TABLE, REQUESTS_TABLE, SALES_TABLE

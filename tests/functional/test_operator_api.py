@@ -18,13 +18,8 @@ from forecourt.loyalty_table import LoyaltyTable
 from forecourt.matching import EvidenceKey
 from forecourt.operator_table import Version
 from forecourt.sales import Sale, SaleKey
-from forecourt.sales_table import (
-    KeyedEvidence,
-    QuarantinedMessage,
-    SalesTable,
-    Status,
-    StoredSale,
-)
+from forecourt.sales_table import SalesTable
+from forecourt.stored_sales import KeyedEvidence, QuarantinedMessage, Status, StoredSale
 from functions.operator import handler
 from tests.functional.conftest import (
     LOYALTY_TABLE,

@@ -13,14 +13,8 @@ from botocore.exceptions import ClientError
 from forecourt.errors import SaleNotHeld, StaleWrite, UnknownSale
 from forecourt.instants import day_bounds
 from forecourt.messages import GapMessage, ReadingMessage, SaleMessage, read_message
-from forecourt.sales_table import (
-    QuarantinedMessage,
-    Queue,
-    SalesTable,
-    Status,
-    StoredSale,
-    keyed,
-)
+from forecourt.sales_table import SalesTable
+from forecourt.stored_sales import QuarantinedMessage, Queue, Status, StoredSale, keyed
 from tests.functional.clients import Paging, Reluctant, cancellation, refusal
 from tests.functional.conftest import SALES_TABLE
 from tests.functional.world import key_of
@@ -329,19 +323,6 @@ def test_a_period_of_more_than_a_page_is_read_to_its_end(world: World) -> None:
     found = list(paged.station_sales("s0001", opens_at=opens_at, closes_at=closes_at))
 
     assert len(found) == 5
-
-
-def test_the_last_sales_before_an_instant_come_latest_first(world: World) -> None:
-    at = SALE.key.completed_at
-    for hours in range(4):
-        world.sales.add(stored_at(at - timedelta(hours=hours)))
-
-    found = world.sales.last_sales_before("s0001", before=at, limit=2)
-
-    assert [each.sale.key.completed_at for each in found] == [
-        at - timedelta(hours=1),
-        at - timedelta(hours=2),
-    ]
 
 
 def test_readings_and_gaps_of_a_period_are_found_and_sales_are_not(world: World) -> None:

@@ -20,7 +20,7 @@ from forecourt.loyalty_table import LoyaltyTable, Station
 from forecourt.matching import EvidenceKey
 from forecourt.members_table import MembersTable
 from forecourt.operator_table import OperatorTable
-from forecourt.sales_table import SalesTable, StoredSale
+from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from tests.functional.conftest import (
     ACCOUNT_ID,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from forecourt.sales import Evidence, Sale
+    from forecourt.stored_sales import StoredSale
 
 BOUND_AT = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from forecourt.loyalty_table import LoyaltyTable
     from forecourt.matching import EvidenceKey
-    from forecourt.sales_table import SalesTable, StoredSale
+    from forecourt.sales_table import SalesTable
+    from forecourt.stored_sales import StoredSale
 
 
 def _utc_now() -> datetime:

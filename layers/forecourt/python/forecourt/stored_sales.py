@@ -1,0 +1,277 @@
+"""
+What the Sales table holds, and how it is written down.
+
+`sales_table` has the design of the table and the access to it; here are types and codecs.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from forecourt.attributes import Item, from_item, to_item
+from forecourt.errors import UnknownSale
+from forecourt.instants import format_instant, parse_instant
+from forecourt.matching import EvidenceKey
+from forecourt.messages import NozzleReading
+from forecourt.sales import Evidence, EvidenceKind, Sale, parse_sale_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from forecourt.messages import GapMessage, ReadingMessage
+
+QUARANTINE_KEPT = timedelta(days=180)
+
+
+class Status(StrEnum):
+    """Where a sale stands."""
+
+    RECEIVED = "received"
+    HELD = "held"
+    VOID = "void"
+    MATCHED = "matched"
+    UNMATCHED = "unmatched"
+    REJECTED = "rejected"
+
+
+class Queue(StrEnum):
+    """What waits for a person."""
+
+    HELD = "held"
+    UNMATCHED = "unmatched"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedEvidence:
+    """One piece of evidence as it is stored: by its keyed hash, never in clear."""
+
+    key: EvidenceKey
+    confidence: int | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSale:
+    """
+    A sale and what became of it.
+
+    `sale.evidence` is empty here: `evidence` has the hashes and `sealed` the values.
+    """
+
+    sale: Sale
+    status: Status
+    received_at: datetime
+    evidence: tuple[KeyedEvidence, ...] = ()
+    sealed: bytes | None = None
+    doubts: tuple[str, ...] = ()
+    member_id: str | None = None
+    matched_by: tuple[str, ...] = ()
+    unmatched_because: str | None = None
+    decided_at: datetime | None = None
+    decided_by: str | None = None
+
+    @property
+    def evidence_keys(self) -> tuple[EvidenceKey, ...]:
+        """Return the hashes to look up."""
+        return tuple(evidence.key for evidence in self.evidence)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantinedMessage:
+    """A message that is no sale, as it came."""
+
+    station_id: str
+    message_id: str
+    topic: str
+    reason: str
+    field: str
+    payload: bytes
+    received_at: datetime
+
+
+def keyed(evidence: Iterable[tuple[Evidence, str]]) -> tuple[KeyedEvidence, ...]:
+    """Pair each piece of evidence with its digest, without its value."""
+    return tuple(
+        KeyedEvidence(
+            key=EvidenceKey(kind=EvidenceKind(each.kind), digest=digest),
+            confidence=each.confidence,
+            source=each.source,
+        )
+        for each, digest in evidence
+    )
+
+
+def sale_key(sale_id: str) -> Item:
+    """Return the key of a sale; raise `UnknownSale` when the id is not one."""
+    try:
+        station_id = parse_sale_id(sale_id).station_id
+    except ValueError:
+        raise UnknownSale(sale_id) from None
+    return to_item({"pk": f"STATION#{station_id}", "sk": f"SALE#{sale_id}"})
+
+
+def sale_to_item(stored: StoredSale) -> Item:
+    """Encode *stored*. What the id says (time, nozzle, totalizer ...) is not said twice."""
+    sale = stored.sale
+    queue = Queue.HELD if stored.status is Status.HELD else None
+    return sale_key(sale.sale_id) | to_item(
+        {
+            "type": "sale",
+            "status": str(stored.status),
+            "grade": sale.grade,
+            "unit_price": sale.unit_price_milli_per_litre,
+            "volume_ml": sale.volume_ml,
+            "amount_fen": sale.amount_fen,
+            "resolution_ml": sale.volume_resolution_ml,
+            "started_at": format_instant(sale.started_at) if sale.started_at else None,
+            "recorded_at": format_instant(sale.recorded_at),
+            "received_at": format_instant(stored.received_at),
+            "clock_offset": sale.clock_offset_seconds,
+            "clock_synchronised": sale.clock_synchronised,
+            "test_delivery": sale.test_delivery or None,
+            "evidence": [_evidence_to_map(each) for each in stored.evidence] or None,
+            "sealed": stored.sealed,
+            "doubts": list(stored.doubts) or None,
+            "queue": queue,
+            "queued_at": format_instant(stored.received_at) if queue else None,
+        }
+    )
+
+
+def sale_from_item(item: Mapping[str, Mapping[str, Any]]) -> StoredSale:
+    """Decode what `sale_to_item` wrote and `SalesTable` changed since."""
+    values = from_item(item)
+    started_at, decided_at = values.get("started_at"), values.get("decided_at")
+    sealed = values.get("sealed")
+    return StoredSale(
+        sale=Sale(
+            key=parse_sale_id(values["sk"].removeprefix("SALE#")),
+            grade=values["grade"],
+            unit_price_milli_per_litre=values["unit_price"],
+            volume_ml=values["volume_ml"],
+            amount_fen=values["amount_fen"],
+            volume_resolution_ml=values["resolution_ml"],
+            started_at=parse_instant(started_at) if started_at else None,
+            recorded_at=parse_instant(values["recorded_at"]),
+            clock_offset_seconds=values.get("clock_offset"),
+            clock_synchronised=values["clock_synchronised"],
+            test_delivery=values.get("test_delivery", False),
+        ),
+        status=Status(values["status"]),
+        received_at=parse_instant(values["received_at"]),
+        evidence=tuple(_evidence_from_map(each) for each in values.get("evidence", ())),
+        sealed=base64.b64decode(sealed) if isinstance(sealed, str) else sealed,
+        doubts=tuple(values.get("doubts", ())),
+        member_id=values.get("member_id"),
+        matched_by=tuple(values.get("matched_by", ())),
+        unmatched_because=values.get("unmatched_because"),
+        decided_at=parse_instant(decided_at) if decided_at else None,
+        decided_by=values.get("decided_by"),
+    )
+
+
+def reading_to_item(reading: ReadingMessage) -> Item:
+    """Encode a totalizer reading."""
+    return to_item(
+        {
+            "pk": f"STATION#{reading.station_id}",
+            "sk": f"READING#{reading.message_id}",
+            "type": "reading",
+            "read_at": format_instant(reading.read_at),
+            "nozzles": [
+                {
+                    "nozzle": each.nozzle,
+                    "device_serial": each.device_serial,
+                    "totalizer_ml": each.totalizer_ml,
+                    "transaction": each.transaction,
+                }
+                for each in reading.nozzles
+            ],
+        }
+    )
+
+
+def reading_from_item(
+    item: Mapping[str, Mapping[str, Any]],
+) -> tuple[datetime, tuple[NozzleReading, ...]]:
+    """Decode when the totalizers were read, and where each stood."""
+    values = from_item(item)
+    return (
+        parse_instant(values["read_at"]),
+        tuple(NozzleReading(**each) for each in values["nozzles"]),
+    )
+
+
+def gap_to_item(gap: GapMessage) -> Item:
+    """Encode that transactions were lost."""
+    return to_item(
+        {
+            "pk": f"STATION#{gap.station_id}",
+            "sk": f"GAP#{gap.message_id}",
+            "type": "gap",
+            "device_serial": gap.device_serial,
+            "nozzle": gap.nozzle,
+            "found_at": format_instant(gap.found_at),
+            "first_transaction": gap.first_transaction,
+            "last_transaction": gap.last_transaction,
+            "missing_ml": gap.missing_ml,
+        }
+    )
+
+
+def quarantined_to_item(message: QuarantinedMessage) -> Item:
+    """Encode a quarantined message; the table forgets it after `QUARANTINE_KEPT`."""
+    received = format_instant(message.received_at)
+    return to_item(
+        {
+            "pk": f"QUARANTINE#{message.station_id}",
+            "sk": f"{received}#{message.message_id}",
+            "type": "quarantined",
+            "topic": message.topic,
+            "reason": message.reason,
+            "field": message.field,
+            "payload": message.payload,
+            "queue": Queue.QUARANTINED,
+            "queued_at": received,
+            "expires_at_epoch": int((message.received_at + QUARANTINE_KEPT).timestamp()),
+        }
+    )
+
+
+def quarantined_from_item(item: Mapping[str, Mapping[str, Any]]) -> QuarantinedMessage:
+    """Decode a quarantined message."""
+    values = from_item(item)
+    _, _, message_id = values["sk"].partition("#")
+    return QuarantinedMessage(
+        station_id=values["pk"].removeprefix("QUARANTINE#"),
+        message_id=message_id,
+        topic=values["topic"],
+        reason=values["reason"],
+        field=values["field"],
+        payload=values["payload"],
+        received_at=parse_instant(values["queued_at"]),
+    )
+
+
+def _evidence_to_map(evidence: KeyedEvidence) -> dict[str, Any]:
+    values = {
+        "kind": evidence.key.kind,
+        "digest": evidence.key.digest,
+        "confidence": evidence.confidence,
+        "source": evidence.source,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _evidence_from_map(values: Mapping[str, Any]) -> KeyedEvidence:
+    return KeyedEvidence(
+        key=EvidenceKey(kind=values["kind"], digest=values["digest"]),
+        confidence=values.get("confidence"),
+        source=values.get("source"),
+    )

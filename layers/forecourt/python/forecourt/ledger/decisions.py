@@ -55,11 +55,17 @@ class Reversals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parked:
-    """Reversals that came before the entry they reverse, in the order they came."""
+    """
+    Reversals that came before the entry they reverse, in the order they came.
+
+    `account_version` is the account's after the last of them: who holds an older account has
+    not seen all of them.
+    """
 
     owner: str
     wallet: str = POINTS_WALLET
     entry_id: str
+    account_version: int = 0
     commands: tuple[Reverse, ...] = ()
 
 

@@ -151,6 +151,8 @@ def carry_out(command: Command, *, policies: Policies) -> Generator[Request, Any
         if attempt:
             yield Pause(attempt)
         books, now = yield from _read(command)
+        if books.parked and books.parked.account_version > books.account.version:
+            continue  # parked between the two reads; by one account they cannot be counted
         wanted: Commit | Keep
         try:
             decision = decide(command, books, now=now, policies=policies)

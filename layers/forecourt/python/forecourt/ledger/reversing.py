@@ -110,7 +110,11 @@ def _park(books: Books, command: Reverse, *, now: datetime, policy: WalletPolicy
     decision = posted(*draft.close(command, EntryKind.PARK, refers_to=command.reverses))
     return replace(
         decision,
-        parked=replace(parked, commands=(*parked.commands, command)),
+        parked=replace(
+            parked,
+            account_version=decision.account.version,
+            commands=(*parked.commands, command),
+        ),
         absent=(command.reverses_owner or command.owner, command.reverses),
     )
 

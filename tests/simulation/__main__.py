@@ -34,11 +34,11 @@ def main() -> int:
                 break
     if failing is not None:
         history = shortest(history_of(failing))
-        print(f"seed {failing} fails: {failure_of(history)!r}")
-        print(describe(history))
+        sys.stdout.write(f"seed {failing} fails: {failure_of(history)!r}\n")
+        sys.stdout.write(describe(history) + "\n")
         return 1
     seconds = time.monotonic() - began
-    print(f"{len(seeds)} seeds, {commands} commands, {seconds:.1f} s, no failure")
+    sys.stdout.write(f"{len(seeds)} seeds, {commands} commands, {seconds:.1f} s, no failure\n")
     return 0
 
 

@@ -67,7 +67,7 @@ class History:
     def policies(self, owner: str) -> Policies:
         """Return the policies a command of *owner* is under; the pool has its own."""
         if owner == POOL:
-            return Policies(default=replace(self.policy, member_limits={"ann": 60, "bo": 30}))
+            return Policies(default=replace(self.policy, member_limits={"ann": 200, "bo": 40}))
         return Policies(default=self.policy)
 
 
@@ -92,10 +92,21 @@ class _Writer:
         self.waiting: list[int] = []
         self.unanswered: list[c.Command] = []
         self.actions: list[Action] = []
+        self.owners = self.chance.choice(
+            (("ann", "bo"), ("ann", "ann", "bo", POOL), (*MEMBERS, POOL))
+        )
+        self.wallets = self.chance.choice((("points",) * 15 + (COINS,), ("points",) * 3 + (COINS,)))
+        self.paces = self.chance.choice(
+            (
+                (1, 60, 3600, 40_000, 86_400),
+                (60, 3600, 40_000, 86_400, 86_400 * 9),
+                (60, 40_000, 86_400, 86_400 * 5, 86_400 * 20),
+            )
+        )
         self.weights = [self.chance.choice((1, 1, 3)) * weight for _, weight in _KINDS]
 
     def write(self) -> History:
-        for number in range(self.chance.randint(50, 90)):
+        for number in range(self.chance.randint(60, 110)):
             self._step(number)
         self.chance.shuffle(self.waiting)
         self.actions += [Resume(delivery) for delivery in self.waiting]
@@ -103,12 +114,13 @@ class _Writer:
 
     def _step(self, number: int) -> None:
         chance = self.chance
-        if chance.random() < 0.5:
-            seconds = chance.choice((1, 60, 3600, 40_000, 86_400, 86_400 * 9, 86_400 * 40))
-            self.actions.append(Advance(chance.randint(1, seconds)))
-            self.now += timedelta(seconds=self.actions[-1].seconds)
+        if chance.random() < 0.4:
+            longest = chance.choice(self.paces)
+            passed = Advance(chance.randint(1, longest))
+            self.actions.append(passed)
+            self.now += timedelta(seconds=passed.seconds)
         roll = chance.random()
-        if self.waiting and roll < 0.3:
+        if self.waiting and roll < 0.25:
             self.actions.append(Resume(self.waiting.pop(chance.randrange(len(self.waiting)))))
             return
         if self.unanswered and roll < 0.5:
@@ -122,7 +134,7 @@ class _Writer:
             self.sent.append(command)
             if isinstance(command, c.SetAside):
                 self.holds.append(command)
-        script = "".join(chance.choices(".pntxcC", (14, 5, 2, 1, 1, 1, 1), k=4))
+        script = "".join(chance.choices(".pntxcC", (22, 4, 2, 1, 1, 1, 1), k=4))
         skew = chance.choice((0, 0, 0, -90, 90))
         self.actions.append(Start(number, command, script, skew))
         if "p" in script or "n" in script:
@@ -140,9 +152,9 @@ class _Writer:
             slide=pick((None, None, Validity(months=2, end_of=EndOf.DAY))),
             spending_slides=pick((True, False)),
             bonus_first=pick((True, False)),
-            ceiling=pick((None, None, 400)),
-            minimum=pick((1, 1, 5)),
-            multiple=pick((1, 1, 5)),
+            ceiling=pick((None, None, None, 500)),
+            minimum=pick((1, 1, 1, 5)),
+            multiple=pick((1, 1, 1, 5)),
             adjust_limit=pick((None, 50)),
             transfer_points=pick((None, 120)),
             transfer_count=pick((None, 2)),
@@ -151,10 +163,7 @@ class _Writer:
 
     def _command(self, number: int) -> c.Command:
         chance = self.chance
-        owner, wallet = (
-            chance.choice((*MEMBERS, *MEMBERS, POOL)),
-            chance.choice(("points", "points", "points", COINS)),
-        )
+        owner, wallet = chance.choice(self.owners), chance.choice(self.wallets)
         common: dict[str, Any] = {
             "entry_id": f"{compact_instant(self.now)}.{number}",
             "owner": owner,
@@ -165,7 +174,7 @@ class _Writer:
             "occurred_at": self.now,
         }
         names = [name for name, _ in _KINDS]
-        name = chance.choices(names, self.weights)[0]
+        name = chance.choices(names, self.weights)[0] if number > 5 else "earn"
         if name in ("capture", "release") and not self.holds:
             name = "hold"
         if name == "reverse" and not self.sent:
@@ -174,20 +183,20 @@ class _Writer:
         return made
 
     def _points(self) -> int:
-        return self.chance.choice((1, 5, 10, 20, 35, 50, 80, 100, 150))
+        return self.chance.choice((1, 3, 5, 5, 10, 10, 20, 20, 35, 80))
 
     def _day(self) -> date | None:
         today = self.now.astimezone(self.policy.zone).date()
-        days = self.chance.choice((None, 0, 1, 9, 30, 30, 60, 90))
+        days = self.chance.choice((None, 0, 2, 9, 30, 60, 90, 180))
         return None if days is None else today + timedelta(days=days)
 
     def _earn(self, common: dict[str, Any]) -> c.Command:
         last, since, bonus = self._day(), None, self.chance.choice((0, 0, 0, 20))
         if self.chance.random() < 0.3 and (last is None or last > self.now.date()):
             today = self.now.astimezone(self.policy.zone).date()
-            since, bonus = today + timedelta(days=self.chance.choice((0, 1, 7))), 0
+            since, bonus = today + timedelta(days=self.chance.choice((0, 1, 7, 20))), 0
             last = max(last, since) if last else None
-        points = self._points()
+        points = self._points() * self.chance.choice((1, 5, 12))
         items = {"a": points // 3, "b": points // 2} if points > 2 else {}
         return c.Earn(
             **common, points=points, expires_on=last, activates_on=since, bonus=bonus, items=items
@@ -199,16 +208,16 @@ class _Writer:
 
     def _hold(self, common: dict[str, Any]) -> c.Command:
         spender = self.chance.choice(("ann", "bo", "cy")) if common["owner"] == POOL else None
-        lasts = self.chance.choice((60, 3600, 86_400, 86_400 * 20))
+        lasts = self.chance.choice((60, 86_400, 86_400 * 9, 86_400 * 30))
         until = self.now + timedelta(seconds=lasts)
         return c.SetAside(**common, points=self._points(), hold_expires_at=until, spender=spender)
 
     def _of_a_hold(self, common: dict[str, Any]) -> dict[str, Any]:
-        hold = self.chance.choice(self.holds[-4:])
+        hold = self.chance.choice(self.holds[-2:])
         return common | {"owner": hold.owner, "wallet": hold.wallet, "hold_id": hold.entry_id}
 
     def _capture(self, common: dict[str, Any]) -> c.Command:
-        return c.Capture(**self._of_a_hold(common), points=self._points())
+        return c.Capture(**self._of_a_hold(common), points=self.chance.choice((1, 3, 5, 10, 20)))
 
     def _release(self, common: dict[str, Any]) -> c.Command:
         return c.Release(**self._of_a_hold(common))
@@ -216,10 +225,18 @@ class _Writer:
     def _settle(self, common: dict[str, Any]) -> c.Command:
         return c.Settle(**common)
 
+    def _of_an_earn(self, common: dict[str, Any], earns: list[c.Earn]) -> c.Earn | None:
+        if not earns:
+            return None
+        earn = self.chance.choice(earns[-5:])
+        common |= {"owner": earn.owner, "wallet": earn.wallet}
+        return earn
+
     def _activate(self, common: dict[str, Any]) -> c.Command:
-        days = {each.activates_on for each in self.sent if isinstance(each, c.Earn)} - {None}
-        day = self.chance.choice(sorted(days)) if days else self.now.date()  # type: ignore[type-var]
-        return c.Activate(**common, activates_on=day or self.now.date())
+        earns = [each for each in self.sent if isinstance(each, c.Earn) and each.activates_on]
+        earn = self._of_an_earn(common, earns)
+        day = earn.activates_on if earn and earn.activates_on else self.now.date()
+        return c.Activate(**common, activates_on=day)
 
     def _reverse(self, common: dict[str, Any]) -> c.Command:
         chance = self.chance
@@ -245,7 +262,7 @@ class _Writer:
             document=f"refund:{chance.randrange(40)}",
             part=part,
         )
-        if chance.random() < 0.25:
+        if chance.random() < 0.2:
             # The refund overtakes what it refunds: it names an id that is sent later.
             earn = self._earn(common | {"entry_id": f"{common['entry_id']}.late"})
             self.sent.append(earn)
@@ -259,7 +276,7 @@ class _Writer:
         return c.Adjust(**common, points=points, expires_on=self._day(), checker=checker)
 
     def _transfer(self, common: dict[str, Any]) -> c.Command:
-        receiver = self.chance.choice((*MEMBERS, POOL))
+        receiver = self.chance.choice((*self.owners, *self.owners, "cy"))
         purpose = c.Purpose.POOL if receiver == POOL else self.chance.choice(list(c.Purpose))
         return c.Transfer(**common, receiver=receiver, points=self._points(), purpose=purpose)
 
@@ -275,27 +292,27 @@ class _Writer:
         )
 
     def _merge(self, common: dict[str, Any]) -> c.Command:
-        return c.Merge(**common, into=self.chance.choice(MEMBERS))
+        return c.Merge(**common, into=self.chance.choice(self.owners))
 
     def _freeze(self, common: dict[str, Any]) -> c.Command:
         return self.chance.choice((c.Freeze, c.Unfreeze, c.Unfreeze))(**common)
 
     def _extend(self, common: dict[str, Any]) -> c.Command:
-        days = {each.expires_on for each in self.sent if isinstance(each, c.Earn)} - {None}
-        day = self.chance.choice(sorted(days)) if days else self.now.date()  # type: ignore[type-var]
-        day = day or self.now.date()
+        earns = [each for each in self.sent if isinstance(each, c.Earn) and each.expires_on]
+        earn = self._of_an_earn(common, earns)
+        day = earn.expires_on if earn and earn.expires_on else self.now.date()
         return c.Extend(**common, expires_on=day, until=day + timedelta(days=31))
 
 
 _KINDS: tuple[tuple[str, float], ...] = (
-    ("earn", 24),
+    ("earn", 30),
     ("spend", 14),
-    ("hold", 9),
-    ("capture", 6),
-    ("release", 3),
+    ("hold", 12),
+    ("capture", 10),
+    ("release", 5),
     ("settle", 6),
-    ("activate", 2),
-    ("reverse", 16),
+    ("activate", 3),
+    ("reverse", 11),
     ("adjust", 4),
     ("transfer", 8),
     ("convert", 3),

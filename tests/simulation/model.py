@@ -70,13 +70,21 @@ class Model:
             raise Refused("account_merged")
         scene.live(purse)
         if isinstance(command, c.Transfer | c.Merge | c.Convert):
-            self._two(scene, trial, purse, command, policies, other_version)
+            other_place = other_place_of(command)
+            if purse.frozen:
+                raise Refused("account_frozen")
+            if other_place == place:
+                raise Refused("transfer_to_self")
+            other = trial.purses[other_place] = self.at(other_place, other_version)
+            _two(scene, Scene(policies.of(other_place[1]), now), purse, other, command)
         elif isinstance(command, c.Reverse):
             self._reverse(scene, trial, purse, command)
         elif isinstance(command, c.Earn):
             self._earn(scene, trial, purse, command)
         else:
-            _ALONE[type(command)](scene, trial, purse, command)
+            past = _ALONE[type(command)](scene, purse, command)
+            if past is not None:
+                trial.past[command.owner, command.entry_id] = past
         nothing = Past("other", [], 0, command, scene.today)
         trial.past.setdefault((command.owner, command.entry_id), nothing)
         return trial
@@ -125,39 +133,6 @@ class Model:
         else:
             _undo_spend(scene, purse, past, points, before)
 
-    def _two(
-        self,
-        scene: Scene,
-        trial: Trial,
-        purse: Purse,
-        command: c.Transfer | c.Merge | c.Convert,
-        policies: Policies,
-        other_version: int | None,
-    ) -> None:
-        other_place = other_place_of(command)
-        other_scene = Scene(policies.of(other_place[1]), scene.now)
-        if purse.frozen:
-            raise Refused("account_frozen")
-        if other_place == (command.owner, command.wallet):
-            raise Refused("transfer_to_self")
-        other = trial.purses[other_place] = self.at(other_place, other_version)
-        if other.gone_to is not None:
-            raise Refused("account_merged")
-        other_scene.live(other)
-        if other.frozen:
-            raise Refused("account_frozen")
-        if isinstance(command, c.Transfer):
-            _transfer(scene, purse, other, command)
-        elif isinstance(command, c.Convert):
-            if command.points % command.per:
-                raise Refused("not_a_multiple")
-            gained = command.points // command.per * command.gives
-            scene.take(purse, command.points)
-            other_scene.roof(other, max(gained - other.debt, 0))
-            other_scene.give(other, gained, command.expires_on)
-        else:
-            _merge(scene, purse, other, command)
-
 
 def other_place_of(command: c.Transfer | c.Merge | c.Convert) -> Place:
     """Return the second account a command moves."""
@@ -166,6 +141,31 @@ def other_place_of(command: c.Transfer | c.Merge | c.Convert) -> Place:
     if isinstance(command, c.Merge):
         return command.into, command.wallet
     return command.owner, command.into_wallet
+
+
+def _two(
+    scene: Scene,
+    other_scene: Scene,
+    purse: Purse,
+    other: Purse,
+    command: c.Transfer | c.Merge | c.Convert,
+) -> None:
+    if other.gone_to is not None:
+        raise Refused("account_merged")
+    other_scene.live(other)
+    if other.frozen:
+        raise Refused("account_frozen")
+    if isinstance(command, c.Transfer):
+        _transfer(scene, purse, other, command)
+    elif isinstance(command, c.Merge):
+        _merge(scene, purse, other, command)
+    else:
+        if command.points % command.per:
+            raise Refused("not_a_multiple")
+        gained = command.points // command.per * command.gives
+        scene.take(purse, command.points)
+        other_scene.roof(other, max(gained - other.debt, 0))
+        other_scene.give(other, gained, command.expires_on)
 
 
 def _share_of(past: Past, undone: Undone, command: c.Reverse) -> int:
@@ -253,7 +253,7 @@ def _may_spend(scene: Scene, purse: Purse, command: c.Spend | c.SetAside) -> boo
     return True
 
 
-def _spend(scene: Scene, trial: Trial, purse: Purse, command: c.Spend) -> None:
+def _spend(scene: Scene, purse: Purse, command: c.Spend) -> Past:
     counted = _may_spend(scene, purse, command)
     if scene.policy.slide and scene.policy.spending_slides:
         if command.points > scene.spendable(purse):
@@ -264,10 +264,10 @@ def _spend(scene: Scene, trial: Trial, purse: Purse, command: c.Spend) -> None:
     past.counted = counted
     if counted:
         scene.count(purse, f"spent:{command.spender or ''}", command.points)
-    trial.past[command.owner, command.entry_id] = past
+    return past
 
 
-def _hold(scene: Scene, trial: Trial, purse: Purse, command: c.SetAside) -> None:
+def _hold(scene: Scene, purse: Purse, command: c.SetAside) -> None:
     counted = _may_spend(scene, purse, command)
     if len(purse.holds) >= scene.policy.max_holds:
         raise Refused("too_many")
@@ -277,7 +277,7 @@ def _hold(scene: Scene, trial: Trial, purse: Purse, command: c.SetAside) -> None
     purse.holds[command.entry_id] = (command.hold_expires_at, lots)
 
 
-def _capture(scene: Scene, trial: Trial, purse: Purse, command: c.Capture) -> None:
+def _capture(scene: Scene, purse: Purse, command: c.Capture) -> Past:
     if command.hold_id not in purse.holds:
         raise Refused("hold_not_open")
     lots = scene.order(purse.holds[command.hold_id][1])
@@ -289,18 +289,16 @@ def _capture(scene: Scene, trial: Trial, purse: Purse, command: c.Capture) -> No
         purse, [Lot(1, last, bonus=bonus) for last, bonus in coins[command.points :]], scene.today
     )
     taken = [Lot(1, last, bonus=bonus) for last, bonus in coins[: command.points]]
-    trial.past[command.owner, command.entry_id] = Past(
-        "spend", taken, command.points, command, scene.today
-    )
+    return Past("spend", taken, command.points, command, scene.today)
 
 
-def _release(scene: Scene, trial: Trial, purse: Purse, command: c.Release) -> None:
+def _release(scene: Scene, purse: Purse, command: c.Release) -> None:
     if command.hold_id not in purse.holds:
         raise Refused("hold_not_open")
     scene.let_go(purse, purse.holds.pop(command.hold_id)[1], scene.today)
 
 
-def _activate(scene: Scene, trial: Trial, purse: Purse, command: c.Activate) -> None:
+def _activate(scene: Scene, purse: Purse, command: c.Activate) -> None:
     waiting = [lot for lot in purse.lots if lot.since == command.activates_on]
     if not waiting:
         raise Refused("nothing_pending")
@@ -309,7 +307,7 @@ def _activate(scene: Scene, trial: Trial, purse: Purse, command: c.Activate) -> 
         scene.give(purse, lot.points, lot.last)
 
 
-def _adjust(scene: Scene, trial: Trial, purse: Purse, command: c.Adjust) -> None:
+def _adjust(scene: Scene, purse: Purse, command: c.Adjust) -> None:
     limit = scene.policy.adjust_limit
     if command.checker == command.actor:
         raise Refused("checker_is_maker")
@@ -322,7 +320,7 @@ def _adjust(scene: Scene, trial: Trial, purse: Purse, command: c.Adjust) -> None
         scene.take(purse, -command.points)
 
 
-def _extend(scene: Scene, trial: Trial, purse: Purse, command: c.Extend) -> None:
+def _extend(scene: Scene, purse: Purse, command: c.Extend) -> None:
     lots = [lot for lot in purse.lots if lot.last == command.expires_on]
     if command.expires_on < scene.today or command.expires_on in purse.longer or not lots:
         raise Refused("nothing_to_extend")
@@ -331,11 +329,11 @@ def _extend(scene: Scene, trial: Trial, purse: Purse, command: c.Extend) -> None
     purse.longer[command.expires_on] = command.until
 
 
-def _freeze(scene: Scene, trial: Trial, purse: Purse, command: c.Command) -> None:
+def _freeze(_scene: Scene, purse: Purse, command: c.Command) -> None:
     purse.frozen = isinstance(command, c.Freeze)
 
 
-def _settle(scene: Scene, trial: Trial, purse: Purse, command: c.Command) -> None:
+def _settle(_scene: Scene, _purse: Purse, _command: c.Command) -> None:
     """Nothing more: what is due happened when the scene went live."""
 
 
@@ -371,7 +369,7 @@ def _merge(scene: Scene, purse: Purse, other: Purse, command: c.Merge) -> None:
     purse.lots, purse.debt, purse.gone_to = [], 0, command.into
 
 
-_ALONE: dict[type[c.Command], Callable[[Scene, Trial, Purse, Any], None]] = {
+_ALONE: dict[type[c.Command], Callable[[Scene, Purse, Any], Past | None]] = {
     c.Activate: _activate,
     c.Adjust: _adjust,
     c.Capture: _capture,

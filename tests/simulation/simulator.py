@@ -72,6 +72,15 @@ class Delivery:
         self.waited = False
         self.seen: dict[AccountKey, int] = {}
 
+    def next_letter(self) -> str:
+        """Return what the script has for this request; one that waited has had its letter."""
+        if self.waited or self.partly is not None or not self.script:
+            self.waited = False
+            return "."
+        letter = self.script.pop(0)
+        self.waited = letter == "p"
+        return letter
+
 
 class World:
     """The store, the model and the deliveries under way, at one moment."""
@@ -141,14 +150,8 @@ class World:
         request = delivery.request
         if isinstance(request, Pause):
             return False, ()
-        letter = "."
-        if delivery.partly is None:
-            if delivery.waited:
-                delivery.waited = False
-            else:
-                letter = delivery.script.pop(0) if delivery.script else "."
+        letter = delivery.next_letter()
         if letter == "p":
-            delivery.waited = True
             return False, None
         if letter == "c":
             return True, None
@@ -323,10 +326,9 @@ class World:
                 if leg.account == DEBT
             )
             check(live.debt == debt, "debt is what the entries say", key)
-            again = account_from_record(
-                account_to_record(live), member_id=key.owner, wallet=key.wallet
-            )
-            check(again == live, "an account reads as it was written", key)
+            record = account_to_record(live)
+            reread = account_from_record(record, member_id=key.owner, wallet=key.wallet)
+            check(reread == live, "an account reads as it was written", key)
             self._compare(live)
 
 

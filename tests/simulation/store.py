@@ -14,7 +14,7 @@ from forecourt.ledger.procedure import (
 )
 
 if TYPE_CHECKING:
-    from forecourt.ledger.decisions import Decision
+    from forecourt.ledger.decisions import Decision, Posting
 
 STALE = Written(done=False)
 DONE = Written(done=True)
@@ -32,19 +32,23 @@ class Store:
     def commit(self, decision: Decision) -> Written:
         """Write all of *decision* or nothing, under the conditions the table design names."""
         first = EntryKey(decision.entry.member_id, decision.entry.entry_id)
-        if first in self.items:
+        if self.taken(first):
             return self.answered(first)
         if decision.absent and EntryKey(*decision.absent) in self.items:
             return STALE
         for posting in decision.postings:
             if any(self.taken(EntryKey(each.member_id, each.entry_id)) for each in posting.entries):
                 return STALE
-            if self.version(posting.account.member_id, posting.account.wallet) != posting.before:
+            if not self.unchanged(posting):
                 return STALE
         note = decision.reversals
         if note is not None:
             before = self.items.get(ReversalsKey(note.owner, note.entry_id))
             if (before.version if before else 0) != note.version - 1:
+                return STALE
+        if decision.parked is not None:
+            parked = self.items.get(ParkedKey(decision.parked.owner, decision.parked.entry_id))
+            if len(parked.commands if parked else ()) != decision.parked_before:
                 return STALE
         self.write(decision)
         return DONE
@@ -66,7 +70,7 @@ class Store:
 
     def keep(self, refusal: KeptRefusal) -> Written:
         key = EntryKey(refusal.owner, refusal.entry_id)
-        if key in self.items:
+        if self.taken(key):
             return self.answered(key)
         self.items[key] = refusal
         return DONE
@@ -77,6 +81,6 @@ class Store:
     def taken(self, key: EntryKey) -> bool:
         return key in self.items
 
-    def version(self, owner: str, wallet: str) -> int:
-        account = self.items.get(AccountKey(owner, wallet))
-        return account.version if account else 0
+    def unchanged(self, posting: Posting) -> bool:
+        account = self.items.get(AccountKey(posting.account.member_id, posting.account.wallet))
+        return (account.version if account else 0) == posting.before

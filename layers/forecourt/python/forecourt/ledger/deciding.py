@@ -111,6 +111,7 @@ def _earn(command: Earn, books: Books, *, now: datetime, policy: WalletPolicy) -
         postings=(Posting(entries=(entry, *entries), account=account),),
         reversals=note,
         parked=replace(books.parked, commands=()),
+        parked_before=len(books.parked.commands),
     )
 
 

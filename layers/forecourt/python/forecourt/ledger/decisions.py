@@ -103,13 +103,15 @@ class Decision:
     """
     What to write, all or nothing. The first posting's first entry is the command's answer.
 
-    `parked` replaces what was parked; without commands there is nothing parked any more.
-    `absent` must still not be there: what a parked reversal waits for.
+    `parked` replaces what was parked, if that still was `parked_before` commands; without
+    commands there is nothing parked any more. `absent` must still not be there: it is what a
+    parked reversal waits for.
     """
 
     postings: tuple[Posting, ...]
     reversals: Reversals | None = None
     parked: Parked | None = None
+    parked_before: int = 0
     absent: tuple[str, str] | None = None
 
     @property

@@ -115,6 +115,7 @@ def _park(books: Books, command: Reverse, *, now: datetime, policy: WalletPolicy
             account_version=decision.account.version,
             commands=(*parked.commands, command),
         ),
+        parked_before=len(parked.commands),
         absent=(command.reverses_owner or command.owner, command.reverses),
     )
 

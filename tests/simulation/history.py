@@ -179,6 +179,9 @@ class _Writer:
             name = "hold"
         if name == "reverse" and not self.sent:
             name = "earn"
+        if name in ("spend", "hold", "transfer", "convert") and chance.random() < 0.8:
+            earns = [each for each in self.sent if isinstance(each, c.Earn) and each.points > 50]
+            self._of_an_earn(common, earns)
         made: c.Command = getattr(self, f"_{name}")(common)
         return made
 
@@ -187,7 +190,7 @@ class _Writer:
 
     def _day(self) -> date | None:
         today = self.now.astimezone(self.policy.zone).date()
-        days = self.chance.choice((None, 0, 2, 9, 30, 60, 90, 180))
+        days = self.chance.choice((None, 2, 9, 30, 60, 90, 180, 365))
         return None if days is None else today + timedelta(days=days)
 
     def _earn(self, common: dict[str, Any]) -> c.Command:
@@ -259,7 +262,7 @@ class _Writer:
         reverse = c.Reverse(
             **common,
             reverses=original.entry_id,
-            document=f"refund:{chance.randrange(40)}",
+            document=f"refund:{chance.randrange(6)}",
             part=part,
         )
         if chance.random() < 0.2:

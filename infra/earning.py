@@ -80,7 +80,8 @@ class Earning(Construct):
         )
         loyalty.let(
             accrual,
-            *("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
+            # Deletes the note of a reversal that waited for this sale, in the same transaction.
+            *("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"),
             leading_keys=["MEMBER#*"],
         )
         loyalty.let(accrual, "GetItem", "BatchGetItem", leading_keys=["PROGRAM"])

@@ -9,7 +9,6 @@ that comes again finds its entry and changes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,9 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from forecourt.contention import until_settled
-from forecourt.ledger import earn
+from forecourt.ledger import Policies, WalletPolicy
+from forecourt.ledger.commands import Earn
+from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable, trace_to_map
 from forecourt.program import Program, evaluate, in_force, program_from_document
 from forecourt.sales_table import sale_from_item
@@ -39,7 +39,9 @@ class AccrualSettings(Settings):
 settings = AccrualSettings.from_env()
 logger = Logger()
 metrics = Metrics()
-loyalty = LoyaltyTable(boto3.client("dynamodb"), name=settings.loyalty_table)
+dynamodb = boto3.client("dynamodb")
+loyalty = LoyaltyTable(dynamodb, name=settings.loyalty_table)
+ledger = LedgerTable(dynamodb, name=settings.loyalty_table)
 
 
 @metrics.log_metrics
@@ -51,7 +53,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def accrue(record: dict[str, Any]) -> None:
     """Post what the sale in *record*'s new image earns."""
     stored = sale_from_item(record["dynamodb"]["NewImage"])
-    points = until_settled(lambda: post(stored))
+    points = post(stored)
     if points is None:
         logger.info("sale judged before", sale_id=stored.sale.sale_id)
         return
@@ -63,7 +65,7 @@ def post(stored: StoredSale) -> int | None:
     """
     Judge and post once; return the points, or `None` when that had happened before.
 
-    Raises `StaleWrite` when the account changed meanwhile: judge again.
+    Raises `StaleWrite` when the account stays contended, for the stream to bring it again.
     """
     sale, member_id = stored.sale, stored.member_id
     if member_id is None:
@@ -73,21 +75,27 @@ def post(stored: StoredSale) -> int | None:
     if version is None:
         new = loyalty.record_evaluation(member_id, sale, version=None, evaluation=None)
         return 0 if new else None
-    evaluation = evaluate(program(version), sale)
+    judging = program(version)
+    evaluation = evaluate(judging, sale)
     if evaluation.points == 0:
         new = loyalty.record_evaluation(member_id, sale, version=version, evaluation=evaluation)
         return 0 if new else None
-    entry, account = earn(
-        standing.account,
+    command = Earn(
         entry_id=sale.sale_id,
+        owner=member_id,
         points=evaluation.points,
         expires_on=evaluation.expires_on,
+        source=f"sale:{sale.sale_id}",
+        reason="fuel",
+        actor="accrual",
         program_version=version,
         trace=tuple(trace_to_map(each) for each in evaluation.trace),
         occurred_at=sale.key.completed_at,
-        posted_at=datetime.now(UTC),
     )
-    return evaluation.points if loyalty.post(entry, account) else None
+    policies = Policies(default=WalletPolicy(zone=judging.zone))
+    answer = ledger.execute(command, policies=policies, account=standing.account)
+    answer.posted()
+    return None if answer.repeated else evaluation.points
 
 
 @cache

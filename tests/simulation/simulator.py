@@ -15,7 +15,14 @@ from forecourt.ledger import apply, carry_out, faults, rebuild, settled
 from forecourt.ledger.accounts import Account
 from forecourt.ledger.chain import digest_of
 from forecourt.ledger.commands import Convert, Merge, Transfer, fingerprint
+from forecourt.ledger.decisions import Parked, Reversals
 from forecourt.ledger.entries import DEBT, TRANSFER, Entry
+from forecourt.ledger.notes import (
+    parked_from_record,
+    parked_to_record,
+    reversals_from_record,
+    reversals_to_record,
+)
 from forecourt.ledger.procedure import (
     AccountKey,
     Commit,
@@ -327,9 +334,22 @@ class World:
             )
             check(live.debt == debt, "debt is what the entries say", key)
             record = account_to_record(live)
-            reread = account_from_record(record, member_id=key.owner, wallet=key.wallet)
-            check(reread == live, "an account reads as it was written", key)
+            read_again = account_from_record(record, member_id=key.owner, wallet=key.wallet)
+            check(read_again == live, "an account reads as it was written", key)
             self._compare(live)
+        for key, item in self.store.items.items():
+            reread = _reread(item)
+            check(reread == item, "a note reads as it was written", key)
+
+
+def _reread(item: Any) -> Any:
+    if isinstance(item, Reversals):
+        record = reversals_to_record(item)
+        return reversals_from_record(record, owner=item.owner, entry_id=item.entry_id)
+    if isinstance(item, Parked):
+        record = parked_to_record(item)
+        return parked_from_record(record, owner=item.owner, entry_id=item.entry_id)
+    return item
 
 
 def account_day(posting: Posting) -> Any:

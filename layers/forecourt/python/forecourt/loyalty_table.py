@@ -26,6 +26,7 @@ The stream feeds relay.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -89,10 +90,16 @@ def identity_key(key: EvidenceKey) -> Item:
     return to_item({"pk": f"IDENTITY#{key.kind}#{key.digest}", "sk": "IDENTITY"})
 
 
+def due_key(account: Account) -> str | None:
+    """Return the account's key in the index of what comes due, or `None` to be in none."""
+    day = account.due_on
+    return f"{day.isoformat()}#{sha256(account.member_id.encode()).hexdigest()[0]}" if day else None
+
+
 def account_to_item(account: Account) -> Item:
     """Encode an account."""
     return account_key(account.member_id, account.wallet) | to_item(
-        {"type": "account", **account_to_record(account)}
+        {"type": "account", **account_to_record(account), "due_on": due_key(account)}
     )
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from forecourt.errors import InsufficientPoints
 from forecourt.ledger import Shortfall, draft, procedure, reversing, spending
 from forecourt.ledger.chain import seal
 from forecourt.ledger.draft import Draft, spending_order
 from forecourt.ledger.procedure import Answer, Commit, Written
+from forecourt.ledger.refusals import InsufficientPoints
 from tests.simulation import simulator
 from tests.simulation.store import DONE, Store
 

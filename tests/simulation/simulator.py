@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from forecourt.errors import EntryConflict, NothingDue, StaleWrite
+from forecourt.errors import EntryConflict, StaleWrite
 from forecourt.ledger import apply, carry_out, faults, rebuild, settled
 from forecourt.ledger.accounts import Account
 from forecourt.ledger.chain import digest_of
@@ -40,6 +40,7 @@ from forecourt.ledger.records import (
     entry_from_record,
     entry_to_record,
 )
+from forecourt.ledger.refusals import NothingDue
 from tests.simulation.history import Advance, Resume, Start
 from tests.simulation.model import Model, other_place_of
 from tests.simulation.oracle import Refused, Scene

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from forecourt.errors import AccountMerged, NothingDue
 from forecourt.ledger import giving, moving, reversing, spending
 from forecourt.ledger.commands import (
     Activate,
@@ -29,6 +28,7 @@ from forecourt.ledger.commands import (
     Unfreeze,
 )
 from forecourt.ledger.decisions import Books, Decision, Posting, posted
+from forecourt.ledger.refusals import AccountMerged, NothingDue
 
 if TYPE_CHECKING:
     from collections.abc import Callable

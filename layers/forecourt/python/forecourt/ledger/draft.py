@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from forecourt.errors import CeilingExceeded, InsufficientPoints
 from forecourt.instants import business_day
 from forecourt.ledger.accounts import apply
 from forecourt.ledger.chain import seal
 from forecourt.ledger.commands import fingerprint
 from forecourt.ledger.entries import DEBT, EXPIRED, NO_EFFECT, Entry, Leg, Lot, wallet_of
+from forecourt.ledger.refusals import CeilingExceeded, InsufficientPoints
 from forecourt.program import last_valid_day
 
 if TYPE_CHECKING:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from forecourt.errors import (
+from forecourt.ledger.decisions import MAX_EXTENSIONS, Decision, posted
+from forecourt.ledger.draft import Draft
+from forecourt.ledger.entries import ADJUSTMENT, NO_EFFECT, Effect, EntryKind
+from forecourt.ledger.refusals import (
     CheckerIsMaker,
     CheckerNeeded,
     NothingDue,
@@ -12,9 +15,6 @@ from forecourt.errors import (
     NothingToExtend,
     TooMany,
 )
-from forecourt.ledger.decisions import MAX_EXTENSIONS, Decision, posted
-from forecourt.ledger.draft import Draft
-from forecourt.ledger.entries import ADJUSTMENT, NO_EFFECT, Effect, EntryKind
 
 if TYPE_CHECKING:
     from datetime import datetime

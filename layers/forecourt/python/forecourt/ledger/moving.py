@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from forecourt.errors import (
+from forecourt.ledger.commands import Purpose
+from forecourt.ledger.decisions import Decision, Posting
+from forecourt.ledger.draft import Draft, spending
+from forecourt.ledger.entries import CONVERSION, NO_EFFECT, TRANSFER, Effect, EntryKind
+from forecourt.ledger.refusals import (
     AccountFrozen,
     AccountMerged,
     NotAMultiple,
     OpenMatters,
     TransferToSelf,
 )
-from forecourt.ledger.commands import Purpose
-from forecourt.ledger.decisions import Decision, Posting
-from forecourt.ledger.draft import Draft, spending
-from forecourt.ledger.entries import CONVERSION, NO_EFFECT, TRANSFER, Effect, EntryKind
 from forecourt.ledger.spending import daily_use
 
 if TYPE_CHECKING:

@@ -11,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from forecourt.errors import EntryConflict, LedgerRefusal, NothingDue, StaleWrite, ledger_refusal
+from forecourt.errors import EntryConflict, StaleWrite
 from forecourt.ledger.accounts import Account
 from forecourt.ledger.commands import Convert, Earn, Merge, Reverse, Transfer, fingerprint
 from forecourt.ledger.deciding import decide
 from forecourt.ledger.decisions import Books
 from forecourt.ledger.entries import Entry
+from forecourt.ledger.refusals import LedgerRefusal, NothingDue, ledger_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

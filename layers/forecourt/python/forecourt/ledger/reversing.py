@@ -10,14 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from forecourt.errors import (
-    AlreadyReversed,
-    LedgerRefusal,
-    NothingToReverse,
-    NotReversible,
-    OverReversed,
-    TooMany,
-)
 from forecourt.ledger.commands import Exactly, Line, Remainder, Share
 from forecourt.ledger.decisions import (
     MAX_PARKED,
@@ -40,6 +32,14 @@ from forecourt.ledger.entries import (
     wallet_of,
 )
 from forecourt.ledger.policy import Shortfall
+from forecourt.ledger.refusals import (
+    AlreadyReversed,
+    LedgerRefusal,
+    NothingToReverse,
+    NotReversible,
+    OverReversed,
+    TooMany,
+)
 from forecourt.rounding import Rounding, divide
 
 if TYPE_CHECKING:

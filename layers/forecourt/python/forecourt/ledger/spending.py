@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from forecourt.errors import (
+from forecourt.ledger.decisions import posted
+from forecourt.ledger.draft import Draft, spending
+from forecourt.ledger.entries import NO_EFFECT, REDEEMED, Effect, EntryKind
+from forecourt.ledger.refusals import (
     AccountFrozen,
     BelowMinimum,
     CaptureExceedsHold,
@@ -13,9 +16,6 @@ from forecourt.errors import (
     NotAMultiple,
     TooMany,
 )
-from forecourt.ledger.decisions import posted
-from forecourt.ledger.draft import Draft, spending
-from forecourt.ledger.entries import NO_EFFECT, REDEEMED, Effect, EntryKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

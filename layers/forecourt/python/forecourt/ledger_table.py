@@ -26,7 +26,7 @@ from botocore.exceptions import ClientError
 
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
-from forecourt.contention import FIRST_PAUSE_SECONDS
+from forecourt.contention import FIRST_PAUSE_SECONDS, passing
 from forecourt.instants import format_instant, parse_instant
 from forecourt.ledger.notes import (
     parked_from_record,
@@ -69,9 +69,7 @@ if TYPE_CHECKING:
 DUE_INDEX = "due"
 LONGEST_PAUSE_SECONDS = 1.0
 
-# Nothing was written: somebody was faster, holds the item now, or the table is busy.
-_PASSING = frozenset({"ConditionalCheckFailed", "TransactionConflict", "ThrottlingError"})
-_PASSING |= {"ProvisionedThroughputExceeded", "None"}
+# Failures of a single request that pass by themselves.
 _BUSY = frozenset(
     {
         "ThrottlingException",
@@ -265,7 +263,7 @@ class LedgerTable:
                 return _busy(error)
             if reasons[0]["Code"] == "ConditionalCheckFailed":
                 return Written(done=False, stored=from_ledger_item(reasons[0]["Item"]))
-            if {reason["Code"] for reason in reasons} <= _PASSING:
+            if passing({reason["Code"] for reason in reasons}):
                 return Written(done=False)
             raise
         return Written(done=True)

@@ -1,0 +1,1 @@
+"""The stack on this machine: an emulator of AWS, the real deployment, users and stations."""

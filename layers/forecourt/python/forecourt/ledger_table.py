@@ -26,7 +26,7 @@ from botocore.exceptions import ClientError
 
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
-from forecourt.contention import FIRST_PAUSE_SECONDS, passing
+from forecourt import contention
 from forecourt.instants import format_instant, parse_instant
 from forecourt.ledger.notes import (
     parked_from_record,
@@ -219,7 +219,7 @@ class LedgerTable:
             case Keep(refusal=refusal):
                 return self._keep(refusal)
             case Pause(attempt=attempt):
-                pause = min(FIRST_PAUSE_SECONDS * 2**attempt, LONGEST_PAUSE_SECONDS)
+                pause = min(contention.FIRST_PAUSE_SECONDS * 2**attempt, LONGEST_PAUSE_SECONDS)
                 self._sleep(pause * self._jitter())
                 return ()
 
@@ -263,7 +263,7 @@ class LedgerTable:
                 return _busy(error)
             if reasons[0]["Code"] == "ConditionalCheckFailed":
                 return Written(done=False, stored=from_ledger_item(reasons[0]["Item"]))
-            if passing({reason["Code"] for reason in reasons}):
+            if contention.passing({reason["Code"] for reason in reasons}):
                 return Written(done=False)
             raise
         return Written(done=True)

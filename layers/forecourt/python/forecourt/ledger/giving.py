@@ -33,12 +33,12 @@ def earn(
     draft.check_ceiling(max(command.points + command.bonus - draft.debt, 0))
     if policy.slide is not None:
         draft.slide()
-    draft.program(command.funded_by, -command.points - command.bonus)
     if command.activates_on is not None and command.activates_on > draft.today:
         draft.wait(command.points, command.activates_on, command.expires_on)
     else:
         draft.give(command.points, (command.expires_on, False))
         draft.give(command.bonus, (command.expires_on, True))
+    draft.program(command.funded_by, -command.points - command.bonus)
     return draft.close(
         command,
         EntryKind.EARN,

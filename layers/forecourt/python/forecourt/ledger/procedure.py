@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from forecourt.ledger.decisions import Decision
     from forecourt.ledger.policy import Policies
 
-ATTEMPTS = 10
+ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)

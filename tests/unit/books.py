@@ -50,7 +50,7 @@ class Ledger:
 
     def command(self, kind: type[_Command], **values: Any) -> _Command:
         self._count += 1
-        common = {
+        common: dict[str, Any] = {
             "entry_id": f"{compact_instant(self.now)}.{self._count}",
             "owner": "ann",
             "source": "doc",

@@ -72,8 +72,7 @@ def test_three_thirds_of_a_refund_revoke_exactly_what_was_earned() -> None:
     sale = books.earn(100)
 
     parts = [
-        -books.reverse(sale, c.Share(part=part, whole=10_000)).points
-        for part in (3333, 3333, 3334)
+        -books.reverse(sale, c.Share(part=part, whole=10_000)).points for part in (3333, 3333, 3334)
     ]
 
     assert parts == [33, 33, 34]
@@ -84,7 +83,12 @@ def test_three_thirds_of_a_refund_revoke_exactly_what_was_earned() -> None:
 def test_refunds_of_more_than_was_given_are_refused(part: c.Part) -> None:
     books = Ledger()
     sale = books.earn(100)
-    books.reverse(sale, type(part)(**({"points": 90} if isinstance(part, c.Exactly) else {"part": 90, "whole": 100})))
+    books.reverse(
+        sale,
+        type(part)(
+            **({"points": 90} if isinstance(part, c.Exactly) else {"part": 90, "whole": 100})
+        ),
+    )
 
     with pytest.raises(OverReversed) as caught:
         books.reverse(sale, part)
@@ -237,7 +241,8 @@ def test_parts_given_back_add_up_to_what_was_taken_from_each_day() -> None:
 
 
 @pytest.mark.parametrize(
-    ("grace_days", "buckets"), [(None, {}), (0, {TODAY + timedelta(3): 40}), (30, {TODAY + timedelta(33): 40})]
+    ("grace_days", "buckets"),
+    [(None, {}), (0, {TODAY + timedelta(3): 40}), (30, {TODAY + timedelta(33): 40})],
 )
 def test_what_returns_after_its_last_day_is_good_for_the_grace_or_lost(
     grace_days: int | None, buckets: dict[date, int]

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from forecourt import contention
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
-from forecourt import contention
 from forecourt.instants import format_instant, parse_instant
 from forecourt.ledger.notes import (
     parked_from_record,

@@ -47,7 +47,7 @@ def test_spending_takes_the_earliest_last_day_first_and_says_so() -> None:
 
 @pytest.mark.parametrize(("bonus_first", "left"), [(True, (100, 0)), (False, (80, 20))])
 def test_bonus_money_goes_first_or_last_as_configured(
-    bonus_first: bool, left: tuple[int, int]
+    *, bonus_first: bool, left: tuple[int, int]
 ) -> None:
     books = Ledger(bonus_first=bonus_first)
     books.earn(100, None, bonus=20)
@@ -142,6 +142,7 @@ def test_a_hold_is_resolved_once(first: type[c.Command], then: type[c.Command]) 
 
 @pytest.mark.parametrize("settled_first", [True, False])
 def test_a_hold_that_timed_out_is_not_captured_whether_or_not_a_job_saw_it(
+    *,
     settled_first: bool,
 ) -> None:
     books = Ledger()

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """What every command says. `actor` is who or what asks, `source` the document behind it."""
@@ -272,7 +275,7 @@ def fingerprint(command: Command) -> str:
 
 def canonical(content: Any) -> bytes:
     """Write *content* as JSON in the one way in which equal content is equal text."""
-    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return _JSON.encode(content).encode()
 
 
 def _plain(value: Any) -> Any:

@@ -19,7 +19,7 @@ from forecourt.ledger.procedure import AccountKey, EntryKey, KeptRefusal
 from forecourt.ledger.refusals import InsufficientPoints, NothingDue, NothingToReverse
 from forecourt.ledger_table import LedgerTable, due_keys, from_ledger_item, item_key
 from forecourt.loyalty_table import account_from_item, due_key, entry_from_item
-from tests.functional.clients import Interrupting, Reluctant, cancellation, refusal
+from tests.functional.clients import Interrupting, Paging, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ class Desk:
         items: list[dict[str, Any]] = self.dynamodb.scan(TableName=LOYALTY_TABLE)["Items"]
         return items
 
-    def account(self, owner: str = "ann") -> Account:
-        key = item_key(AccountKey(owner, "points"))
+    def account(self, owner: str = "ann", wallet: str = "points") -> Account:
+        key = item_key(AccountKey(owner, wallet))
         item = self.dynamodb.get_item(TableName=LOYALTY_TABLE, Key=key)["Item"]
         return account_from_item(item)
 
@@ -317,6 +317,30 @@ def test_a_refund_of_what_was_worth_nothing_has_nothing_to_reverse(desk: Desk, k
     assert isinstance(answer.refusal, NothingToReverse)
 
 
+def test_a_conversion_moves_two_wallets_of_one_owner_at_once(desk: Desk) -> None:
+    desk.execute(EARN)
+    change = command(
+        c.Convert, 3, into_wallet="partner", points=40, gives=1, per=2, expires_on=None
+    )
+
+    desk.execute(change)
+
+    assert desk.account().buckets == {JUNE: 60}
+    assert desk.account(wallet="partner").buckets == {None: 20}
+
+
+def test_what_is_pending_and_held_reads_as_it_was_written(desk: Desk) -> None:
+    desk.execute(EARN)
+    desk.execute(
+        command(c.Earn, 3, points=5, expires_on=None, activates_on=date(2026, 2, 1))
+    )
+    answer = desk.execute(
+        command(c.SetAside, 4, points=10, hold_expires_at=NOW + timedelta(hours=1))
+    )
+
+    assert desk.account() == answer.account
+
+
 def test_an_account_read_before_saves_the_read(desk: Desk) -> None:
     account = desk.execute(EARN).account
     counted = Reluctant(desk.dynamodb, "get_item")
@@ -386,14 +410,15 @@ def test_what_comes_due_is_found_by_its_day_in_a_sparse_index(aws: None) -> None
         ],
     )
     desk = Desk(dynamodb)
-    for number, owner in enumerate(("ann", "bo", "cy")):
+    owners = [f"m{number:02}" for number in range(20)]
+    for number, owner in enumerate([*owners, "cy"]):
         last = JUNE if owner != "cy" else None
         desk.execute(command(c.Earn, number, owner=owner, points=10, expires_on=last))
-    paged = Reluctant(dynamodb, "none")
+    paged = Paging(dynamodb, page=1)
 
     found = [key for due in due_keys(date(2026, 7, 1)) for key in desk.through(paged).due(due)]
 
-    assert sorted(key.owner for key in found) == ["ann", "bo"]
+    assert sorted(key.owner for key in found) == owners
     assert due_key(desk.account("cy")) is None
 
 

@@ -33,6 +33,8 @@ from forecourt.ledger.refusals import (
 )
 from tests.unit.books import DECEMBER, JUNE, MORNING, TODAY, Ledger
 
+DAY_AFTER = MORNING + timedelta(days=1)
+
 
 def test_spending_takes_the_earliest_last_day_first_and_says_so() -> None:
     books = Ledger()
@@ -122,6 +124,29 @@ def test_capturing_less_than_is_held_releases_the_rest_to_its_own_day() -> None:
     assert entry.taken() == [((JUNE, False), 30), ((DECEMBER, False), 5)]
     assert entry.given == 35
     assert books.account().buckets == {DECEMBER: 25}
+
+
+def test_a_capture_that_the_first_bucket_covers_leaves_the_others_whole() -> None:
+    books = Ledger()
+    books.earn(30, JUNE)
+    books.earn(30, DECEMBER)
+    hold = books.hold(50)
+    assert books.account().total == 60
+
+    books.run(c.Capture, hold_id=hold.entry_id, points=10)
+
+    assert books.account().buckets == {JUNE: 20, DECEMBER: 30}
+
+
+def test_the_same_command_says_the_same_and_an_edited_one_does_not() -> None:
+    books = Ledger()
+    first = books.earn(10)
+
+    assert first.says_the_same_as(replace(first, posted_at=DAY_AFTER, account_version=9))
+    assert not first.says_the_same_as(replace(first, fingerprint="other"))
+    older = replace(first, fingerprint="", digest="")
+    assert older.says_the_same_as(replace(first, posted_at=DAY_AFTER))
+    assert not older.says_the_same_as(replace(first, source="another"))
 
 
 @pytest.mark.parametrize("first", [c.Capture, c.Release])

@@ -9,6 +9,7 @@ import pytest
 from forecourt.ledger import Books, Shortfall, decide
 from forecourt.ledger import commands as c
 from forecourt.ledger.entries import BREAKAGE, DEBT, EntryKind
+from forecourt.ledger.notes import parked_from_record, parked_to_record
 from forecourt.ledger.refusals import (
     AlreadyReversed,
     NothingToReverse,
@@ -65,6 +66,17 @@ def test_reversing_what_is_pending_cancels_it_and_touches_nothing_active(
     entry = books.reverse(sale)
 
     assert (books.has(), books.account().pending, entry.uncovered) == (10, {}, 0)
+
+
+def test_reversing_what_was_pending_and_is_active_takes_it_from_its_bucket() -> None:
+    books = Ledger()
+    sale = books.earn(100, activates_on=TODAY + timedelta(days=7))
+    books.pass_days(7)
+    books.earn(10, TODAY + timedelta(days=9))
+
+    books.reverse(sale)
+
+    assert books.account().buckets == {TODAY + timedelta(days=9): 10}
 
 
 def test_three_thirds_of_a_refund_revoke_exactly_what_was_earned() -> None:
@@ -298,6 +310,7 @@ def test_a_reversal_is_not_reversed() -> None:
     sale = books.earn(100)
     reversal = books.reverse(sale)
 
+    assert (sale.given, reversal.given) == (100, 0)
     with pytest.raises(NotReversible) as caught:
         books.reverse(reversal)
 
@@ -378,6 +391,21 @@ def test_a_refund_reaches_points_that_moved_with_a_merged_member() -> None:
     books.reverse(sale, owner="bo", reverses_owner="ann")
 
     assert (books.has("bo"), books.has("ann")) == (0, 0)
+
+
+def test_a_refund_that_waits_for_a_merged_members_sale_reads_as_it_was_written() -> None:
+    books = Ledger()
+    decision = books.carry_out(
+        books.command(
+            c.Reverse, owner="bo", reverses_owner="ann", reverses="later", document="refund:1"
+        )
+    )
+    parked = books.parked["later"]
+
+    record = parked_to_record(parked)
+
+    assert parked_from_record(record, owner="bo", entry_id="later") == parked
+    assert decision.absent == ("ann", "later")
 
 
 def test_an_id_that_was_answered_with_nothing_has_nothing_to_reverse() -> None:

@@ -306,9 +306,11 @@ def test_spending_carries_a_sliding_validity_only_if_configured(
 def test_sliding_leaves_alone_what_never_runs_out() -> None:
     books = Ledger(slide=TWO_MONTHS)
     books.earn(10, None)
+    books.earn(5, None, activates_on=TODAY + timedelta(days=3))
     books.earn(1, DECEMBER)
 
     assert books.account().buckets == {None: 10, DECEMBER: 1}
+    assert list(books.account().pending) == [(TODAY + timedelta(days=3), None)]
 
 
 def test_a_sale_that_comes_a_month_late_is_good_as_long_as_it_would_have_been() -> None:

@@ -42,7 +42,6 @@ from forecourt.ledger.procedure import (
     Keep,
     KeptRefusal,
     ParkedKey,
-    Pause,
     Read,
     ReversalsKey,
     Written,
@@ -95,8 +94,8 @@ def item_key(key: Key) -> Item:
             return timeline_entry_key(owner, entry_id)
         case ReversalsKey(owner=owner, entry_id=entry_id):
             return to_item({"pk": f"MEMBER#{owner}", "sk": f"R#{entry_id}"})
-        case ParkedKey(owner=owner, entry_id=entry_id):
-            return to_item({"pk": f"MEMBER#{owner}", "sk": f"P#{entry_id}"})
+        case _:
+            return to_item({"pk": f"MEMBER#{key.owner}", "sk": f"P#{key.entry_id}"})
 
 
 def refusal_to_item(refusal: KeptRefusal) -> Item:
@@ -218,8 +217,9 @@ class LedgerTable:
                 return self._commit(decision)
             case Keep(refusal=refusal):
                 return self._keep(refusal)
-            case Pause(attempt=attempt):
-                pause = min(contention.FIRST_PAUSE_SECONDS * 2**attempt, LONGEST_PAUSE_SECONDS)
+            case _:
+                longer = contention.FIRST_PAUSE_SECONDS * 2**request.attempt
+                pause = min(longer, LONGEST_PAUSE_SECONDS)
                 self._sleep(pause * self._jitter())
                 return ()
 

@@ -31,8 +31,7 @@ def earn(
     """Give points: what is pending waits, the rest pays debt first."""
     draft = Draft(account, now=now, policy=policy)
     draft.check_ceiling(max(command.points + command.bonus - draft.debt, 0))
-    if policy.slide is not None:
-        draft.slide()
+    draft.slide()
     if command.activates_on is not None and command.activates_on > draft.today:
         draft.wait(command.points, command.activates_on, command.expires_on)
     else:

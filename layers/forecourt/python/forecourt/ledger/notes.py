@@ -98,8 +98,8 @@ def _part_to_list(part: Part) -> list[Any]:
             return ["exactly", points]
         case Share(part=share, whole=whole):
             return ["share", share, whole]
-        case Line(item=item):
-            return ["line", item]
+        case _:
+            return ["line", part.item]
 
 
 def _part_from_list(values: list[Any]) -> Part:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from forecourt.ledger.commands import Exactly, Line, Remainder, Share
+from forecourt.ledger.commands import Exactly, Line, Share
 from forecourt.ledger.decisions import (
     MAX_PARKED,
     MAX_PARTS,
@@ -158,7 +158,7 @@ def _part(original: Entry, note: Reversals, part: Part) -> tuple[Reversals, int]
             if item in note.items or item not in original.items:
                 raise NothingToReverse(entry_id=original.entry_id)
             return replace(note, items=(*note.items, item)), original.items[item]
-        case Remainder():
+        case _:
             return note, note.given - note.reversed
 
 

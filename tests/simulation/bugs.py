@@ -61,7 +61,10 @@ class WithoutRefusals(Store):
 
 class WithoutNotes(Store):
     def write(self, decision: Decision) -> None:
-        super().write(replace(decision, reversals=None))
+        note = decision.reversals
+        if note is not None:
+            note = replace(note, reversed=0, part=0, by_share=0, items=(), documents=())
+        super().write(replace(decision, reversals=note))
 
 
 class WithoutParked(Store):

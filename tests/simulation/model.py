@@ -33,7 +33,9 @@ class Model:
         self.versions: dict[Place, list[Purse]] = {}
         self.past: dict[tuple[str, str], Past] = {}
         self.undone: dict[tuple[str, str], Undone] = {}
-        self.refused: set[tuple[str, str]] = set()
+        self.refused: dict[tuple[str, str], int] = {}
+        self.posted: dict[tuple[str, str], int] = {}
+        self.moment = 0
 
     def at(self, place: Place, version: int | None = None) -> Purse:
         versions = self.versions.get(place)
@@ -51,6 +53,12 @@ class Model:
             versions.extend([purse] * entries[place])
         self.past |= trial.past
         self.undone |= trial.undone
+        self.moment += 1
+        self.posted |= dict.fromkeys(trial.past, self.moment)
+
+    def keep_refusal(self, key: tuple[str, str]) -> None:
+        self.moment += 1
+        self.refused[key] = self.moment
 
     def attempt(
         self,
@@ -60,8 +68,13 @@ class Model:
         policies: Policies,
         version: int | None = None,
         other_version: int | None = None,
+        as_of: int | None = None,
     ) -> Trial:
-        """Return what *command* does to the purses of these versions, or raise `Refused`."""
+        """
+        Return what *command* does to the purses of these versions, or raise `Refused`.
+
+        *as_of* is the moment up to which it knows which ids were answered.
+        """
         scene = Scene(policies.of(command.wallet), now)
         trial = Trial()
         place = (command.owner, command.wallet)
@@ -78,7 +91,7 @@ class Model:
             other = trial.purses[other_place] = self.at(other_place, other_version)
             _two(scene, Scene(policies.of(other_place[1]), now), purse, other, command)
         elif isinstance(command, c.Reverse):
-            self._reverse(scene, trial, purse, command)
+            self._reverse(scene, trial, purse, command, self.moment if as_of is None else as_of)
         elif isinstance(command, c.Earn):
             self._earn(scene, trial, purse, command)
         else:
@@ -114,10 +127,12 @@ class Model:
             trial.undone[key] = undone
             _undo_earn(scene, purse, past, points)
 
-    def _reverse(self, scene: Scene, trial: Trial, purse: Purse, command: c.Reverse) -> None:
+    def _reverse(
+        self, scene: Scene, trial: Trial, purse: Purse, command: c.Reverse, as_of: int
+    ) -> None:
         key = (command.reverses_owner or command.owner, command.reverses)
-        past = self.past.get(key)
-        if key in self.refused:
+        past = self.past[key] if self.posted.get(key, as_of + 1) <= as_of else None
+        if self.refused.get(key, as_of + 1) <= as_of:
             raise Refused("nothing_to_reverse")
         if past is None:
             waiting = purse.parked.setdefault(command.reverses, [])

@@ -8,6 +8,7 @@ to the same; after the last action on everything, from the entries alone.
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from forecourt.errors import EntryConflict, StaleWrite
@@ -79,6 +80,7 @@ class Delivery:
         self.partly: dict[Any, Any] | None = None
         self.waited = False
         self.seen: dict[AccountKey, int] = {}
+        self.known = 0
 
     def next_letter(self) -> str:
         """Return what the script has for this request; one that waited has had its letter."""
@@ -180,6 +182,8 @@ class World:
     def _read(self, delivery: Delivery, request: Read, *, in_parts: bool) -> Found | None:
         keys = list(request.keys)
         found = delivery.partly or {}
+        if not found:
+            delivery.known = self.model.moment
         if in_parts and len(keys) > 1:
             keys = keys[len(keys) // 2 :]
         for key in keys:
@@ -271,7 +275,7 @@ class World:
     def _refused(self, delivery: Delivery, request: Keep) -> None:
         """Check that the model refused as well, at some moment since the command was read."""
         command, refusal = delivery.command, request.refusal
-        self.model.refused.add((refusal.owner, refusal.entry_id))
+        moments = (self.model.moment, delivery.known)
         place = (command.owner, command.wallet)
         versions = range(delivery.seen[AccountKey(*place)], self.model.count(place) + 1)
         others: Any = [None]
@@ -279,20 +283,21 @@ class World:
             other = other_place_of(command)
             others = range(delivery.seen[AccountKey(*other)], self.model.count(other) + 1)
         said = []
-        for version in reversed(versions):
-            for other_version in reversed(others):
-                try:
-                    self.model.attempt(
-                        command,
-                        now=refusal.refused_at,
-                        policies=self.history.policies(command.owner),
-                        version=version,
-                        other_version=other_version,
-                    )
-                except Refused as refused:
-                    said.append(refused.args[0])
-                    if said[-1] == refusal.code:
-                        return
+        for version, other_version, moment in product(versions, others, moments):
+            try:
+                self.model.attempt(
+                    command,
+                    now=refusal.refused_at,
+                    policies=self.history.policies(command.owner),
+                    version=version,
+                    other_version=other_version,
+                    as_of=moment,
+                )
+            except Refused as refused:
+                said.append(refused.args[0])
+                if said[-1] == refusal.code:
+                    self.model.keep_refusal((refusal.owner, refusal.entry_id))
+                    return
         raise Violation("the model does not refuse", refusal.code, said, command)
 
     def _answered(self, command: Command, answer: Answer) -> None:

@@ -9,15 +9,19 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
+CDK := $(CURDIR)/node_modules/.bin/cdk
 export PATH := $(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 # What is installed is what is pinned, whatever this machine's pip is told elsewhere.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_REQUIRE_VIRTUALENV := 1
+# Where Python finds what Lambda finds in a layer and a gateway in its package.
+export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/forecourt/python:$(CURDIR)/edge
 # Packages are compiled at their first import (see infra/local/prepare.py), once.
 export PYTHONDONTWRITEBYTECODE :=
 
 # Options of the targets below, for example `make demo SALES=200` or `make replay FILLS=500`.
 SALES ?=
+STAGES ?=
 FILLS ?=
 
 .PHONY: help
@@ -51,49 +55,49 @@ $(TEST_READY): requirements/test.txt $(STACK_READY) | $(VENV)/.made
 
 $(CDK_READY): package.json $(STACK_READY)
 	@echo 'setup: the CDK command line'
-	@npm install --silent --no-audit --no-fund --no-package-lock
+	@$(BIN)/npm install --silent --no-audit --no-fund --no-package-lock
 	@touch $@
 
 ##### Seeing it run
 
 .PHONY: demo
 demo: setup ## run two stations against the local stack; SALES=200 runs that many and reconciles
-	@python -m infra.local.demo $(if $(SALES),--sales $(SALES))
+	@$(BIN)/python -m infra.local.demo $(if $(SALES),--sales $(SALES))
 
 .PHONY: replay
 replay: setup $(TEST_READY) ## run 11,830 real petrol purchases; FILLS=500 runs that many
-	@python -m infra.local.replay $(if $(FILLS),--fills $(FILLS))
+	@$(BIN)/python -m infra.local.replay $(if $(FILLS),--fills $(FILLS))
 
 .PHONY: bench
 bench: setup $(TEST_READY) ## measure costs and speed, write build/bench.json
-	@python -m tests.bench
+	@$(BIN)/python -m tests.bench
 
 ##### Proving it right
 
 .PHONY: test
-test: setup $(TEST_READY) ## run all tests
-	@python -m tests.stages
+test: setup $(TEST_READY) ## run all tests; STAGES="unit edge" runs these
+	@$(BIN)/python -m tests.stages $(STAGES)
 
 .PHONY: format
 format: $(TEST_READY) ## format the code and mend what can be mended by itself
-	@ruff format
-	@ruff check --fix
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
 
 ##### Into AWS, with the credentials of the environment
 
 .PHONY: synth
 synth: setup ## write the CloudFormation template to build/cdk.out
-	@cdk synth --quiet
+	@$(CDK) synth --quiet
 	@echo 'build/cdk.out/Forecourt.template.json'
 
 .PHONY: deploy
 deploy: setup ## deploy into the AWS account of your credentials
-	@cdk bootstrap
-	@cdk deploy
+	@$(CDK) bootstrap
+	@$(CDK) deploy
 
 .PHONY: destroy
 destroy: setup ## remove the stack from AWS; tables, keys, queues and users stay behind
-	@cdk destroy
+	@$(CDK) destroy
 
 ##### Cleaning up
 

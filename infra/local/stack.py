@@ -18,7 +18,7 @@ import boto3
 
 from infra.local.cdk import Cdk
 from infra.local.errors import LocalStackError
-from infra.local.ministack import ACCOUNT, LOOPBACK, REGION, MiniStack
+from infra.local.ministack import ACCOUNT, ADMINISTRATOR, LOOPBACK, REGION, MiniStack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,8 +109,8 @@ class LocalStack:
             service,
             endpoint_url=self.endpoint_url,
             region_name=REGION,
-            aws_access_key_id=self._emulator.access_key,
-            aws_secret_access_key=self._emulator.secret_key,
+            aws_access_key_id=ADMINISTRATOR,
+            aws_secret_access_key=ADMINISTRATOR,
         )
 
     def client_as(self, function: str, service: str) -> Any:

@@ -65,13 +65,13 @@ def throttled(operation: str = "PutItem") -> ClientError:
 
 @pytest.mark.parametrize("claims", [None, {}, {"sub": "not an id"}, {"sub": ""}])
 def test_without_a_usable_subject_nobody_gets_in(
-    dynamodb: Any, claims: dict[str, str] | None
+    dynamodb: Any, context: Any, claims: dict[str, str] | None
 ) -> None:
     event = request_event(
         "POST", "/members", raw="{}", headers={"idempotency-key": "1"}, claims=claims
     )
 
-    answer = handler.handle(event, LambdaContext())
+    answer = handler.handle(event, context)
 
     assert answer["statusCode"] == 401
     assert json.loads(answer["body"])["code"] == "unauthenticated"
@@ -124,7 +124,7 @@ def test_a_body_that_is_no_json_object_is_refused(
     assert items(dynamodb) == items(dynamodb, REQUESTS_TABLE) == []
 
 
-def test_a_body_that_is_no_base64_is_refused(dynamodb: Any) -> None:
+def test_a_body_that_is_no_base64_is_refused(dynamodb: Any, context: Any) -> None:
     event = request_event(
         "POST",
         "/members",
@@ -134,7 +134,7 @@ def test_a_body_that_is_no_base64_is_refused(dynamodb: Any) -> None:
     )
     event["isBase64Encoded"] = True
 
-    answer = handler.handle(event, LambdaContext())
+    answer = handler.handle(event, context)
 
     assert answer["statusCode"] == 400
     assert json.loads(answer["body"])["facts"] == {"reason": "not_base64"}

@@ -108,7 +108,7 @@ def test_staff_who_are_members_enrol_themselves_by_saying_so() -> None:
     assert both.post("/members", {"member_id": "me"}).body["member_id"] == "sub-both"
 
 
-def test_staff_who_are_no_members_cannot_enrol_themselves_under_their_token(
+def test_staff_may_enrol_themselves_under_their_token_but_an_auditor_may_not(
     operator: Client, attendant: Client, auditor: Client, dynamodb: Any
 ) -> None:
     assert operator.post("/members", {"member_id": "me"}).body["member_id"] == "sub-operator"

@@ -44,19 +44,18 @@ STATION = {
     "zone": "Asia/Shanghai",
     "grades": ["95", "92"],
 }
+RULE = {
+    "rule_id": "petrol",
+    "grades": ["92", "95"],
+    "basis": "volume",
+    "points": 10,
+    "per": 1000,
+    "minimum": 1000,
+    "rounding": "floor",
+}
 PROGRAM = {
     "zone": "Asia/Shanghai",
-    "rules": [
-        {
-            "rule_id": "petrol",
-            "grades": ["92", "95"],
-            "basis": "volume",
-            "points": 10,
-            "per": 1000,
-            "minimum": 1000,
-            "rounding": "floor",
-        }
-    ],
+    "rules": [RULE],
     "validity": {"months": 12, "end_of": "month"},
 }
 
@@ -128,7 +127,8 @@ def test_a_registered_station_has_a_thing_a_certificate_and_the_policy(
     assert certificate["status"] == "ACTIVE"
     station = LoyaltyTable(dynamodb, name=LOYALTY_TABLE).station("s0001")
     assert station is not None
-    assert (station.name, station.grades) == ("West Lake", {"92", "95"})
+    assert station.name == "West Lake"
+    assert station.grades == {"92", "95"}
 
 
 def test_the_private_key_is_shown_once_and_kept_nowhere(operator: Client, dynamodb: Any) -> None:
@@ -434,7 +434,7 @@ def test_a_version_that_was_never_drafted_is_unknown(
 def test_a_rule_out_of_bounds_is_refused(
     operator: Client, dynamodb: Any, change: dict[str, Any], at: str
 ) -> None:
-    document = {**PROGRAM, "rules": [{**PROGRAM["rules"][0], **change}]}  # type: ignore[dict-item]
+    document = {**PROGRAM, "rules": [{**RULE, **change}]}
 
     reply = operator.post("/programs", document)
 
@@ -447,8 +447,7 @@ def test_a_program_that_contradicts_itself_is_saved_but_not_activated(
     operator: Client, dynamodb: Any
 ) -> None:
     operator.post("/stations", STATION)
-    rule = PROGRAM["rules"][0]
-    operator.post("/programs", {**PROGRAM, "zone": "Asia/Atlantis", "rules": [rule, rule]})
+    operator.post("/programs", {**PROGRAM, "zone": "Asia/Atlantis", "rules": [RULE, RULE]})
     before = items(dynamodb)
 
     validation = operator.post("/programs/1/validation")

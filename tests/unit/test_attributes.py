@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecourt.attributes import decode, encode, from_item, to_item
@@ -16,8 +16,10 @@ from forecourt.attributes import decode, encode, from_item, to_item
 SCALARS = st.none() | st.booleans() | st.integers(-(10**37), 10**37) | st.text(max_size=8)
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner),
-    max_leaves=12,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=6,
 )
 
 
@@ -30,7 +32,8 @@ def test_a_value_survives_encoding(value: Any) -> None:
     assert decode(encode(value)) == value
 
 
-@given(st.dictionaries(st.text(max_size=8), VALUES))
+@settings(max_examples=50)
+@given(st.dictionaries(st.text(max_size=8), VALUES, max_size=4))
 def test_boto3_understands_what_was_encoded(values: dict[str, Any]) -> None:
     understood = TypeDeserializer().deserialize({"M": to_item(values)})
 

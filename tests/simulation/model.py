@@ -32,7 +32,7 @@ class Model:
     def __init__(self) -> None:
         self.versions: dict[Place, list[Purse]] = {}
         self.past: dict[tuple[str, str], Past] = {}
-        self.undone: dict[tuple[str, str], Undone] = {}
+        self.undone: dict[tuple[str, str], list[tuple[int, Undone]]] = {}
         self.refused: dict[tuple[str, str], int] = {}
         self.posted: dict[tuple[str, str], int] = {}
         self.moment = 0
@@ -52,8 +52,9 @@ class Model:
             versions = self.versions.setdefault(place, [Purse()])
             versions.extend([purse] * entries[place])
         self.past |= trial.past
-        self.undone |= trial.undone
         self.moment += 1
+        for key, undone in trial.undone.items():
+            self.undone.setdefault(key, []).append((self.moment, undone))
         self.posted |= dict.fromkeys(trial.past, self.moment)
 
     def keep_refusal(self, key: tuple[str, str]) -> None:
@@ -140,7 +141,8 @@ class Model:
                 raise Refused("already_reversed")
             waiting.append(command)
             return
-        undone = trial.undone[key] = self.undone.get(key, Undone()).copy()
+        known = [undone for at, undone in self.undone.get(key, ()) if at <= as_of]
+        undone = trial.undone[key] = known[-1].copy() if known else Undone()
         before = undone.points
         points = _share_of(past, undone, command)
         if past.kind == "earn":

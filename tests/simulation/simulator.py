@@ -275,7 +275,7 @@ class World:
     def _refused(self, delivery: Delivery, request: Keep) -> None:
         """Check that the model refused as well, at some moment since the command was read."""
         command, refusal = delivery.command, request.refusal
-        moments = (self.model.moment, delivery.known)
+        moments = range(delivery.known, self.model.moment + 1)
         place = (command.owner, command.wallet)
         versions = range(delivery.seen[AccountKey(*place)], self.model.count(place) + 1)
         others: Any = [None]

@@ -82,6 +82,10 @@ bench: setup $(TEST_READY) ## measure costs and speed, write build/bench.json
 test: setup $(TEST_READY) ## run all tests; STAGES="unit edge" runs these
 	@$(BIN)/python -m tests.stages $(STAGES)
 
+.PHONY: chaos
+chaos: setup $(TEST_READY) ## sell 2,000 times while everything breaks at random; SALES=500 that many
+	@CHAOS_SALES=$(or $(SALES),2000) $(BIN)/python -m pytest -q -s tests/e2e/test_chaos.py
+
 .PHONY: format
 format: $(TEST_READY) ## format the code and mend what can be mended by itself
 	@$(BIN)/ruff format

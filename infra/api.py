@@ -216,18 +216,20 @@ class Api(Construct):
     def _let_register_stations(self, operator: PlatformFunction) -> None:
         stack = cdk.Stack.of(self)
         things = stack.format_arn(service="iot", resource="thing", resource_name="*")
+        certificates = stack.format_arn(service="iot", resource="cert", resource_name="*")
         operator.allow("iot:CreateThing", "iot:ListThingPrincipals", on=things)
+        operator.allow("iot:AttachPolicy", on=certificates)
         operator.allow(
             "iot:CreateKeysAndCertificate",
             "iot:CreateCertificateFromCsr",
-            "iot:AttachPolicy",
             "iot:AttachThingPrincipal",
             on="*",
         )
         reasons = {
             things: "A station's name is known when it is registered.",
-            "*": "A certificate's id is known when it has been made; AWS IoT limits neither its "
-            "making nor AttachThingPrincipal to a resource.",
+            certificates: "A certificate's id is known when it has been made.",
+            "*": "AWS IoT limits neither making a certificate nor AttachThingPrincipal to a "
+            "resource.",
         }
         accept(
             operator.execution_role,

@@ -30,6 +30,7 @@ STAGES: dict[str, list[Command]] = {
     "edge": [[*PYTEST, "tests/edge"]],
     "infra": [[*PYTEST, "tests/infra"]],
     "e2e": [[*PYTEST, "tests/e2e"]],
+    "demo": [[PYTHON, "-m", "infra.local.demo", "--sales", "60"]],
     "replay": [[PYTHON, "-m", "infra.local.replay", "--fills", "500"]],
 }
 

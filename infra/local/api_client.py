@@ -12,8 +12,8 @@ import urllib3
 
 TIMEOUT_SECONDS = 30.0
 HTTP_ERROR = 400
-# In progress elsewhere, too many requests, and what a gateway says of a slow function.
-PASSING = {409, 429, 502, 503, 504}
+# Too many requests, and what a gateway says of a slow or failing function.
+PASSING = {429, 502, 503, 504}
 PAUSES_SECONDS = (0.5, 1.0, 2.0)
 
 
@@ -58,7 +58,7 @@ class ApiClient:
             except urllib3.exceptions.HTTPError:
                 time.sleep(pause)
                 continue
-            if status in PASSING:
+            if status in PASSING or _in_progress(document):
                 time.sleep(pause)
                 continue
             break
@@ -89,3 +89,8 @@ class ApiClient:
             return response.status, json.loads(response.data) if response.data else None
         except ValueError:
             return response.status, response.data.decode("utf-8", "replace")
+
+
+def _in_progress(document: Any) -> bool:
+    """Return whether an earlier attempt under the same key has not ended yet."""
+    return isinstance(document, dict) and document.get("code") == "in_progress"

@@ -2,12 +2,14 @@
 MiniStack, started so that it is this machine's alone and ends with whoever started it.
 
 Run as `python -m infra.local.emulator`.  Its MQTT port would otherwise be open to the network,
-it would stay behind when its parent is killed, and conditions on leading keys would not count.
+it would stay behind when its parent is killed, and two kinds of grants would be judged otherwise
+than by AWS.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -15,6 +17,7 @@ import threading
 from typing import Any
 
 from ministack.app import main
+from ministack.core import iam_actions
 
 from infra.local.leading_keys import enforce_leading_keys
 
@@ -40,6 +43,20 @@ def listen_on_loopback_only() -> None:
     asyncio.BaseEventLoop.create_server = create_loopback_server  # type: ignore[method-assign,assignment]
 
 
+def judge_policies_by_their_certificate() -> None:
+    """AWS IoT judges AttachPolicy by the certificate it is for, MiniStack by nothing: `*`."""
+    resource_of = iam_actions.extract_resource_arn
+
+    def resource_with_certificate(
+        service: str, method: str, path: str, headers: Any, body: bytes, *others: Any
+    ) -> Any:
+        if service == "iot" and method == "PUT" and path.startswith("/target-policies/"):
+            return json.loads(body)["target"]
+        return resource_of(service, method, path, headers, body, *others)
+
+    iam_actions.extract_resource_arn = resource_with_certificate
+
+
 def end_with_parent() -> None:
     """End when standard input closes: the parent holds its other end."""
 
@@ -53,5 +70,6 @@ def end_with_parent() -> None:
 if __name__ == "__main__":
     listen_on_loopback_only()
     enforce_leading_keys()
+    judge_policies_by_their_certificate()
     end_with_parent()
     main()

@@ -88,6 +88,9 @@ def register_station(
             "open_since": format_instant(open_since),
         },
     )
+    if answer["private_key_pem"] is None:
+        # The first answer got lost, and with it the key: nobody keeps it for us.
+        answer = operator.post(answer["renewal"], {})
     credentials = Credentials(
         certificate_path=folder / f"{station_id}.pem", key_path=folder / f"{station_id}.key"
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import random
 from typing import TYPE_CHECKING, Any
+
+from infra.redrive import as_lambda_writes_it
 
 if TYPE_CHECKING:
     from infra.local.stack import LocalStack
@@ -69,9 +70,7 @@ class Redelivery:
         for index, iterator in enumerate(iterators):
             answer = self._streams.get_records(ShardIterator=iterator)
             iterators[index] = answer["NextShardIterator"]
-            found += [
-                json.loads(json.dumps(record, default=_plain)) for record in answer["Records"]
-            ]
+            found += [as_lambda_writes_it(record) for record in answer["Records"]]
         return found
 
 
@@ -86,10 +85,3 @@ def fits(function: str, record: dict[str, Any]) -> bool:
             return bool(status == "matched" and record["eventName"] == "MODIFY")
         case _:
             return True
-
-
-def _plain(value: Any) -> Any:
-    """Write a stream record as Lambda does: bytes in base64, times as numbers."""
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    return value.timestamp()

@@ -81,6 +81,27 @@ class Paging:
         return self._client.query(**arguments, Limit=self._page)
 
 
+class Lagging:
+    """A client whose reads see nothing yet, unless they ask for what is committed."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def get_item(self, **arguments: Any) -> Any:
+        if not arguments.get("ConsistentRead"):
+            return {}
+        return self._client.get_item(**arguments)
+
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> Any:  # noqa: N803
+        ((table, request),) = RequestItems.items()
+        if not request["ConsistentRead"]:
+            return {"Responses": {table: []}, "UnprocessedKeys": {}}
+        return self._client.batch_get_item(RequestItems=RequestItems)
+
+
 class Counting:
     """A client that counts round trips by method, and the units DynamoDB charges for them."""
 

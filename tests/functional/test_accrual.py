@@ -12,7 +12,7 @@ from forecourt.contention import ATTEMPTS
 from forecourt.ledger import earn
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
-from tests.functional.clients import Interrupting, Reluctant, cancellation, refusal
+from tests.functional.clients import Interrupting, Lagging, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import LITRES, World
 from tests.specimens import OPEN_SINCE, PLATE, SALE, sale
@@ -321,6 +321,19 @@ def test_a_programs_document_is_read_once_in_a_containers_life(
     judged(accrual, context, *records)
 
     assert reluctant.calls == 1
+
+
+def test_neither_account_nor_program_is_read_from_a_replica_that_lags(
+    accrual: ModuleType, matched: Any, world: World, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.activate()
+    records = matched(SALE, OTHER)
+    lagging = LoyaltyTable(Lagging(world.dynamodb), name=LOYALTY_TABLE)
+    monkeypatch.setattr(accrual, "loyalty", lagging)
+
+    assert judged(accrual, context, *records) == []
+
+    assert world.loyalty.account("m1").buckets == {YEAR_END: 78}
 
 
 def test_the_ledger_sums_to_zero_over_many_sales_in_any_order(

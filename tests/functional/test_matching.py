@@ -12,7 +12,7 @@ from forecourt.contention import ATTEMPTS
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.matching import Credited, Unmatched
 from forecourt.sales_table import Queue, SalesTable, Status
-from tests.functional.clients import Interrupting, Reluctant, cancellation, refusal
+from tests.functional.clients import Interrupting, Lagging, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import key_of
 from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, sale
@@ -192,6 +192,18 @@ def test_an_identity_bound_between_look_up_and_decision_still_gets_its_sale(
     assert decision == Credited(member_id="m1", by=("plate",))
     assert world.stored(SALE).member_id == "m1"
     assert world.sales.queue(Queue.UNMATCHED, limit=5).items == []
+
+
+def test_an_identity_that_has_not_reached_every_replica_still_gets_its_sale(
+    told: Any, world: World
+) -> None:
+    world.enrol("m1", PLATE)
+    told(SALE)
+
+    decision = assignment(world, loyalty_client=Lagging(world.dynamodb)).assign(world.stored(SALE))
+
+    assert decision == Credited(member_id="m1", by=("plate",))
+    assert world.stored(SALE).member_id == "m1"
 
 
 def test_an_identity_bound_after_the_second_look_finds_the_pointer(told: Any, world: World) -> None:

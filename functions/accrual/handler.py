@@ -9,7 +9,7 @@ that comes again finds its entry and changes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -28,6 +28,7 @@ from forecourt.streams import one_by_one
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from forecourt.loyalty_table import Standings
     from forecourt.sales_table import StoredSale
 
 
@@ -47,13 +48,22 @@ ledger = LedgerTable(dynamodb, name=settings.loyalty_table)
 @metrics.log_metrics
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return one_by_one(event["Records"], accrue, logger=logger)
+    records = event["Records"]
+    # One look-up for the whole batch: under load it is what keeps up.
+    owners = [sale_of(record).member_id for record in records]
+    standings = loyalty.standings(filter(None, owners))
+    return one_by_one(records, partial(accrue, standings=standings), logger=logger)
 
 
-def accrue(record: dict[str, Any]) -> None:
-    """Post what the sale in *record*'s new image earns."""
-    stored = sale_from_item(record["dynamodb"]["NewImage"])
-    points = post(stored)
+def sale_of(record: dict[str, Any]) -> StoredSale:
+    """Return the sale in *record*'s new image."""
+    return sale_from_item(record["dynamodb"]["NewImage"])
+
+
+def accrue(record: dict[str, Any], *, standings: Standings) -> None:
+    """Post what the sale in *record* earns."""
+    stored = sale_of(record)
+    points = post(stored, standings)
     if points is None:
         logger.info("sale judged before", sale_id=stored.sale.sale_id)
         return
@@ -61,17 +71,18 @@ def accrue(record: dict[str, Any]) -> None:
     logger.info("sale judged", sale_id=stored.sale.sale_id, points=points)
 
 
-def post(stored: StoredSale) -> int | None:
+def post(stored: StoredSale, standings: Standings) -> int | None:
     """
     Judge and post once; return the points, or `None` when that had happened before.
 
-    Raises `StaleWrite` when the account stays contended, for the stream to bring it again.
+    What was looked up for the batch is good for a member's first sale in it; the ledger reads
+    the account again for another. Raises `StaleWrite` when the account stays contended, for
+    the stream to bring the sale again.
     """
     sale, member_id = stored.sale, stored.member_id
     if member_id is None:
-        raise ValueError(sale.sale_id)
-    standing = loyalty.standing(member_id)
-    version = in_force(standing.timeline, sale.key.completed_at)
+        raise ValueError(sale.sale_id)  # the stream's filter lets only matched sales through
+    version = in_force(standings.timeline, sale.key.completed_at)
     if version is None:
         new = loyalty.record_evaluation(member_id, sale, version=None, evaluation=None)
         return 0 if new else None
@@ -92,8 +103,9 @@ def post(stored: StoredSale) -> int | None:
         trace=tuple(trace_to_map(each) for each in evaluation.trace),
         occurred_at=sale.key.completed_at,
     )
+    account = standings.accounts.pop(member_id, None)
     policies = Policies(default=WalletPolicy(zone=judging.zone))
-    answer = ledger.execute(command, policies=policies, account=standing.account)
+    answer = ledger.execute(command, policies=policies, account=account)
     answer.posted()
     return None if answer.repeated else evaluation.points
 

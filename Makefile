@@ -68,6 +68,10 @@ demo: setup ## run two stations against the local stack; SALES=200 runs that man
 replay: setup $(TEST_READY) ## run 11,830 real petrol purchases; FILLS=500 runs that many
 	@$(BIN)/python -m infra.local.replay $(if $(FILLS),--fills $(FILLS))
 
+.PHONY: sim
+sim: setup ## run SEEDS histories of the ledger; print the first that fails, cut short
+	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000)
+
 .PHONY: bench
 bench: setup $(TEST_READY) ## measure costs and speed, write build/bench.json
 	@$(BIN)/python -m tests.bench

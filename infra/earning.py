@@ -79,7 +79,8 @@ class Earning(Construct):
         # Account and timeline are read together.
         loyalty.let(accrual, "BatchGetItem", leading_keys=["MEMBER#*", "PROGRAM"])
         loyalty.let(accrual, "GetItem", leading_keys=["PROGRAM"])
-        loyalty.let(accrual, "PutItem", leading_keys=["MEMBER#*"])
+        # Deletes the note of a reversal that waited for this sale, in the same transaction.
+        loyalty.let(accrual, "GetItem", "PutItem", "DeleteItem", leading_keys=["MEMBER#*"])
         read_stream(
             accrual,
             self._tables.sales,

@@ -27,6 +27,7 @@ STAGES: dict[str, list[Command]] = {
     "functional": [[*COVERED, "tests/functional"]],
     # Every branch of the shared package, by the two stages above.
     "coverage": [[PYTHON, "-m", "coverage", "report"]],
+    "simulation": [[*PYTEST, "tests/simulation"]],
     "edge": [[*PYTEST, "tests/edge"]],
     "infra": [[*PYTEST, "tests/infra"]],
     "e2e": [[*PYTEST, "tests/e2e"]],

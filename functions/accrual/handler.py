@@ -9,7 +9,6 @@ that comes again finds its entry and changes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,9 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from forecourt.contention import until_settled
-from forecourt.ledger import earn
+from forecourt.ledger import Policies, WalletPolicy
+from forecourt.ledger.commands import Earn
+from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable, trace_to_map
 from forecourt.program import Program, evaluate, in_force, program_from_document
 from forecourt.settings import Settings
@@ -40,7 +40,9 @@ class AccrualSettings(Settings):
 settings = AccrualSettings.from_env()
 logger = Logger()
 metrics = Metrics()
-loyalty = LoyaltyTable(boto3.client("dynamodb"), name=settings.loyalty_table)
+dynamodb = boto3.client("dynamodb")
+loyalty = LoyaltyTable(dynamodb, name=settings.loyalty_table)
+ledger = LedgerTable(dynamodb, name=settings.loyalty_table)
 
 
 @metrics.log_metrics
@@ -61,7 +63,7 @@ def sale_of(record: dict[str, Any]) -> StoredSale:
 def accrue(record: dict[str, Any], *, standings: Standings) -> None:
     """Post what the sale in *record* earns."""
     stored = sale_of(record)
-    points = until_settled(lambda: post(stored, standings))
+    points = post(stored, standings)
     if points is None:
         logger.info("sale judged before", sale_id=stored.sale.sale_id)
         return
@@ -73,33 +75,39 @@ def post(stored: StoredSale, standings: Standings) -> int | None:
     """
     Judge and post once; return the points, or `None` when that had happened before.
 
-    Raises `StaleWrite` when the account changed meanwhile: judge again. What was looked up
-    for the batch is good for one attempt; a second one, or the member's second sale in the
-    batch, reads the account again.
+    What was looked up for the batch is good for a member's first sale in it; the ledger reads
+    the account again for another. Raises `StaleWrite` when the account stays contended, for
+    the stream to bring the sale again.
     """
     sale, member_id = stored.sale, stored.member_id
     if member_id is None:
         raise ValueError(sale.sale_id)  # the stream's filter lets only matched sales through
-    account = standings.accounts.pop(member_id, None) or loyalty.account(member_id)
     version = in_force(standings.timeline, sale.key.completed_at)
     if version is None:
         new = loyalty.record_evaluation(member_id, sale, version=None, evaluation=None)
         return 0 if new else None
-    evaluation = evaluate(program(version), sale)
+    judging = program(version)
+    evaluation = evaluate(judging, sale)
     if evaluation.points == 0:
         new = loyalty.record_evaluation(member_id, sale, version=version, evaluation=evaluation)
         return 0 if new else None
-    entry, account_after = earn(
-        account,
+    command = Earn(
         entry_id=sale.sale_id,
+        owner=member_id,
         points=evaluation.points,
         expires_on=evaluation.expires_on,
+        source=f"sale:{sale.sale_id}",
+        reason="fuel",
+        actor="accrual",
         program_version=version,
         trace=tuple(trace_to_map(each) for each in evaluation.trace),
         occurred_at=sale.key.completed_at,
-        posted_at=datetime.now(UTC),
     )
-    return evaluation.points if loyalty.post(entry, account_after) else None
+    account = standings.accounts.pop(member_id, None)
+    policies = Policies(default=WalletPolicy(zone=judging.zone))
+    answer = ledger.execute(command, policies=policies, account=account)
+    answer.posted()
+    return None if answer.repeated else evaluation.points
 
 
 @cache

@@ -46,7 +46,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     "accrual": {
         ("BatchGetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
         ("GetItem", "Loyalty", ("PROGRAM",)),
+        ("GetItem", "Loyalty", ("MEMBER#*",)),
         ("PutItem", "Loyalty", ("MEMBER#*",)),
+        ("DeleteItem", "Loyalty", ("MEMBER#*",)),
     },
     "claims": {
         ("Query", "Sales", ("EVIDENCE#*",)),

@@ -4,7 +4,7 @@ The Loyalty table.
 | item | pk | sk |
 | --- | --- | --- |
 | member | `MEMBER#<member>` | `PROFILE` |
-| account | `MEMBER#<member>` | `ACCOUNT#points` |
+| account | `MEMBER#<member>` | `ACCOUNT#<wallet>` |
 | entry, evaluation | `MEMBER#<member>` | `T#<entry id>` |
 | bound identity | `MEMBER#<member>` | `IDENTITY#<kind>#<digest>` |
 | identity | `IDENTITY#<kind>#<digest>` | `IDENTITY` |
@@ -26,7 +26,7 @@ The stream feeds relay.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -36,19 +36,24 @@ from forecourt.batches import batch_get
 from forecourt.contention import passing
 from forecourt.errors import EntryConflict, StaleWrite
 from forecourt.instants import format_instant, parse_instant
-from forecourt.ledger import Account, Entry, EntryKind, Leg
+from forecourt.ledger import POINTS_WALLET, Account, Entry
+from forecourt.ledger.records import (
+    account_from_record,
+    account_to_record,
+    entry_from_record,
+    entry_to_record,
+)
 from forecourt.matching import EvidenceKey
 from forecourt.program import Activation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from forecourt.program import Evaluation, Trace
     from forecourt.reconciliation import Finding
     from forecourt.sales import Sale
 
-NEVER = "never"
 FINDINGS_LISTED = 50  # ten events of that length are still one call of PutEvents (256 KB)
 
 TIMELINE_KEY = {"pk": "PROGRAM", "sk": "TIMELINE"}
@@ -73,9 +78,9 @@ class Standings:
     timeline: tuple[Activation, ...]
 
 
-def account_key(member_id: str) -> Item:
-    """Return the key of a member's points account."""
-    return to_item({"pk": f"MEMBER#{member_id}", "sk": "ACCOUNT#points"})
+def account_key(member_id: str, wallet: str = POINTS_WALLET) -> Item:
+    """Return the key of a member's account, the one of points unless another is named."""
+    return to_item({"pk": f"MEMBER#{member_id}", "sk": f"ACCOUNT#{wallet}"})
 
 
 def timeline_entry_key(member_id: str, entry_id: str) -> Item:
@@ -88,67 +93,44 @@ def identity_key(key: EvidenceKey) -> Item:
     return to_item({"pk": f"IDENTITY#{key.kind}#{key.digest}", "sk": "IDENTITY"})
 
 
+def due_key(account: Account) -> str | None:
+    """Return the account's key in the index of what comes due, or `None` to be in none."""
+    day = account.due_on
+    return f"{day.isoformat()}#{sha256(account.member_id.encode()).hexdigest()[0]}" if day else None
+
+
 def account_to_item(account: Account) -> Item:
     """Encode an account."""
-    return account_key(account.member_id) | to_item(
-        {
-            "type": "account",
-            "version": account.version,
-            "buckets": {
-                day.isoformat() if day else NEVER: points for day, points in account.buckets.items()
-            },
-        }
+    return account_key(account.member_id, account.wallet) | to_item(
+        {"type": "account", **account_to_record(account), "due_on": due_key(account)}
     )
 
 
 def account_from_item(item: Mapping[str, Mapping[str, Any]]) -> Account:
     """Decode an account."""
     values = from_item(item)
-    return Account(
+    return account_from_record(
+        values,
         member_id=values["pk"].removeprefix("MEMBER#"),
-        version=values["version"],
-        buckets={_last_day(day): points for day, points in values["buckets"].items()},
+        wallet=values["sk"].removeprefix("ACCOUNT#"),
     )
 
 
 def entry_to_item(entry: Entry) -> Item:
     """Encode an entry."""
     return timeline_entry_key(entry.member_id, entry.entry_id) | to_item(
-        {
-            "type": "entry",
-            "kind": str(entry.kind),
-            "legs": [_leg_to_list(leg) for leg in entry.legs],
-            "source": entry.source,
-            "reason": entry.reason,
-            "actor": entry.actor,
-            "program_version": entry.program_version,
-            "trace": [dict(each) for each in entry.trace],
-            "occurred_at": format_instant(entry.occurred_at),
-            "posted_at": format_instant(entry.posted_at),
-            "account_version": entry.account_version,
-        }
+        {"type": "entry", **entry_to_record(entry), "digest": entry.digest or None}
     )
 
 
 def entry_from_item(item: Mapping[str, Mapping[str, Any]]) -> Entry:
     """Decode an entry."""
     values = from_item(item)
-    return Entry(
-        entry_id=values["sk"].removeprefix("T#"),
-        kind=EntryKind(values["kind"]),
+    return entry_from_record(
+        values,
         member_id=values["pk"].removeprefix("MEMBER#"),
-        legs=tuple(
-            Leg(account=account, points=points, expires_on=_last_day(day) if day else None)
-            for account, points, day in values["legs"]
-        ),
-        source=values["source"],
-        reason=values["reason"],
-        actor=values["actor"],
-        program_version=values["program_version"],
-        trace=tuple(values["trace"]),
-        occurred_at=parse_instant(values["occurred_at"]),
-        posted_at=parse_instant(values["posted_at"]),
-        account_version=values["account_version"],
+        entry_id=values["sk"].removeprefix("T#"),
+        digest=values.get("digest", ""),
     )
 
 
@@ -172,14 +154,6 @@ def timeline_from_item(item: Mapping[str, Mapping[str, Any]] | None) -> tuple[Ac
         Activation(effective_at=parse_instant(each["effective_at"]), version=each["version"])
         for each in from_item(item)["activations"]
     )
-
-
-def _leg_to_list(leg: Leg) -> list[Any]:
-    return [leg.account, leg.points, leg.expires_on.isoformat() if leg.expires_on else None]
-
-
-def _last_day(text: str) -> date | None:
-    return None if text == NEVER else date.fromisoformat(text)
 
 
 class LoyaltyTable:

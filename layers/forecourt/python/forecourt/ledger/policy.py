@@ -1,0 +1,120 @@
+"""What a program decides about a wallet. Integers and dates; nothing is read from anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from forecourt.errors import InvalidProgram
+from forecourt.program import Validity, last_valid_day
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_UTC = ZoneInfo("UTC")
+
+
+class Shortfall(StrEnum):
+    """What a reversal does when the points are spent."""
+
+    DEBT = "debt"
+    WITHIN_BALANCE = "within_balance"
+    ONLY_PENDING = "only_pending"
+
+
+class CountsFrom(StrEnum):
+    """The day from which validity counts."""
+
+    EARNING = "earning"
+    ACTIVATION = "activation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """
+    How long newly earned points wait and are good.
+
+    `validity` is `None` when they never run out; members of the tiers in `never_for` have
+    that in any case. Dates are fixed when points are earned: other terms later change nothing
+    that was given.
+    """
+
+    pending_days: int = 0
+    validity: Validity | None = None
+    counts_from: CountsFrom = CountsFrom.EARNING
+    never_for: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Refuse points that could run out before they are active."""
+        if self.pending_days < 0:
+            raise InvalidProgram(findings=["pending_days: negative"])
+        if self.validity is None or self.counts_from is CountsFrom.ACTIVATION:
+            return
+        # The shortest a validity can turn out: it begins on the last day of its period.
+        shortest = min(
+            (last_valid_day(day, self.validity) or day) - day for day in _days_of_four_years()
+        )
+        if shortest < timedelta(days=self.pending_days):
+            raise InvalidProgram(findings=["pending_days: longer than validity"])
+
+    def dates(self, earned_on: date, *, tier: str = "") -> tuple[date | None, date | None]:
+        """Return from when (`None`: at once) and until when (`None`: always) points are good."""
+        active_on = earned_on + timedelta(days=self.pending_days)
+        start = active_on if self.counts_from is CountsFrom.ACTIVATION else earned_on
+        validity = None if tier in self.never_for else self.validity
+        return (active_on if self.pending_days else None), last_valid_day(start, validity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletPolicy:
+    """
+    The rules of one wallet, by which its commands are decided.
+
+    `slide` makes validity depend on activity: earning (and spending, with `spending_slides`)
+    carries everything to the day `slide` gives. `grace_days` lets points come back after
+    their last day; `None` does not. `debt_for_expired` asks for earned points even when their
+    last day is over. Limits are per business day; `None` is no limit. `ceiling` bounds what
+    may lie in the wallet (one policy for registered, one for anonymous holders).
+    `member_limits` is for a pool: what each member may spend of it in a day, and who may.
+    """
+
+    zone: ZoneInfo = _UTC
+    shortfall: Shortfall = Shortfall.DEBT
+    debt_for_expired: bool = False
+    grace_days: int | None = None
+    slide: Validity | None = None
+    spending_slides: bool = False
+    bonus_first: bool = False
+    ceiling: int | None = None
+    minimum: int = 1
+    multiple: int = 1
+    adjust_limit: int | None = None
+    transfer_points: int | None = None
+    transfer_count: int | None = None
+    max_holds: int = 8
+    member_limits: Mapping[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse steps and bounds that nothing could satisfy."""
+        if self.minimum < 1 or self.multiple < 1 or self.max_holds < 0:
+            raise ValueError((self.minimum, self.multiple, self.max_holds))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    """The policy of every wallet type; what none is set for follows `default`."""
+
+    default: WalletPolicy = field(default_factory=WalletPolicy)
+    by_wallet: Mapping[str, WalletPolicy] = field(default_factory=dict)
+
+    def of(self, wallet: str) -> WalletPolicy:
+        """Return the policy of *wallet*."""
+        return self.by_wallet.get(wallet, self.default)
+
+
+def _days_of_four_years() -> list[date]:
+    first = date(2023, 3, 1)
+    return [first + timedelta(days=days) for days in range(4 * 365 + 1)]

@@ -1,0 +1,338 @@
+"""
+The ledger's part of the Loyalty table, and the one way to write it.
+
+| item | pk | sk | written |
+| --- | --- | --- | --- |
+| account | `MEMBER#<owner>` | `ACCOUNT#<wallet>` | with every posting |
+| entry, refusal | `MEMBER#<owner>` | `T#<entry id>` | once, never changed |
+| what was reversed of an entry | `MEMBER#<owner>` | `R#<entry id>` | with each reversal |
+| reversals that wait for an entry | `MEMBER#<owner>` | `P#<entry id>` | when parked, applied |
+
+A posting is one transaction of the first two, four write units for items up to 1 KB; a
+movement between two accounts has two of each. No index holds entries. An account with
+something to come due has `due_on`, the key of a sparse index for the expiry job: the first
+such day and one of sixteen letters, so that a day on which all run out is no hot key. It
+changes only when that day does, and so does the index.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from forecourt import contention
+from forecourt.attributes import Item, encode, from_item, to_item
+from forecourt.batches import batch_get
+from forecourt.instants import format_instant, parse_instant
+from forecourt.ledger.notes import (
+    parked_from_record,
+    parked_to_record,
+    reversals_from_record,
+    reversals_to_record,
+)
+from forecourt.ledger.procedure import (
+    AccountKey,
+    Commit,
+    EntryKey,
+    Found,
+    Keep,
+    KeptRefusal,
+    ParkedKey,
+    Read,
+    ReversalsKey,
+    Written,
+    carry_out,
+)
+from forecourt.loyalty_table import (
+    account_from_item,
+    account_key,
+    account_to_item,
+    entry_from_item,
+    entry_to_item,
+    timeline_entry_key,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import date
+
+    from forecourt.ledger import Account, Answer, Policies
+    from forecourt.ledger.commands import Command
+    from forecourt.ledger.decisions import Decision, Parked, Posting, Reversals
+    from forecourt.ledger.procedure import Key, Request
+
+DUE_INDEX = "due"
+LONGEST_PAUSE_SECONDS = 1.0
+
+# Failures of a single request that pass by themselves.
+_BUSY = frozenset(
+    {
+        "ThrottlingException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "TransactionInProgressException",
+        "InternalServerError",
+    }
+)
+
+
+def due_keys(day: date) -> list[str]:
+    """Return all keys of the index that hold accounts with something to do on *day*."""
+    return [f"{day.isoformat()}#{letter}" for letter in "0123456789abcdef"]
+
+
+def item_key(key: Key) -> Item:
+    """Return the key in the table of what the ledger calls *key*."""
+    match key:
+        case AccountKey(owner=owner, wallet=wallet):
+            return account_key(owner, wallet)
+        case EntryKey(owner=owner, entry_id=entry_id):
+            return timeline_entry_key(owner, entry_id)
+        case ReversalsKey(owner=owner, entry_id=entry_id):
+            return to_item({"pk": f"MEMBER#{owner}", "sk": f"R#{entry_id}"})
+        case _:
+            return to_item({"pk": f"MEMBER#{key.owner}", "sk": f"P#{key.entry_id}"})
+
+
+def refusal_to_item(refusal: KeptRefusal) -> Item:
+    """Encode a refusal."""
+    return timeline_entry_key(refusal.owner, refusal.entry_id) | to_item(
+        {
+            "type": "refusal",
+            "fingerprint": refusal.fingerprint,
+            "code": refusal.code,
+            "facts": dict(refusal.facts),
+            "refused_at": format_instant(refusal.refused_at),
+        }
+    )
+
+
+def reversals_to_item(note: Reversals) -> Item:
+    """Encode what was reversed of an entry."""
+    key = item_key(ReversalsKey(note.owner, note.entry_id))
+    return key | to_item({"type": "reversals", **reversals_to_record(note)})
+
+
+def parked_to_item(parked: Parked) -> Item:
+    """Encode reversals that wait."""
+    key = item_key(ParkedKey(parked.owner, parked.entry_id))
+    return key | to_item({"type": "parked", **parked_to_record(parked)})
+
+
+def from_ledger_item(item: Mapping[str, Mapping[str, Any]]) -> object:
+    """Decode any item of the ledger; an evaluation, which moved nothing, is its type."""
+    values = from_item(item)
+    owner, sort = values["pk"].removeprefix("MEMBER#"), values["sk"]
+    match values["type"]:
+        case "account":
+            return account_from_item(item)
+        case "entry":
+            return entry_from_item(item)
+        case "refusal":
+            return KeptRefusal(
+                owner=owner,
+                entry_id=sort.removeprefix("T#"),
+                fingerprint=values["fingerprint"],
+                code=values["code"],
+                facts=values["facts"],
+                refused_at=parse_instant(values["refused_at"]),
+            )
+        case "reversals":
+            return reversals_from_record(values, owner=owner, entry_id=sort.removeprefix("R#"))
+        case "parked":
+            return parked_from_record(values, owner=owner, entry_id=sort.removeprefix("P#"))
+        case other:
+            return other
+
+
+class LedgerTable:
+    """The ledger in the table *name* behind the DynamoDB client *dynamodb*."""
+
+    def __init__(
+        self,
+        dynamodb: Any,
+        *,
+        name: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._dynamodb = dynamodb
+        self._name = name
+        self._now = now
+        self._sleep = sleep
+        self._jitter = jitter
+
+    def execute(
+        self, command: Command, *, policies: Policies, account: Account | None = None
+    ) -> Answer:
+        """
+        Carry *command* out: read, decide, one transaction; again when somebody was faster.
+
+        The answer to a repeat is the first answer, a refusal too. *account* may be one read a
+        moment ago for another purpose: it saves the first read. Raises `EntryConflict` when
+        the id was used for something else, and `StaleWrite` when the table stays busy: that is
+        for the platform to retry, and no answer.
+        """
+        procedure = carry_out(command, policies=policies)
+        known: dict[Key, Any] = {}
+        if account is not None:
+            known[AccountKey(account.member_id, account.wallet)] = account
+        response: Any = None
+        while True:
+            try:
+                request = procedure.send(response)
+            except StopIteration as stop:
+                answer: Answer = stop.value
+                return answer
+            response = self._respond(request, known)
+            known = {}
+
+    def due(self, key: str) -> list[AccountKey]:
+        """Return the accounts under one of `due_keys`, from the index: all pages of it."""
+        arguments: dict[str, Any] = {
+            "IndexName": DUE_INDEX,
+            "KeyConditionExpression": "due_on = :key",
+            "ExpressionAttributeValues": {":key": encode(key)},
+        }
+        found: list[AccountKey] = []
+        while True:
+            response = self._dynamodb.query(TableName=self._name, **arguments)
+            for values in map(from_item, response["Items"]):
+                owner = values["pk"].removeprefix("MEMBER#")
+                found.append(AccountKey(owner, values["sk"].removeprefix("ACCOUNT#")))
+            if "LastEvaluatedKey" not in response:
+                return found
+            arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
+
+    def _respond(self, request: Request, known: Mapping[Key, Any]) -> Any:
+        match request:
+            case Read(keys=keys):
+                return self._read(keys, known)
+            case Commit(decision=decision):
+                return self._commit(decision)
+            case Keep(refusal=refusal):
+                return self._keep(refusal)
+            case _:
+                longer = contention.FIRST_PAUSE_SECONDS * 2**request.attempt
+                pause = min(longer, LONGEST_PAUSE_SECONDS)
+                self._sleep(pause * self._jitter())
+                return ()
+
+    def _read(self, keys: tuple[Key, ...], known: Mapping[Key, Any]) -> Found:
+        if set(keys) == set(known):
+            return Found(known, self._now())
+        wanted = {_plain(item_key(key)): key for key in keys}
+        if len(keys) == 1:
+            response = self._dynamodb.get_item(
+                TableName=self._name, Key=item_key(keys[0]), ConsistentRead=True
+            )
+            items = [response["Item"]] if "Item" in response else []
+        else:
+            items = batch_get(
+                self._dynamodb, self._name, [item_key(key) for key in keys], consistent=True
+            )
+        found = {wanted[_plain(item)]: from_ledger_item(item) for item in items}
+        return Found(found, self._now())
+
+    def _keep(self, refusal: KeptRefusal) -> Written:
+        try:
+            self._dynamodb.put_item(
+                TableName=self._name,
+                Item=refusal_to_item(refusal),
+                # Excludes a refusal beside the entry an earlier attempt made.
+                ConditionExpression="attribute_not_exists(pk)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return Written(done=False, stored=from_ledger_item(error.response["Item"]))
+            return _busy(error)
+        return Written(done=True)
+
+    def _commit(self, decision: Decision) -> Written:
+        try:
+            self._dynamodb.transact_write_items(TransactItems=self._writes(decision))
+        except ClientError as error:
+            reasons = error.response.get("CancellationReasons")
+            if not reasons:
+                return _busy(error)
+            if reasons[0]["Code"] == "ConditionalCheckFailed":
+                return Written(done=False, stored=from_ledger_item(reasons[0]["Item"]))
+            if contention.passing({reason["Code"] for reason in reasons}):
+                return Written(done=False)
+            raise
+        return Written(done=True)
+
+    def _writes(self, decision: Decision) -> list[dict[str, Any]]:
+        """Return the transaction: the answer to the command first, its condition is the id."""
+        writes: list[dict[str, Any]] = []
+        for posting in decision.postings:
+            writes += [
+                # Excludes a second answer to the same command.
+                self._put(entry_to_item(entry), ConditionExpression="attribute_not_exists(pk)")
+                for entry in posting.entries
+            ]
+            writes.append(self._put_account(posting))
+        note, parked = decision.reversals, decision.parked
+        if note is not None:
+            # Excludes two reversals, through two accounts, that do not know of each other.
+            unchanged = _unchanged("version", note.version - 1)
+            writes.append(self._put(reversals_to_item(note), **unchanged))
+        if parked is not None:
+            # Excludes losing a reversal that was parked meanwhile.
+            unchanged = _unchanged("parked_count", decision.parked_before)
+            if parked.commands:
+                writes.append(self._put(parked_to_item(parked), **unchanged))
+            else:
+                key = item_key(ParkedKey(parked.owner, parked.entry_id))
+                writes.append({"Delete": {"TableName": self._name, "Key": key, **unchanged}})
+        if decision.absent is not None:
+            check = {
+                "TableName": self._name,
+                "Key": item_key(EntryKey(*decision.absent)),
+                # Excludes parking a reversal behind the back of what it waits for.
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+            writes.append({"ConditionCheck": check})
+        return writes
+
+    def _put_account(self, posting: Posting) -> dict[str, Any]:
+        account = posting.account
+        # Excludes a posting that another one overtook.
+        return self._put(account_to_item(account), **_unchanged("version", posting.before))
+
+    def _put(self, item: Item, **condition: Any) -> dict[str, Any]:
+        return {
+            "Put": {
+                "TableName": self._name,
+                "Item": item,
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                **condition,
+            }
+        }
+
+
+def _unchanged(attribute: str, before: int) -> dict[str, Any]:
+    if before == 0:
+        return {"ConditionExpression": "attribute_not_exists(pk)"}
+    return {
+        "ConditionExpression": "#counter = :before",
+        "ExpressionAttributeNames": {"#counter": attribute},
+        "ExpressionAttributeValues": {":before": encode(before)},
+    }
+
+
+def _busy(error: ClientError) -> Written:
+    """Return that nothing was written when *error* passes by itself; raise it otherwise."""
+    if error.response["Error"]["Code"] in _BUSY:
+        return Written(done=False)
+    raise error
+
+
+def _plain(item: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    return item["pk"]["S"], item["sk"]["S"]

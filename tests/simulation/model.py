@@ -1,0 +1,400 @@
+"""What each command does in the naive model (`tests.simulation.oracle`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from forecourt.ledger import commands as c
+from forecourt.ledger.policy import Shortfall
+from tests.simulation.oracle import FAR, Lot, Past, Purse, Refused, Scene, Undone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from forecourt.ledger.policy import Policies
+
+Place = tuple[str, str]
+
+
+class Trial:
+    """What a command would make of the purses; nothing is kept until `Model.keep`."""
+
+    def __init__(self) -> None:
+        self.purses: dict[Place, Purse] = {}
+        self.past: dict[tuple[str, str], Past] = {}
+        self.undone: dict[tuple[str, str], Undone] = {}
+
+
+class Model:
+    """All purses, every version of them, and what every entry did."""
+
+    def __init__(self) -> None:
+        self.versions: dict[Place, list[Purse]] = {}
+        self.past: dict[tuple[str, str], Past] = {}
+        self.undone: dict[tuple[str, str], list[tuple[int, Undone]]] = {}
+        self.refused: dict[tuple[str, str], int] = {}
+        self.posted: dict[tuple[str, str], int] = {}
+        self.moment = 0
+
+    def at(self, place: Place, version: int | None = None) -> Purse:
+        versions = self.versions.get(place)
+        if versions is None:
+            return Purse()
+        return versions[-1 if version is None else version].copy()
+
+    def count(self, place: Place) -> int:
+        return len(self.versions.get(place, [None])) - 1
+
+    def keep(self, trial: Trial, entries: dict[Place, int]) -> None:
+        """Keep what was tried; *entries* says how many versions each account went on."""
+        for place, purse in trial.purses.items():
+            versions = self.versions.setdefault(place, [Purse()])
+            versions.extend([purse] * entries[place])
+        self.past |= trial.past
+        self.moment += 1
+        for key, undone in trial.undone.items():
+            self.undone.setdefault(key, []).append((self.moment, undone))
+        self.posted |= dict.fromkeys(trial.past, self.moment)
+
+    def keep_refusal(self, key: tuple[str, str]) -> None:
+        self.moment += 1
+        self.refused[key] = self.moment
+
+    def attempt(
+        self,
+        command: c.Command,
+        *,
+        now: datetime,
+        policies: Policies,
+        version: int | None = None,
+        other_version: int | None = None,
+        as_of: int | None = None,
+    ) -> Trial:
+        """
+        Return what *command* does to the purses of these versions, or raise `Refused`.
+
+        *as_of* is the moment up to which it knows which ids were answered.
+        """
+        scene = Scene(policies.of(command.wallet), now)
+        trial = Trial()
+        place = (command.owner, command.wallet)
+        purse = trial.purses[place] = self.at(place, version)
+        if purse.gone_to is not None:
+            raise Refused("account_merged")
+        scene.live(purse)
+        if isinstance(command, c.Transfer | c.Merge | c.Convert):
+            other_place = other_place_of(command)
+            if purse.frozen:
+                raise Refused("account_frozen")
+            if other_place == place:
+                raise Refused("transfer_to_self")
+            other = trial.purses[other_place] = self.at(other_place, other_version)
+            _two(scene, Scene(policies.of(other_place[1]), now), purse, other, command)
+        elif isinstance(command, c.Reverse):
+            self._reverse(scene, trial, purse, command, self.moment if as_of is None else as_of)
+        elif isinstance(command, c.Earn):
+            self._earn(scene, trial, purse, command)
+        else:
+            past = _ALONE[type(command)](scene, purse, command)
+            if past is not None:
+                trial.past[command.owner, command.entry_id] = past
+        nothing = Past("other", [], 0, command, scene.today)
+        trial.past.setdefault((command.owner, command.entry_id), nothing)
+        return trial
+
+    def _earn(self, scene: Scene, trial: Trial, purse: Purse, command: c.Earn) -> None:
+        scene.roof(purse, max(command.points + command.bonus - purse.debt, 0))
+        if scene.policy.slide:
+            scene.stir(purse)
+        since = command.activates_on
+        if since is not None and since > scene.today:
+            purse.lots.append(Lot(command.points, command.expires_on, since=since))
+            lots = [purse.lots[-1].copy()]
+        else:
+            lots = scene.give(purse, command.points, command.expires_on)
+            lots += scene.give(purse, command.bonus, command.expires_on, bonus=True)
+        total = command.points + command.bonus
+        past = Past("earn", lots, total, command, scene.today)
+        trial.past[command.owner, command.entry_id] = past
+        for waiting in purse.parked.pop(command.entry_id, []):
+            key = (command.owner, command.entry_id)
+            undone = trial.undone.get(key, Undone())
+            scene.live(purse)  # what came late is over at once
+            try:
+                points = _share_of(past, undone, waiting)
+            except Refused:
+                continue
+            trial.undone[key] = undone
+            _undo_earn(scene, purse, past, points)
+
+    def _reverse(
+        self, scene: Scene, trial: Trial, purse: Purse, command: c.Reverse, as_of: int
+    ) -> None:
+        key = (command.reverses_owner or command.owner, command.reverses)
+        past = self.past[key] if self.posted.get(key, as_of + 1) <= as_of else None
+        if self.refused.get(key, as_of + 1) <= as_of:
+            raise Refused("nothing_to_reverse")
+        if past is None:
+            waiting = purse.parked.setdefault(command.reverses, [])
+            if any(command.document == each.document for each in waiting):
+                raise Refused("already_reversed")
+            waiting.append(command)
+            return
+        known = [undone for at, undone in self.undone.get(key, ()) if at <= as_of]
+        undone = trial.undone[key] = known[-1].copy() if known else Undone()
+        before = undone.points
+        points = _share_of(past, undone, command)
+        if past.kind == "earn":
+            _undo_earn(scene, purse, past, points)
+        else:
+            _undo_spend(scene, purse, past, points, before)
+
+
+def other_place_of(command: c.Transfer | c.Merge | c.Convert) -> Place:
+    """Return the second account a command moves."""
+    if isinstance(command, c.Transfer):
+        return command.receiver, command.wallet
+    if isinstance(command, c.Merge):
+        return command.into, command.wallet
+    return command.owner, command.into_wallet
+
+
+def _two(
+    scene: Scene,
+    other_scene: Scene,
+    purse: Purse,
+    other: Purse,
+    command: c.Transfer | c.Merge | c.Convert,
+) -> None:
+    if other.gone_to is not None:
+        raise Refused("account_merged")
+    other_scene.live(other)
+    if other.frozen:
+        raise Refused("account_frozen")
+    if isinstance(command, c.Transfer):
+        _transfer(scene, purse, other, command)
+    elif isinstance(command, c.Merge):
+        _merge(scene, purse, other, command)
+    else:
+        if command.points % command.per:
+            raise Refused("not_a_multiple")
+        gained = command.points // command.per * command.gives
+        scene.take(purse, command.points)
+        other_scene.roof(other, max(gained - other.debt, 0))
+        other_scene.give(other, gained, command.expires_on)
+
+
+def _share_of(past: Past, undone: Undone, command: c.Reverse) -> int:
+    if past.kind == "other" or past.wallet != command.wallet:
+        raise Refused("not_reversible")
+    if command.document in undone.documents:
+        raise Refused("already_reversed")
+    left = past.points - undone.points
+    part = command.part
+    items, by_share, done, whole = set(undone.items), undone.by_share, undone.part, undone.whole
+    if isinstance(part, c.Exactly):
+        points = part.points
+    elif isinstance(part, c.Share):
+        if whole not in (0, part.whole) or done + part.part > part.whole:
+            raise Refused("over_reversed")
+        done, whole = done + part.part, part.whole
+        by_share = past.points * done // whole
+        points = by_share - undone.by_share
+    elif isinstance(part, c.Line):
+        if part.item in items or part.item not in past.items:
+            raise Refused("nothing_to_reverse")
+        items.add(part.item)
+        points = past.items[part.item]
+    else:
+        points = left
+    if points > left:
+        raise Refused("over_reversed")
+    if left == 0:
+        raise Refused("nothing_to_reverse")
+    undone.items, undone.by_share, undone.part, undone.whole = items, by_share, done, whole
+    undone.points += points
+    undone.documents.add(command.document)
+    return points
+
+
+def _undo_earn(scene: Scene, purse: Purse, past: Past, points: int) -> None:
+    policy = scene.policy
+    for mine in past.lots:
+        until = (mine.last, scene.now_until(purse, mine.last))
+        for wanted in dict.fromkeys(until):
+            for lot in purse.lots:
+                if mine.since and lot.since == mine.since and lot.last == wanted:
+                    part = min(points, lot.points)
+                    lot.points -= part
+                    points -= part
+    purse.lots = [lot for lot in purse.lots if lot.points]
+    if policy.shortfall is Shortfall.ONLY_PENDING:
+        return
+    own = [(scene.now_until(purse, lot.last), lot.bonus) for lot in past.lots]
+    if own and not policy.debt_for_expired and all((last or FAR) < scene.today for last, _ in own):
+        return
+    there = min(points, scene.spendable(purse))
+    scene.take(purse, there, own)
+    if policy.shortfall is Shortfall.DEBT:
+        purse.debt += points - there
+
+
+def _undo_spend(scene: Scene, purse: Purse, past: Past, points: int, before: int) -> None:
+    # Coin by coin: the last one taken returns first, those returned before are passed over.
+    coins = [(lot.last, lot.bonus) for lot in past.lots for _ in range(lot.points)]
+    for last, bonus in coins[::-1][before : before + points]:
+        until = scene.now_until(purse, last)
+        if until is not None and until < scene.today:
+            if scene.policy.grace_days is None:
+                continue
+            until = type(scene.today).fromordinal(scene.today.toordinal() + scene.policy.grace_days)
+        scene.give(purse, 1, until, bonus=bonus)
+    if past.counted and past.day == scene.today:
+        scene.count(purse, f"spent:{past.spender or ''}", -points)
+
+
+def _may_spend(scene: Scene, purse: Purse, command: c.Spend | c.SetAside) -> bool:
+    policy = scene.policy
+    if purse.frozen:
+        raise Refused("account_frozen")
+    if command.points < policy.minimum:
+        raise Refused("below_minimum")
+    if command.points % policy.multiple:
+        raise Refused("not_a_multiple")
+    if policy.member_limits is None:
+        return False
+    who = command.spender or ""
+    if scene.used(purse, f"spent:{who}") + command.points > policy.member_limits.get(who, 0):
+        raise Refused("limit_exceeded")
+    return True
+
+
+def _spend(scene: Scene, purse: Purse, command: c.Spend) -> Past:
+    counted = _may_spend(scene, purse, command)
+    if scene.policy.slide and scene.policy.spending_slides:
+        if command.points > scene.spendable(purse):
+            raise Refused("insufficient_points")
+        scene.stir(purse)
+    lots = scene.take(purse, command.points)
+    past = Past("spend", lots, command.points, command, scene.today)
+    past.counted = counted
+    if counted:
+        scene.count(purse, f"spent:{command.spender or ''}", command.points)
+    return past
+
+
+def _hold(scene: Scene, purse: Purse, command: c.SetAside) -> None:
+    counted = _may_spend(scene, purse, command)
+    if len(purse.holds) >= scene.policy.max_holds:
+        raise Refused("too_many")
+    lots = scene.take(purse, command.points)
+    if counted:
+        scene.count(purse, f"spent:{command.spender or ''}", command.points)
+    purse.holds[command.entry_id] = (command.hold_expires_at, lots)
+
+
+def _capture(scene: Scene, purse: Purse, command: c.Capture) -> Past:
+    if command.hold_id not in purse.holds:
+        raise Refused("hold_not_open")
+    lots = scene.order(purse.holds[command.hold_id][1])
+    coins = [(lot.last, lot.bonus) for lot in lots for _ in range(lot.points)]
+    if command.points > len(coins):
+        raise Refused("capture_exceeds_hold")
+    del purse.holds[command.hold_id]
+    scene.let_go(
+        purse, [Lot(1, last, bonus=bonus) for last, bonus in coins[command.points :]], scene.today
+    )
+    taken = [Lot(1, last, bonus=bonus) for last, bonus in coins[: command.points]]
+    return Past("spend", taken, command.points, command, scene.today)
+
+
+def _release(scene: Scene, purse: Purse, command: c.Release) -> None:
+    if command.hold_id not in purse.holds:
+        raise Refused("hold_not_open")
+    scene.let_go(purse, purse.holds.pop(command.hold_id)[1], scene.today)
+
+
+def _activate(scene: Scene, purse: Purse, command: c.Activate) -> None:
+    waiting = [lot for lot in purse.lots if lot.since == command.activates_on]
+    if not waiting:
+        raise Refused("nothing_pending")
+    purse.lots = [lot for lot in purse.lots if lot not in waiting]
+    for lot in scene.order(waiting):
+        scene.give(purse, lot.points, lot.last)
+
+
+def _adjust(scene: Scene, purse: Purse, command: c.Adjust) -> None:
+    limit = scene.policy.adjust_limit
+    if command.checker == command.actor:
+        raise Refused("checker_is_maker")
+    if limit is not None and abs(command.points) > limit and command.checker is None:
+        raise Refused("checker_needed")
+    if command.points > 0:
+        scene.roof(purse, command.points)
+        scene.give(purse, command.points, command.expires_on)
+    else:
+        scene.take(purse, -command.points)
+
+
+def _extend(scene: Scene, purse: Purse, command: c.Extend) -> None:
+    lots = [lot for lot in purse.lots if lot.last == command.expires_on]
+    if command.expires_on < scene.today or command.expires_on in purse.longer or not lots:
+        raise Refused("nothing_to_extend")
+    for lot in lots:
+        lot.last = command.until
+    purse.longer[command.expires_on] = command.until
+
+
+def _freeze(_scene: Scene, purse: Purse, command: c.Command) -> None:
+    purse.frozen = isinstance(command, c.Freeze)
+
+
+def _settle(_scene: Scene, _purse: Purse, _command: c.Command) -> None:
+    """Nothing more: what is due happened when the scene went live."""
+
+
+def _transfer(scene: Scene, purse: Purse, other: Purse, command: c.Transfer) -> None:
+    policy = scene.policy
+    limits: list[tuple[str, int | None, int]] = []
+    if command.purpose is not c.Purpose.POOL:
+        limits = [
+            ("given:points", policy.transfer_points, command.points),
+            ("given:count", policy.transfer_count, 1),
+        ]
+    for name, allowed, more in limits:
+        if allowed is not None and scene.used(purse, name) + more > allowed:
+            raise Refused("limit_exceeded")
+    lots = scene.take(purse, command.points)
+    scene.roof(other, max(command.points - other.debt, 0))
+    for lot in lots:
+        scene.give(other, lot.points, lot.last, bonus=lot.bonus)
+    for name, allowed, more in limits:
+        if allowed is not None:
+            scene.count(purse, name, more)
+
+
+def _merge(scene: Scene, purse: Purse, other: Purse, command: c.Merge) -> None:
+    if purse.holds or purse.parked:
+        raise Refused("open_matters")
+    for lot in scene.order(lot for lot in purse.lots if lot.since is None):
+        scene.give(other, lot.points, lot.last, bonus=lot.bonus)
+    other.lots += [lot for lot in purse.lots if lot.since is not None]
+    pays = min(purse.debt, scene.spendable(other))
+    scene.take(other, pays)
+    other.debt += purse.debt - pays
+    purse.lots, purse.debt, purse.gone_to = [], 0, command.into
+
+
+_ALONE: dict[type[c.Command], Callable[[Scene, Purse, Any], Past | None]] = {
+    c.Activate: _activate,
+    c.Adjust: _adjust,
+    c.Capture: _capture,
+    c.Extend: _extend,
+    c.Freeze: _freeze,
+    c.Release: _release,
+    c.SetAside: _hold,
+    c.Settle: _settle,
+    c.Spend: _spend,
+    c.Unfreeze: _freeze,
+}

@@ -6,8 +6,6 @@ import json
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
-import jsii
-from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_apigatewayv2 as apigw
 from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
@@ -67,6 +65,7 @@ TIMEOUT = cdk.Duration.seconds(15)
 MEMORY_MB = 1024
 
 
+# One JSON line per request, without the query string or anything personal.
 ACCESS_LOG_FIELDS = {
     "request_id": "$context.requestId",
     "requested_at": "$context.requestTime",
@@ -76,22 +75,6 @@ ACCESS_LOG_FIELDS = {
     "latency_ms": "$context.responseLatency",
     "integration_error": "$context.integrationErrorMessage",
 }
-
-
-@jsii.implements(apigw.IAccessLogSettings)
-class AccessLog:
-    """One JSON line per request, without the query string or anything personal."""
-
-    def __init__(self, log_group: logs.LogGroup) -> None:
-        self._destination = apigw.LogGroupLogDestination(log_group)
-
-    @property
-    def destination(self) -> apigw.LogGroupLogDestination:
-        return self._destination
-
-    @property
-    def format(self) -> apigateway.AccessLogFormat:
-        return apigateway.AccessLogFormat.custom(json.dumps(ACCESS_LOG_FIELDS))
 
 
 class Api(Construct):
@@ -147,7 +130,7 @@ class Api(Construct):
             retention=LOG_RETENTION,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        return apigw.HttpStage(
+        stage = apigw.HttpStage(
             self,
             "Stage",
             http_api=self.http_api,
@@ -157,8 +140,14 @@ class Api(Construct):
             throttle=apigw.ThrottleSettings(
                 rate_limit=REQUESTS_PER_SECOND_MAX, burst_limit=BURST_MAX
             ),
-            access_log_settings=AccessLog(log_group),
         )
+        default = stage.node.default_child
+        if not isinstance(default, apigw.CfnStage):
+            raise TypeError(default)
+        default.access_log_settings = apigw.CfnStage.AccessLogSettingsProperty(
+            destination_arn=log_group.log_group_arn, format=json.dumps(ACCESS_LOG_FIELDS)
+        )
+        return stage
 
     def _members(self, identity_secret: IdentitySecret) -> PlatformFunction:
         tables = self._tables

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
-from cdk_nag import AwsSolutionsChecks
 
 from infra.api import Api
 from infra.earning import Earning
@@ -73,6 +72,8 @@ class ForecourtStack(cdk.Stack):
         )
         self._outputs(alarm_topic_arn=observability.topic.topic_arn)
         if target.nag:
+            from cdk_nag import AwsSolutionsChecks  # noqa: PLC0415 - loading it takes a second
+
             # A finding that nobody accepted fails the synthesis.
             cdk.Validations.of(self).add_plugins(AwsSolutionsChecks(self))
 

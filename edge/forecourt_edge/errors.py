@@ -8,6 +8,7 @@ What can go wrong at the edge.
   - DeviceSilent       the device did not answer, or the connection is gone
   - DeviceRefused      the device answered with a Modbus exception, or ignored a command
   - OutboxFull         no further sale may be taken over from a pump
+  - OutboxInUse        another process works on the same outbox
   - UplinkDown         a message could not be handed over; it is kept and sent again
 
 Each class carries the facts it was raised with.
@@ -74,6 +75,14 @@ class OutboxFull(EdgeError):
         super().__init__(f"{reason}: {rows} rows")
         self.reason = reason
         self.rows = rows
+
+
+class OutboxInUse(EdgeError):
+    """Two components on one outbox would take every sale over twice."""
+
+    def __init__(self, *, path: str) -> None:
+        super().__init__(path)
+        self.path = path
 
 
 class UplinkDown(EdgeError):

@@ -29,6 +29,7 @@ WRITE_REGISTERS_MAX = 123  # Likewise for one write.
 REGISTER_MAX = 0xFFFF
 BCD_WORDS_MAX = 6
 BCD_DIGITS_PER_WORD = 4
+_STEPS_MIN = Decimal("0.001")
 
 
 class WordOrder(StrEnum):
@@ -186,4 +187,7 @@ def _from_float(raw: int, scale: Decimal, field: str) -> Decimal:
     steps = Decimal(value) / scale
     if abs(steps) > 1 << 53:
         raise RegisterFault(field=field, reason="beyond every meter's range")
+    # The words of 45.23 in wrong order are 1e-8 or smaller: nothing a meter would show.
+    if raw & 0x7FFFFFFF and abs(steps) < _STEPS_MIN:
+        raise RegisterFault(field=field, reason="a trace of a step, not a value")
     return steps.to_integral_value(ROUND_HALF_EVEN) * scale

@@ -234,6 +234,13 @@ class Controller:
 
     # What happens to it.
 
+    def break_down(self, number: int) -> FinishedSale | None:
+        """Put the nozzle out of order; an open sale is closed with what it had dispensed."""
+        place = self._place(number)
+        delivery = place.nozzle.break_down(self.clock.running_ms())
+        place.changed.set()
+        return None if delivery is None else self._file(place, delivery)
+
     def fail_power(self) -> None:
         """Lose power: flow stops, nothing answers, meters and records stay."""
         self.silent = True

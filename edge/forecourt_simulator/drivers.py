@@ -90,6 +90,7 @@ class Visit:
     arrives_at_ms: int
     walks_ms: int
     dawdles_ms: int
+    leaves_ms: int
     volume_ml: int
     preset_fen: int | None
 
@@ -195,6 +196,7 @@ def plan_visits(
             arrives_at_ms=clock_ms,
             walks_ms=rng.randrange(8_000, 30_000),
             dawdles_ms=rng.randrange(3_000, 20_000),
+            leaves_ms=rng.randrange(8_000, 25_000),
             volume_ml=_wanted_ml(rng, driver, habits, resolution_ml),
             preset_fen=driver.buys_for_fen,
         )
@@ -202,7 +204,8 @@ def plan_visits(
         if visit.preset_fen is not None:
             price = offers[nozzle].unit_price_milli_per_litre
             served_ml = min(served_ml, volume_ml_for(visit.preset_fen, price, resolution_ml))
-        busy_ms = visit.walks_ms + habits.flow.duration_ms(served_ml) + visit.dawdles_ms
+        fuels_ms = habits.flow.duration_ms(served_ml)
+        busy_ms = visit.walks_ms + fuels_ms + visit.dawdles_ms + visit.leaves_ms
         free_at_ms[nozzle] = max(free_at_ms[nozzle], clock_ms) + busy_ms
         yield visit
 

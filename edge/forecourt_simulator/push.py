@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -65,6 +66,8 @@ async def _exchange(host: str, port: int, request: bytes) -> int | None:
         await reader.read()
     finally:
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
     if len(parts) < _STATUS_LINE_PARTS - 1 or not parts[1].isdigit():
         return None
     return int(parts[1])

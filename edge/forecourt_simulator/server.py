@@ -52,6 +52,7 @@ class ControllerServer:
         self.requests = 0
         self._wanted_port = port
         self._server: ModbusTcpServer | None = None
+        self._encoded: dict[int, tuple[layout.NozzleStatus, list[int]]] = {}
 
     @property
     def port(self) -> int:
@@ -97,8 +98,10 @@ class ControllerServer:
             (profile.command.address, count * profile.command.stride, False),
             (profile.ring.address, count * profile.ring.size * profile.ring.stride, True),
         )
+        # pymodbus packs values of type REGISTERS one by one, and thrice: 20 ms a controller.
+        # BITS takes them as they are.
         return [
-            SimData(address, values=[0] * length, datatype=DataType.REGISTERS, readonly=readonly)
+            SimData(address, values=[0] * length, datatype=DataType.BITS, readonly=readonly)
             for address, length, readonly in spans
         ]
 
@@ -168,7 +171,11 @@ class ControllerServer:
             unit_price_milli_per_litre=nozzle.sale_price_milli_per_litre,
             grade_code=controller.grade_codes[nozzle.grade],
         )
-        return layout.encode_status(controller.profile, status)
+        encoded = self._encoded.get(number)
+        if encoded is None or encoded[0] != status:
+            encoded = status, layout.encode_status(controller.profile, status)
+            self._encoded[number] = encoded
+        return encoded[1]
 
     def _obey(
         self, start: int, address: int, values: list[int], registers: list[int]

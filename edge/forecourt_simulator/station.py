@@ -84,6 +84,10 @@ class Station:
     *clock* sets the pace for pumps and drivers alike. With *waits_for_reader* a driver waits at
     a pump whose ring of unread sales is full, so that none is ever lost; without it sales
     overwrite each other as they would in the field.
+
+    Between two cars at a nozzle pass at least *changeover_seconds* of the machine's time if
+    cameras are watching: controllers count whole seconds, and at a high speed the next car's
+    plate would otherwise be seen within the last second of the sale before.
     """
 
     def __init__(
@@ -103,6 +107,7 @@ class Station:
         till_token: str | None = None,
         eyesight: Eyesight | None = None,
         waits_for_reader: bool = True,
+        changeover_seconds: float = 1.5,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -122,6 +127,7 @@ class Station:
         self.server = ControllerServer(self.controller, host=host, port=port)
         self.cameras = self._place_cameras(gateway_url, eyesight) if gateway_url else {}
         self.till = Till(url=gateway_url, token=till_token) if gateway_url else None
+        self.changeover_seconds = changeover_seconds if gateway_url else 0
         self.truth: list[SaleTruth] = []
         self.undelivered = 0
         self.totals = {
@@ -240,6 +246,9 @@ class Station:
                 )
             finally:
                 del self._at_nozzle[visit.nozzle]
+            async with asyncio.TaskGroup() as leaving:
+                leaving.create_task(clock.sleep_ms(visit.leaves_ms))
+                leaving.create_task(asyncio.sleep(self.changeover_seconds))
 
     async def _recognise(self, customer: _Customer) -> None:
         visit = customer.visit

@@ -78,8 +78,13 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
     answers = Answers()
 
     def take(record: dict[str, Any]) -> None:
-        delivery = delivery_from(record)
-        answers.add(delivery.station_id, intake(delivery))
+        try:
+            delivery = delivery_from(record)
+            answers.add(delivery.station_id, intake(delivery))
+        except Exception:
+            # The batch processor tells SQS, and nobody else.
+            logger.exception("message failed", message_id=record["messageId"])
+            raise
 
     response = process_partial_response(
         event=event,
@@ -121,7 +126,8 @@ class Answers:
     _by_station: dict[str, list[Answer]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, station_id: str, answer: Answer) -> None:
-        self._by_station[station_id].append(answer)
+        if answer.id is not None:  # without an id there is nothing a station could look up
+            self._by_station[station_id].append(answer)
 
     def documents(self) -> list[tuple[str, dict[str, Any]]]:
         return [
@@ -133,7 +139,7 @@ class Answers:
                     "refused": [
                         {"id": each.id, "reason": each.reason}
                         for each in answers
-                        if each.reason is not None and each.id is not None
+                        if each.reason is not None
                     ],
                 },
             )

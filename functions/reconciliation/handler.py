@@ -20,7 +20,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from forecourt.instants import business_day, day_bounds
 from forecourt.loyalty_table import LoyaltyTable
-from forecourt.reconciliation import Reconciliation, reconcile
+from forecourt.reconciliation import TURN, Reconciliation, reconcile
+from forecourt.sales import MAX_CLOCK_OFFSET
 from forecourt.sales_table import SalesTable, Status
 from forecourt.settings import Settings
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from forecourt.loyalty_table import Station
 
 LOOK_BACK = timedelta(days=1)  # enough to know where the day's totalizers began
+LOOK_AHEAD = TURN + MAX_CLOCK_OFFSET  # what the reading at the turn may already have counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,17 +83,20 @@ def last_full_day(station: Station, now: datetime) -> date:
 def reconcile_day(station: Station, day: date) -> Reconciliation:
     """Read what *station* told of *day*, and compare it."""
     opens_at, closes_at = day_bounds(day, ZoneInfo(station.zone))
-    since = opens_at - LOOK_BACK
-    stored = list(sales.station_sales(station.station_id, opens_at=since, closes_at=closes_at))
+    span = {"opens_at": opens_at - LOOK_BACK, "closes_at": closes_at + LOOK_AHEAD}
+    stored = list(sales.station_sales(station.station_id, **span))
     owned = [
         (each.member_id, each.sale.sale_id)
         for each in stored
-        if each.status is Status.MATCHED and each.member_id is not None
+        if each.status is Status.MATCHED
+        and each.member_id is not None
+        and opens_at <= each.sale.key.completed_at < closes_at
     ]
     return reconcile(
         opens_at=opens_at,
+        closes_at=closes_at,
         sales=[each.sale for each in stored],
-        readings=sales.readings(station.station_id, opens_at=opens_at, closes_at=closes_at),
+        readings=sales.readings(station.station_id, **span),
         owned=[sale_id for _, sale_id in owned],
         judged=loyalty.judged(owned),
         gaps=sales.gaps(station.station_id, opens_at=opens_at, closes_at=closes_at),

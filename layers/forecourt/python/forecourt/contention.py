@@ -11,10 +11,26 @@ from forecourt.errors import StaleWrite
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Why DynamoDB cancels a transaction that may well succeed when it is decided and sent again.
+_PASSING = frozenset(
+    {
+        "None",
+        "ConditionalCheckFailed",
+        "TransactionConflict",
+        "ProvisionedThroughputExceeded",
+        "ThrottlingError",
+    }
+)
+
 ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 0.01
 
 _T = TypeVar("_T")
+
+
+def passing(codes: set[str]) -> bool:
+    """Return whether the reasons a transaction was cancelled for pass by themselves."""
+    return codes <= _PASSING
 
 
 def until_settled(

@@ -33,11 +33,14 @@ _PLATE = re.compile(
     rf"|WJ[{PROVINCES}]?[0-9]{{4}}[0-9A-Z]"  # armed police
     r"|[0-9]{6}使|使[0-9]{6}"  # embassy
 )
-_COLOURS = re.compile("^[蓝黄绿白黑]色?")
-_PHONE = re.compile(r"1[3-9]\d{9}")
+# 黑 is a colour and a province: it is a prefix only where a plate still follows.
+_COLOURS = re.compile(rf"^(?:渐变绿|黄绿|[蓝黄绿白黑])色?(?=[{PROVINCES}]|WJ|使|[0-9])")
+_PHONE = re.compile(r"1[3-9][0-9]{9}")
+_COUNTRY = re.compile(r"^(?:\+|00)?86(?=[0-9]{11}$)")
 _CARD = re.compile(r"[0-9A-Z]{6,32}")
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{6,64}")
 _SEPARATORS = re.compile(r"[\s·•・.\-‐-―]+")
+_MASK = re.compile(r"[*•●]|([·・.\-‐-―])\1\1|X{4}")  # what tills put over a card's digits
 
 DIGEST_BYTES = 16  # 128 bits: no accidental meeting among all plates and phones there are
 
@@ -47,7 +50,7 @@ def normalise(kind: EvidenceKind, value: str) -> str:
     Return the one spelling of *value*; raise `InvalidIdentity` when it cannot be a *kind*.
 
     Full-width characters become ordinary ones, separators go, a camera's colour prefix
-    goes. A masked value (`****1234`) is refused: it stands for many cards at once.
+    goes. A masked value (`****1234`, `••••1234`) is refused: it stands for many cards at once.
     """
     text = unicodedata.normalize("NFKC", value).strip()
     if "*" in text:
@@ -57,9 +60,11 @@ def normalise(kind: EvidenceKind, value: str) -> str:
             text = _COLOURS.sub("", _SEPARATORS.sub("", text).upper())
             pattern = _PLATE
         case EvidenceKind.PHONE:
-            text = re.sub(r"^(?:\+|00)86", "", _SEPARATORS.sub("", text))
+            text = _COUNTRY.sub("", _SEPARATORS.sub("", text))
             pattern = _PHONE
         case EvidenceKind.CARD | EvidenceKind.ETC_TAG:
+            if _MASK.search(text.upper()):
+                raise InvalidIdentity(kind=kind, reason="masked")
             text = _SEPARATORS.sub("", text).upper()
             pattern = _CARD
         case EvidenceKind.PAYMENT:

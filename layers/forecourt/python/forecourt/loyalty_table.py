@@ -33,6 +33,7 @@ from botocore.exceptions import ClientError
 
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
+from forecourt.contention import passing
 from forecourt.errors import EntryConflict, StaleWrite
 from forecourt.instants import format_instant, parse_instant
 from forecourt.ledger import Account, Entry, EntryKind, Leg
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from forecourt.sales import Sale
 
 NEVER = "never"
+FINDINGS_LISTED = 50  # ten events of that length are still one call of PutEvents (256 KB)
 
 TIMELINE_KEY = {"pk": "PROGRAM", "sk": "TIMELINE"}
 
@@ -232,7 +234,9 @@ class LoyaltyTable:
     def program_document(self, version: int) -> dict[str, Any]:
         """Return the document of a program version that was activated."""
         response = self._dynamodb.get_item(
-            TableName=self._name, Key=to_item({"pk": "PROGRAM", "sk": f"VERSION#{version:06}"})
+            TableName=self._name,
+            Key=to_item({"pk": "PROGRAM", "sk": f"VERSION#{version:06}"}),
+            ConsistentRead=True,  # kept for a container's life, so it must not be an old draft
         )
         document: dict[str, Any] = from_item(response["Item"])["document"]
         return document
@@ -293,10 +297,16 @@ class LoyaltyTable:
             if not reasons:
                 raise
             if reasons[0]["Code"] == "ConditionalCheckFailed":
-                stored = entry_from_item(reasons[0]["Item"])
-                if not stored.says_the_same_as(entry):
+                item = reasons[0]["Item"]
+                # An evaluation there says the sale was worth nothing: another content, too.
+                repeated = item["type"]["S"] == "entry" and entry_from_item(item).says_the_same_as(
+                    entry
+                )
+                if not repeated:
                     raise EntryConflict(entry.entry_id) from error
                 return False
+            if not passing({reason["Code"] for reason in reasons}):
+                raise
             # The account moved on, a rival transaction holds it, or DynamoDB throttles: in
             # every case nothing was written, and reading again is the remedy.
             raise StaleWrite from error
@@ -351,15 +361,19 @@ class LoyaltyTable:
         """
         Record what does not agree on a station's day, or that nothing disagrees any more.
 
-        The same findings again leave the case as it is, with the time it was opened.
+        The same findings again leave the case as it is, with the time it was opened. Of very
+        many the first `FINDINGS_LISTED` are kept, and their number.
         """
         key = to_item({"pk": f"CASES#{station_id}", "sk": business_day.isoformat()})
         if not findings:
             self._dynamodb.delete_item(TableName=self._name, Key=key)
             return
-        listed = encode([{"kind": str(each.kind), **each.facts} for each in findings])
+        listed = encode(
+            [{"kind": str(each.kind), **each.facts} for each in findings[:FINDINGS_LISTED]]
+        )
         item = key | {
             "type": encode("case"),
+            "found": encode(len(findings)),
             "findings": listed,
             "opened_at": encode(format_instant(opened_at)),
         }
@@ -368,8 +382,10 @@ class LoyaltyTable:
                 TableName=self._name,
                 Item=item,
                 # Excludes telling the bus again of a case it knows.
-                ConditionExpression="attribute_not_exists(pk) OR findings <> :findings",
-                ExpressionAttributeValues={":findings": listed},
+                ConditionExpression=(
+                    "attribute_not_exists(pk) OR findings <> :findings OR found <> :found"
+                ),
+                ExpressionAttributeValues={":findings": listed, ":found": item["found"]},
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return

@@ -39,6 +39,7 @@ MAX_TOTALIZER_ML = 10**13
 MAX_CLOCK_OFFSET_SECONDS = 10**10
 MAX_EVIDENCE = 8
 MAX_NOZZLES = 256
+YEARS = range(1970, 2200)  # from a device clock that was never set to one that counts in 32 bits
 
 _T = TypeVar("_T")
 
@@ -132,8 +133,10 @@ def claimed_id(payload: bytes) -> str | None:
     It is what the station has to be told to stop sending; `None` when there is none to find.
     """
     try:
-        document = _json_object(payload)
-    except MalformedMessage:
+        document = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict):
         return None
     for body, name in (("sale", "sale_id"), ("reading", "reading_id"), ("gap", "gap_id")):
         part = document.get(body)
@@ -145,7 +148,11 @@ def claimed_id(payload: bytes) -> str | None:
 
 def _json_object(payload: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
+        document = json.loads(
+            payload.decode("utf-8"),
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_refuse_repeated_names,
+        )
     except (ValueError, RecursionError) as fault:
         raise MalformedMessage(reason="not_json") from fault
     if not isinstance(document, dict):
@@ -154,7 +161,16 @@ def _json_object(payload: bytes) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
+    """Refuse `NaN` and `Infinity`, which Python reads and JSON does not have."""
     raise ValueError(name)
+
+
+def _refuse_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an amount said twice: readers differ in which they believe (RFC 8259, 4)."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError
+    return found
 
 
 def _sale(document: dict[str, Any]) -> SaleMessage:
@@ -334,9 +350,12 @@ def _match(body: dict[str, Any], name: str, pattern: re.Pattern[str], path: str)
 def _instant(body: dict[str, Any], name: str, path: str = "") -> datetime:
     value = _take(body, name, str, path)
     try:
-        return parse_instant(value)
+        instant = parse_instant(value)
     except ValueError:
         raise MalformedMessage(reason="not_an_instant", field=path + name) from None
+    if instant.year not in YEARS:
+        raise MalformedMessage(reason="out_of_range", field=path + name)
+    return instant
 
 
 def _instant_or_null(body: dict[str, Any], name: str, path: str) -> datetime | None:

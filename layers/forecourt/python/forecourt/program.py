@@ -155,7 +155,8 @@ def program_from_document(document: Mapping[str, Any], *, version: int) -> Progr
 def in_force(timeline: Sequence[Activation], at: datetime) -> int | None:
     """Return the version in force at *at*, or `None` before the program began."""
     past = [activation for activation in timeline if activation.effective_at <= at]
-    return max(past, key=lambda activation: activation.effective_at).version if past else None
+    # Of two for the same instant the later one was meant, hence the last maximum.
+    return max(reversed(past), key=lambda each: each.effective_at).version if past else None
 
 
 def evaluate(program: Program, sale: Sale) -> Evaluation:

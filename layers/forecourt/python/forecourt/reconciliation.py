@@ -1,18 +1,22 @@
 """
 Does a station's day add up: meters against sales against the ledger.
 
-A totalizer cannot be reset. Between two sales of one nozzle it moves by the volume of the
-second; any other difference is fuel that left without a sale, or a sale that was lost. At
-the end of the day an idle nozzle stands where its last sale left it.
+A totalizer cannot be reset. From one position we know to the next (after a sale, or at a
+reading of an idle nozzle) it moves by the volume of the sale between them; any other
+difference is fuel that left without a sale, or a sale that was lost. Each difference is
+found once, on the day of the later position.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+
+from forecourt.instants import format_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 
     from forecourt.messages import NozzleReading
     from forecourt.sales import Sale
+
+# The reading taken when the day turns tells how it ended; a station may be this late with it.
+TURN = timedelta(minutes=5)
 
 Meter = tuple[str, int]
 
@@ -47,7 +54,8 @@ class Reconciliation:
     """
     A station's day: the sum of its sales and of its totalizers' movements, and the findings.
 
-    `metered_ml` counts from the first known position of each totalizer.
+    `metered_ml` counts from the last known position of each totalizer before the day, or
+    from the beginning of its first sale.
     """
 
     sales: int
@@ -56,9 +64,26 @@ class Reconciliation:
     findings: Sequence[Finding] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Position:
+    """
+    Where a totalizer stood: after a sale, or at a reading.
+
+    `seen_at` is the gateway's clock, which orders positions; `counts_at` decides the day.
+    """
+
+    seen_at: datetime
+    counts_at: datetime
+    totalizer_ml: int
+    sold_ml: int
+    resolution_ml: int
+    sale_id: str | None
+
+
 def reconcile(
     *,
     opens_at: datetime,
+    closes_at: datetime,
     sales: Iterable[Sale],
     readings: Iterable[tuple[datetime, Sequence[NozzleReading]]],
     owned: Iterable[str],
@@ -66,116 +91,93 @@ def reconcile(
     gaps: Iterable[Mapping[str, Any]],
 ) -> Reconciliation:
     """
-    Compare a business day that begins at *opens_at*.
+    Compare a business day from *opens_at* until before *closes_at*.
 
     *sales* and *readings* may begin earlier, which gives the totalizers their positions at
-    the opening; findings are about the day alone. *owned* are the ids of sales with an
-    owner, *judged* those that accrual has judged.
+    the opening, and go on a little after the closing, for the reading at the turn; findings
+    are about the day alone.
+    *owned* are the ids of the day's sales with an owner, *judged* those accrual has judged.
     """
-    by_meter: dict[Meter, list[Sale]] = defaultdict(list)
-    for sale in sales:
-        by_meter[sale.key.device_serial, sale.key.nozzle].append(sale)
-    findings: list[Finding] = []
     count = sold_ml = metered_ml = 0
-    for meter_sales in by_meter.values():
-        ordered = sorted(meter_sales, key=lambda sale: (sale.key.totalizer_ml, sale.sale_id))
-        today = [sale for sale in ordered if sale.key.completed_at >= opens_at]
-        count += len(today)
-        sold_ml += sum(sale.volume_ml for sale in today)
-        metered_ml += _metered(ordered, opens_at)
-        findings += _chain(ordered, opens_at)
-    findings += _readings(by_meter, readings, opens_at)
-    known = set(judged)
+    findings: list[Finding] = []
+    for meter, positions in _positions(sales, readings).items():
+        for earlier, later in pairwise([None, *positions]):
+            if later is None or not opens_at <= later.counts_at < closes_at:
+                continue
+            moved_ml = later.totalizer_ml - earlier.totalizer_ml if earlier else later.sold_ml
+            count += later.sale_id is not None
+            sold_ml += later.sold_ml
+            metered_ml += moved_ml
+            if earlier and not _agree(earlier, later):
+                findings.append(_difference(meter, earlier, later))
     findings += [
         Finding(kind=FindingKind.SALE_NOT_JUDGED, facts={"sale_id": sale_id})
-        for sale_id in sorted(set(owned) - known)
+        for sale_id in sorted(set(owned) - set(judged))
     ]
-    findings += [
-        Finding(
-            kind=FindingKind.TRANSACTIONS_LOST,
-            facts={
-                name: gap[name]
-                for name in (
-                    "device_serial",
-                    "nozzle",
-                    "first_transaction",
-                    "last_transaction",
-                    "missing_ml",
-                )
-            },
-        )
-        for gap in gaps
-    ]
+    findings += [_lost(gap) for gap in gaps]
     return Reconciliation(sales=count, sold_ml=sold_ml, metered_ml=metered_ml, findings=findings)
 
 
-def _metered(ordered: Sequence[Sale], opens_at: datetime) -> int:
-    """Return how far a totalizer moved since the opening."""
-    today = [sale for sale in ordered if sale.key.completed_at >= opens_at]
-    if not today:
-        return 0
-    before = [sale for sale in ordered if sale.key.completed_at < opens_at]
-    first = today[0]
-    opening = before[-1].key.totalizer_ml if before else first.key.totalizer_ml - first.volume_ml
-    return today[-1].key.totalizer_ml - opening
-
-
-def _chain(ordered: Sequence[Sale], opens_at: datetime) -> list[Finding]:
-    """Follow a totalizer from sale to sale."""
-    findings = []
-    for earlier, later in pairwise(ordered):
-        if later.key.completed_at < opens_at:
-            continue
-        difference = later.key.totalizer_ml - earlier.key.totalizer_ml - later.volume_ml
-        if abs(difference) > later.volume_resolution_ml:
-            kind = (
-                FindingKind.VOLUME_WITHOUT_SALE
-                if difference > 0
-                else FindingKind.TOTALIZER_WENT_BACK
+def _positions(
+    sales: Iterable[Sale], readings: Iterable[tuple[datetime, Sequence[NozzleReading]]]
+) -> dict[Meter, list[_Position]]:
+    """Return each totalizer's known positions in the order they were seen."""
+    found: dict[Meter, list[_Position]] = defaultdict(list)
+    for sale in sales:
+        found[sale.key.device_serial, sale.key.nozzle].append(
+            _Position(
+                seen_at=sale.recorded_at,
+                counts_at=sale.key.completed_at,
+                totalizer_ml=sale.key.totalizer_ml,
+                sold_ml=sale.volume_ml,
+                resolution_ml=sale.volume_resolution_ml,
+                sale_id=sale.sale_id,
             )
-            findings.append(
-                Finding(
-                    kind=kind,
-                    facts={
-                        "after_sale_id": earlier.sale_id,
-                        "before_sale_id": later.sale_id,
-                        "difference_ml": difference,
-                    },
-                )
-            )
-    return findings
-
-
-def _readings(
-    by_meter: Mapping[Meter, Sequence[Sale]],
-    readings: Iterable[tuple[datetime, Sequence[NozzleReading]]],
-    opens_at: datetime,
-) -> list[Finding]:
-    """Compare where idle nozzles stood with where their last sale had left them."""
-    findings = []
+        )
     for read_at, nozzles in readings:
-        if read_at < opens_at:
-            continue
         for nozzle in nozzles:
-            sold = [
-                sale
-                for sale in by_meter.get((nozzle.device_serial, nozzle.nozzle), ())
-                if sale.recorded_at <= read_at  # both are the gateway's clock
-            ]
-            if not sold:
-                continue
-            last = max(sold, key=lambda sale: sale.key.totalizer_ml)
-            difference = nozzle.totalizer_ml - last.key.totalizer_ml
-            if abs(difference) > last.volume_resolution_ml:
-                findings.append(
-                    Finding(
-                        kind=FindingKind.READING_DIFFERS,
-                        facts={
-                            "device_serial": nozzle.device_serial,
-                            "nozzle": nozzle.nozzle,
-                            "after_sale_id": last.sale_id,
-                            "difference_ml": difference,
-                        },
-                    )
+            found[nozzle.device_serial, nozzle.nozzle].append(
+                _Position(
+                    seen_at=read_at,
+                    counts_at=read_at - TURN,
+                    totalizer_ml=nozzle.totalizer_ml,
+                    sold_ml=0,
+                    resolution_ml=0,
+                    sale_id=None,
                 )
-    return findings
+            )
+    for positions in found.values():
+        # Several in one second are in the order the totalizer passed them.
+        positions.sort(key=lambda each: (each.seen_at, each.totalizer_ml, each.sale_id is None))
+    return found
+
+
+def _agree(earlier: _Position, later: _Position) -> bool:
+    difference_ml = later.totalizer_ml - earlier.totalizer_ml - later.sold_ml
+    return abs(difference_ml) <= max(earlier.resolution_ml, later.resolution_ml)
+
+
+def _difference(meter: Meter, earlier: _Position, later: _Position) -> Finding:
+    difference_ml = later.totalizer_ml - earlier.totalizer_ml - later.sold_ml
+    if difference_ml < 0:
+        kind = FindingKind.TOTALIZER_WENT_BACK
+    elif later.sale_id is None:
+        kind = FindingKind.READING_DIFFERS
+    else:
+        kind = FindingKind.VOLUME_WITHOUT_SALE
+    device_serial, nozzle = meter
+    return Finding(
+        kind=kind,
+        facts={
+            "device_serial": device_serial,
+            "nozzle": nozzle,
+            "after": earlier.sale_id or format_instant(earlier.seen_at),
+            "before": later.sale_id or format_instant(later.seen_at),
+            "difference_ml": difference_ml,
+        },
+    )
+
+
+def _lost(gap: Mapping[str, Any]) -> Finding:
+    names = ("device_serial", "nozzle", "first_transaction", "last_transaction", "missing_ml")
+    return Finding(kind=FindingKind.TRANSACTIONS_LOST, facts={name: gap[name] for name in names})

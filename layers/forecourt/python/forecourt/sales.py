@@ -107,7 +107,7 @@ def parse_sale_id(sale_id: str) -> SaleKey:
         totalizer_ml=totalizer_ml,
     )
     well_formed = STATION_ID.fullmatch(station_id) and DEVICE_SERIAL.fullmatch(device_serial)
-    if not well_formed or str(key) != sale_id:
+    if not well_formed or min(nozzle, transaction, totalizer_ml) < 0 or str(key) != sale_id:
         raise ValueError(sale_id)
     return key
 

@@ -31,6 +31,7 @@ from botocore.exceptions import ClientError
 
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
+from forecourt.contention import passing
 from forecourt.errors import SaleNotHeld, StaleWrite, UnknownSale
 from forecourt.instants import compact_instant, format_instant, parse_instant
 from forecourt.matching import EvidenceKey
@@ -373,6 +374,8 @@ class SalesTable:
                 raise
             if reasons[0] == "ConditionalCheckFailed":
                 return False
+            if not passing(set(reasons)):
+                raise
             raise StaleWrite from error
         return True
 

@@ -1,0 +1,401 @@
+"""
+What waits for the cloud, on disk.
+
+SQLite in WAL mode with `synchronous=FULL`: an answered commit survives a power cut.
+The cursor (how far a nozzle's transactions have been taken over) and the message move
+in one transaction, so that no crash can take a sale over twice or not at all.
+
+    cursors     nozzle, device_serial -> last transaction taken over, totalizer after it
+    messages    what waits, in the order of `local_id`; never ordered by wall time
+    sightings   evidence not yet joined to a sale, or joined lately
+    quarantine  what the cloud refused or nobody can read any more
+    facts       small state by name
+
+Lanes: `sales` and `gaps` are never dropped; at the cap `take_over` raises `OutboxFull`
+and the pump keeps the sale.  Of `readings` the oldest give way.  `boot_id` and
+`monotonic_ms` tell when a row was written even if the wall clock was wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import sqlite3
+import time
+import zlib
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from forecourt_edge import journal, salvage
+from forecourt_edge.errors import OutboxFull, OutboxInUse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from forecourt_edge.config import OutboxConfig
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS cursors (
+    nozzle INTEGER NOT NULL,
+    device_serial TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    totalizer_ml INTEGER,
+    PRIMARY KEY (nozzle, device_serial)
+) STRICT;
+CREATE TABLE IF NOT EXISTS messages (
+    local_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    lane TEXT NOT NULL,
+    message_id TEXT NOT NULL UNIQUE,
+    body BLOB NOT NULL,
+    checksum INTEGER NOT NULL,
+    boot_id TEXT NOT NULL,
+    monotonic_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS sightings (
+    sighting_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    event_id TEXT NOT NULL UNIQUE,
+    camera TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    confidence INTEGER,
+    nozzles TEXT NOT NULL,
+    seen_at REAL NOT NULL,
+    used_at REAL
+) STRICT;
+CREATE TABLE IF NOT EXISTS quarantine (
+    quarantine_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    lane TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    quarantined_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))
+) STRICT;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+"""
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Lane(StrEnum):
+    """Which topic a message goes to, and whether it may be dropped."""
+
+    SALES = "sales"
+    GAPS = "gaps"
+    READINGS = "readings"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """`totalizer_ml` is `None` until the first transaction of the device has been taken over."""
+
+    nozzle: int
+    device_serial: str
+    number: int
+    totalizer_ml: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message to be stored; `message_id` is what the cloud acknowledges."""
+
+    lane: Lane
+    message_id: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A stored message."""
+
+    local_id: int
+    lane: Lane
+    message_id: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """What cannot be sent as it is, kept for a person to look at."""
+
+    lane: str
+    message_id: str
+    body: bytes
+    reason: str
+
+
+class Outbox:
+    """One open outbox; calls are short and synchronous."""
+
+    def __init__(
+        self, config: OutboxConfig, *, on_stored: Callable[[], None] | None = None
+    ) -> None:
+        self._config = config
+        self.on_stored = on_stored
+        config.path.parent.mkdir(parents=True, exist_ok=True)
+        self._held = _lock(config.path)
+        self._db = _open(config.path)
+        self._boot_id = _BOOT_ID.read_text("ascii").strip() if _BOOT_ID.exists() else ""
+
+    def close(self) -> None:
+        self._db.close()
+        self._held.close()
+
+    def cursor(self, nozzle: int, device_serial: str) -> Cursor | None:
+        row = self._db.execute(
+            "SELECT number, totalizer_ml FROM cursors WHERE nozzle = ? AND device_serial = ?",
+            (nozzle, device_serial),
+        ).fetchone()
+        if row is None:
+            return None
+        return Cursor(
+            nozzle=nozzle, device_serial=device_serial, number=row[0], totalizer_ml=row[1]
+        )
+
+    def take_over(
+        self,
+        cursor: Cursor,
+        *,
+        messages: Sequence[Message] = (),
+        refused: Refused | None = None,
+        used_sightings: Sequence[int] = (),
+        used_at: float = 0,
+    ) -> None:
+        """
+        Move *cursor* and store what was taken over, all or nothing.
+
+        Raises `OutboxFull` at the cap and on a full disk; then nothing was written, and
+        the pump must not be told that its transaction is safe.
+        """
+        rows = self.count(Lane.SALES) + self.count(Lane.GAPS)
+        if rows + len(messages) > self._config.sales_max:
+            raise OutboxFull(reason="cap", rows=rows)
+        with self._transaction():
+            for message in messages:
+                self._insert(message)
+            if refused is not None:
+                self._insert_refused(refused)
+            self._db.executemany(
+                "UPDATE sightings SET used_at = ? WHERE sighting_id = ?",
+                [(used_at, sighting_id) for sighting_id in used_sightings],
+            )
+            self._db.execute(
+                "INSERT INTO cursors VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " number = excluded.number, totalizer_ml = excluded.totalizer_ml",
+                (cursor.nozzle, cursor.device_serial, cursor.number, cursor.totalizer_ml),
+            )
+        self._tell_stored()
+
+    def put_reading(self, message: Message) -> None:
+        """Store a reading; beyond the cap the oldest ones go."""
+        with self._transaction():
+            self._insert(message)
+            self._db.execute(
+                "DELETE FROM messages WHERE lane = ? AND local_id NOT IN"
+                " (SELECT local_id FROM messages WHERE lane = ? ORDER BY local_id DESC LIMIT ?)",
+                (message.lane, message.lane, self._config.readings_max),
+            )
+        self._tell_stored()
+
+    def count(self, lane: Lane | None = None) -> int:
+        """Return how many messages wait."""
+        where, values = ("", ()) if lane is None else (" WHERE lane = ?", (lane.value,))
+        row = self._db.execute(f"SELECT count(*) FROM messages{where}", values).fetchone()  # noqa: S608 - fixed text
+        return int(row[0])
+
+    def after(self, local_id: int, limit: int) -> list[Waiting]:
+        """
+        Return up to *limit* messages stored after *local_id*.
+
+        A row whose body does not match its checksum is moved to the quarantine and the
+        rest goes on.
+        """
+        rows = self._db.execute(
+            "SELECT local_id, lane, message_id, body, checksum FROM messages"
+            " WHERE local_id > ? ORDER BY local_id LIMIT ?",
+            (local_id, limit),
+        ).fetchall()
+        return [waiting for row in rows if (waiting := self._readable(row)) is not None]
+
+    def get(self, local_id: int) -> Waiting | None:
+        """Return one message, or `None` when it is no longer waiting."""
+        row = self._db.execute(
+            "SELECT local_id, lane, message_id, body, checksum FROM messages WHERE local_id = ?",
+            (local_id,),
+        ).fetchone()
+        return None if row is None else self._readable(row)
+
+    def accept(self, message_ids: Iterable[str]) -> list[int]:
+        """Delete what the cloud holds; return the local ids that were waiting."""
+        with self._transaction():
+            found = self._local_ids(message_ids)
+            self._db.executemany(
+                "DELETE FROM messages WHERE local_id = ?", [(local_id,) for local_id in found]
+            )
+        return found
+
+    def refuse(self, reasons: dict[str, str]) -> list[int]:
+        """Move what the cloud refused to the quarantine; return the local ids."""
+        moved: list[int] = []
+        with self._transaction():
+            for message_id, reason in reasons.items():
+                for local_id in self._local_ids([message_id]):
+                    self._quarantine(local_id, reason)
+                    moved.append(local_id)
+        return moved
+
+    def quarantined(self) -> list[Refused]:
+        rows = self._db.execute(
+            "SELECT lane, message_id, body, reason FROM quarantine ORDER BY quarantine_id"
+        )
+        return [
+            Refused(lane=lane, message_id=message_id, body=body, reason=reason)
+            for lane, message_id, body, reason in rows
+        ]
+
+    def fact(self, name: str) -> str | None:
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_fact(self, name: str, value: str) -> None:
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The database, for the sightings that live beside the messages."""
+        return self._db
+
+    @property
+    def sightings_max(self) -> int:
+        return self._config.sightings_max
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; a full disk becomes `OutboxFull`."""
+        with self._transaction():
+            yield
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                # SQLite has rolled back by itself after some errors, a full disk among them.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                raise OutboxFull(reason="disk", rows=self.count()) from error
+            raise
+
+    def _tell_stored(self) -> None:
+        if self.on_stored is not None:
+            self.on_stored()
+
+    def _insert(self, message: Message) -> None:
+        body = json.dumps(message.body, ensure_ascii=False, separators=(",", ":")).encode()
+        # A message id that is there already is the same transaction read again.
+        self._db.execute(
+            "INSERT INTO messages (lane, message_id, body, checksum, boot_id, monotonic_ms)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                message.lane,
+                message.message_id,
+                body,
+                zlib.crc32(body),
+                self._boot_id,
+                time.monotonic_ns() // 1_000_000,
+            ),
+        )
+
+    def _insert_refused(self, refused: Refused) -> None:
+        self._db.execute(
+            "INSERT INTO quarantine (lane, message_id, body, reason) VALUES (?, ?, ?, ?)",
+            (refused.lane, refused.message_id, refused.body, refused.reason),
+        )
+
+    def _local_ids(self, message_ids: Iterable[str]) -> list[int]:
+        found: list[int] = []
+        for message_id in message_ids:
+            row = self._db.execute(
+                "SELECT local_id FROM messages WHERE message_id = ?", (message_id,)
+            ).fetchone()
+            if row is not None:
+                found.append(row[0])
+        return found
+
+    def _readable(self, row: tuple[int, str, str, bytes, int]) -> Waiting | None:
+        local_id, lane, message_id, body, checksum = row
+        document: object = None
+        with contextlib.suppress(ValueError, TypeError):
+            if lane in set(Lane) and zlib.crc32(body) == checksum:
+                document = json.loads(body)
+        if not isinstance(document, dict):
+            with self._transaction():
+                self._quarantine(local_id, "corrupted")
+            journal.alarm("message_corrupted", message_id=message_id)
+            return None
+        return Waiting(local_id=local_id, lane=Lane(lane), message_id=message_id, body=document)
+
+    def _quarantine(self, local_id: int, reason: str) -> None:
+        self._db.execute(
+            "INSERT INTO quarantine (lane, message_id, body, reason)"
+            " SELECT lane, message_id, body, ? FROM messages WHERE local_id = ?",
+            (reason, local_id),
+        )
+        self._db.execute("DELETE FROM messages WHERE local_id = ?", (local_id,))
+
+
+def _lock(path: Path) -> IO[bytes]:
+    """Hold the outbox for this process; the system lets go of it however the process ends."""
+    handle = path.with_name(f"{path.name}.lock").open("ab")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise OutboxInUse(path=str(path)) from error
+    return handle
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open the database; one that is damaged is set aside and what is readable copied over."""
+    try:
+        return _connect(path)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise
+    journal.alarm("outbox_damaged", path=str(path))
+    set_aside = salvage.set_aside(path)
+    fresh = _connect(path)
+    copied = salvage.copy_readable(set_aside, fresh)
+    journal.alarm("outbox_salvaged", set_aside=str(set_aside), **copied)
+    return fresh
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None, timeout=5)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        _check(database)
+        database.executescript(_SCHEMA)
+    except sqlite3.DatabaseError:
+        database.close()
+        raise
+    return database
+
+
+def _check(database: sqlite3.Connection) -> None:
+    if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        damage = sqlite3.DatabaseError("quick_check")
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage

@@ -1,0 +1,70 @@
+"""
+Recovery of a damaged outbox: every row that can still be read is copied to a fresh one.
+
+A lost cursor costs nothing: the controller keeps the number it was last told to close,
+and that is where a nozzle without a cursor begins.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_TABLES = {
+    "cursors": ("rowid", 4),
+    "messages": ("local_id", 7),
+    "sightings": ("sighting_id", 9),
+    "quarantine": ("quarantine_id", 6),
+    "facts": ("rowid", 2),
+}
+
+
+def set_aside(path: Path) -> Path:
+    """Rename the database and its log files; nothing is deleted."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            os.replace(part, aside.with_name(aside.name + suffix))  # noqa: PTH105 - atomic, and says so
+    return aside
+
+
+def copy_readable(damaged: Path, fresh: sqlite3.Connection) -> dict[str, int]:
+    """Copy what can be read; return the number of rows by table."""
+    copied: dict[str, int] = {}
+    with contextlib.closing(sqlite3.connect(damaged)) as source:
+        for table, (key, columns) in _TABLES.items():
+            rows = {row[0]: row[1:] for row in _rows(source, table, key)}
+            places = ", ".join("?" * columns)
+            fresh.execute("BEGIN")
+            for _, values in sorted(rows.items()):
+                with contextlib.suppress(sqlite3.Error):
+                    fresh.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", values)  # noqa: S608 - fixed names
+            fresh.execute("COMMIT")
+            copied[table] = len(rows)
+    return copied
+
+
+def _rows(source: sqlite3.Connection, table: str, key: str) -> Iterator[tuple[object, ...]]:
+    """Read from both ends up to the damaged page; the caller removes what comes twice."""
+    for direction, beyond in (("ASC", ">"), ("DESC", "<")):
+        last: object = None
+        while True:
+            where = "" if last is None else f"WHERE {key} {beyond} ?"
+            query = f"SELECT {key}, * FROM {table} {where} ORDER BY {key} {direction} LIMIT 1"  # noqa: S608 - fixed names
+            try:
+                row = source.execute(query, () if last is None else (last,)).fetchone()
+            except sqlite3.DatabaseError:
+                break
+            if row is None:
+                break
+            last = row[0]
+            yield row

@@ -1,0 +1,236 @@
+"""
+Sends what waits in the outbox, in its order, until the cloud has acknowledged it.
+
+New messages go out at once, at a bounded rate and with a bounded number on the way.  One
+that is not acknowledged in time is sent again, later each time and with jitter; it does
+not hold up those behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from forecourt_edge import journal
+from forecourt_edge.errors import OutboxFull, UplinkDown
+from forecourt_edge.messages import (
+    MESSAGE_BYTES_MAX,
+    envelope,
+    read_acknowledgement,
+    topic_for,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from forecourt_edge.config import SendingConfig
+    from forecourt_edge.outbox import Outbox, Waiting
+    from forecourt_edge.uplink import Uplink
+
+_BATCH = 50
+_OFFLINE_SECONDS = 0.2
+_JITTER = (0.8, 1.2)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Sent:
+    """A message on the way; `due` is when it is sent again."""
+
+    attempts: int
+    due: float
+    on_the_way: bool = True
+
+
+class Sender:
+    """Drains one outbox through one uplink; *real_now* is the gateway's wall clock."""
+
+    def __init__(
+        self,
+        *,
+        station_id: str,
+        config: SendingConfig,
+        outbox: Outbox,
+        uplink: Uplink,
+        real_now: Callable[[], datetime],
+    ) -> None:
+        self._station_id = station_id
+        self._config = config
+        self._outbox = outbox
+        self._uplink = uplink
+        self._real_now = real_now
+        self._sent: dict[int, _Sent] = {}
+        self._again: list[tuple[float, int]] = []
+        self._on_the_way = 0
+        self._last_read = 0
+        self._fresh: list[Waiting] = []
+        self._wake = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._tokens = 1.0
+        self._filled_at = time.monotonic()
+        self._was_connected = False
+
+    def wake(self) -> None:
+        """Say that there is something new to send, or room for it."""
+        self._wake.set()
+
+    def on_message(self, topic: str, payload: bytes) -> None:
+        """Apply an acknowledgement; anything else on the topic is told and ignored."""
+        try:
+            accepted, refused = read_acknowledgement(payload)
+        except (ValueError, RecursionError) as error:
+            journal.alarm("acknowledgement_unreadable", topic=topic, reason=type(error).__name__)
+            return
+        try:
+            settled = self._outbox.accept(accepted)
+            settled += self._outbox.refuse(refused)
+        except OutboxFull as error:
+            # The rows stay, are sent again and acknowledged again once there is room.
+            journal.alarm("acknowledgement_not_applied", reason=error.reason)
+            return
+        for message_id, reason in refused.items():
+            journal.alarm("message_refused", message_id=message_id, reason=reason)
+        for local_id in settled:
+            self._forget(local_id)
+        self._settled.set()
+        self.wake()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            if not self._uplink.connected:
+                self._was_connected = False
+                await asyncio.sleep(_OFFLINE_SECONDS)
+                continue
+            if not self._was_connected:
+                self._was_connected = True
+                self._send_all_again()
+            waiting = self._next()
+            if waiting is None:
+                await self._sleep(self._seconds_to_next())
+                continue
+            await self._take_token()
+            await self._send(waiting)
+
+    async def drained(self) -> None:
+        """Return once nothing waits in the outbox."""
+        while self._outbox.count():
+            self._settled.clear()
+            await self._settled.wait()
+
+    def _next(self) -> Waiting | None:
+        """Return the next message to send: new ones in order, else one whose time has come."""
+        now = time.monotonic()
+        self._expire(now)
+        if self._on_the_way < self._config.in_flight_max:
+            if not self._fresh:
+                self._fresh = self._outbox.after(self._last_read, _BATCH)[::-1]
+            if self._fresh:
+                waiting = self._fresh.pop()
+                self._last_read = waiting.local_id
+                return waiting
+            while self._again and self._again[0][0] <= now:
+                _, local_id = heapq.heappop(self._again)
+                sent = self._sent.get(local_id)
+                if sent is None or sent.on_the_way or sent.due > now:
+                    continue
+                waiting_again = self._outbox.get(local_id)
+                if waiting_again is not None:
+                    return waiting_again
+                self._forget(local_id)
+        return None
+
+    async def _send(self, waiting: Waiting) -> None:
+        payload = envelope(waiting.lane, waiting.body, self._real_now().replace(microsecond=0))
+        if len(payload) > MESSAGE_BYTES_MAX:
+            self._outbox.refuse({waiting.message_id: "too_large"})
+            self._forget(waiting.local_id)
+            self._settled.set()
+            journal.alarm("message_too_large", message_id=waiting.message_id, bytes=len(payload))
+            return
+        sent = self._sent.get(waiting.local_id)
+        attempts = 1 if sent is None else sent.attempts + 1
+        wait = self._config.acknowledgement_seconds * random.uniform(*_JITTER)  # noqa: S311 - jitter
+        entry = _Sent(attempts=attempts, due=time.monotonic() + wait)
+        self._sent[waiting.local_id] = entry
+        self._on_the_way += 1
+        heapq.heappush(self._again, (entry.due, waiting.local_id))
+        try:
+            await self._uplink.publish(topic_for(self._station_id, waiting.lane), payload)
+        except UplinkDown as error:
+            journal.warn("publish_failed", message_id=waiting.message_id, reason=error.reason)
+            self._postpone(waiting.local_id)
+            await self._sleep(_OFFLINE_SECONDS)
+
+    def _expire(self, now: float) -> None:
+        """Stop counting as on the way what was not acknowledged in time."""
+        late = []
+        while self._again and self._again[0][0] <= now:
+            _, local_id = heapq.heappop(self._again)
+            sent = self._sent.get(local_id)
+            if sent is None:
+                continue
+            if sent.on_the_way and sent.due <= now:
+                sent.on_the_way = False
+                self._on_the_way -= 1
+                if sent.attempts > 1:
+                    sent.due = now + self._back_off(sent.attempts)
+            late.append((sent.due, local_id))
+        for entry in late:
+            heapq.heappush(self._again, entry)
+
+    def _back_off(self, attempts: int) -> float:
+        seconds = self._config.acknowledgement_seconds * float(2 ** min(attempts - 2, 16))
+        return min(seconds, self._config.resend_seconds_max) * random.uniform(*_JITTER)  # noqa: S311 - jitter
+
+    def _postpone(self, local_id: int) -> None:
+        """Nothing was handed over: it may go as soon as the uplink takes messages again."""
+        sent = self._sent.get(local_id)
+        if sent is not None and sent.on_the_way:
+            sent.on_the_way = False
+            self._on_the_way -= 1
+            sent.attempts -= 1
+            sent.due = time.monotonic() + _OFFLINE_SECONDS
+            heapq.heappush(self._again, (sent.due, local_id))
+
+    def _send_all_again(self) -> None:
+        """After a reconnection what was on the way may be lost: begin with the oldest."""
+        self._sent.clear()
+        self._again.clear()
+        self._fresh.clear()
+        self._on_the_way = 0
+        self._last_read = 0
+
+    def _forget(self, local_id: int) -> None:
+        sent = self._sent.pop(local_id, None)
+        if sent is not None and sent.on_the_way:
+            self._on_the_way -= 1
+
+    def _seconds_to_next(self) -> float:
+        if not self._again:
+            return 1.0
+        return min(max(self._again[0][0] - time.monotonic(), 0.005), 1.0)
+
+    async def _sleep(self, seconds: float) -> None:
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _take_token(self) -> None:
+        """Bound the rate; a second's worth may go at once."""
+        rate = self._config.rate_per_second
+        while True:
+            now = time.monotonic()
+            self._tokens = min(self._tokens + (now - self._filled_at) * rate, max(rate, 1.0))
+            self._filled_at = now
+            if self._tokens >= 1:
+                self._tokens -= 1
+                return
+            await asyncio.sleep((1 - self._tokens) / rate)

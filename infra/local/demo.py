@@ -1,0 +1,236 @@
+"""
+`make demo`: litres at simulated pumps become points, before your eyes.
+
+    python -m infra.local.demo               until Ctrl-C
+    python -m infra.local.demo --sales 200   that many sales, then compares all books
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections import deque
+from statistics import median
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from forecourt.sales_table import Status
+from infra.local.errors import LocalStackError
+from infra.local.following import Followed, Following, cancelled
+from infra.local.scene import Scene
+from infra.local.stack import LocalStack
+from infra.local.tally import Tally, read_books, tally
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SPEED = 20.0
+SPEED_OF_A_COUNTED_RUN = 60.0
+ROWS_SHOWN = 16
+DRAINS_WITHIN_SECONDS = 60.0
+
+FAULTY = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="make demo", description="Two stations, their drivers and the whole platform."
+    )
+    parser.add_argument("--sales", type=_count, help="stop after so many sales and compare")
+    parser.add_argument("--seed", type=int, help="another seed, other drivers")
+    options = parser.parse_args(arguments)
+    console = Console(highlight=False)
+    try:
+        return asyncio.run(_run(options, console))
+    except LocalStackError as error:
+        console.print(str(error), style="red", markup=False)
+        return FAULTY
+
+
+async def _run(options: argparse.Namespace, console: Console) -> int:
+    began = time.monotonic()
+
+    def say(line: str) -> None:
+        console.print(f"[dim]{time.monotonic() - began:5.1f} s[/]  {line}")
+
+    running = asyncio.current_task()
+    if running is not None:
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(stop, running.cancel)
+    with contextlib.suppress(asyncio.CancelledError), LocalStack(say=say) as stack:
+        counted = options.sales is not None
+        scene = Scene(
+            stack,
+            speed=SPEED_OF_A_COUNTED_RUN if counted else SPEED,
+            say=say,
+            **({} if options.seed is None else {"seed": options.seed}),
+        )
+        async with scene:
+            _say_how_to_try(console, scene)
+            board = Board(names=scene.members, wanted=options.sales)
+            drained = await _show(console, scene, board, sales=options.sales)
+        if not counted:
+            return 0
+        truths = [truth for station in scene.stations for truth in station.truth]
+        result = tally(scene.stations, truths, await asyncio.to_thread(read_books, stack))
+        _print_tally(console, result, board)
+        return FAULTY if result.faults or not drained else 0
+    console.print("\nEnded: every process of the demo has been stopped.")
+    return 0
+
+
+async def _show(console: Console, scene: Scene, board: Board, *, sales: int | None) -> bool:
+    """Show sales as they happen; return whether the pipeline drained."""
+    following = Following(scene.stack, on_change=board.put)
+    for station in scene.stations:
+        station.on_sale(following.follow)
+    looking = asyncio.create_task(following.run())
+    try:
+        with Live(get_renderable=board.render, console=console, refresh_per_second=8):
+            await scene.run(sales=sales)
+            drained = await following.drained(within_seconds=DRAINS_WITHIN_SECONDS)
+    finally:
+        await cancelled(looking)
+    return drained
+
+
+class Board:
+    """The live table: the latest sales and a line of totals."""
+
+    def __init__(self, *, names: dict[str, str], wanted: int | None) -> None:
+        self._names = names
+        self._rows: deque[str] = deque(maxlen=ROWS_SHOWN)
+        self._known: dict[str, Followed] = {}
+        self.seconds: list[float] = []
+        self._settled = self._points = self._millilitres = 0
+        self._progress = Progress(
+            TextColumn("settled"), BarColumn(), MofNCompleteColumn(), auto_refresh=False
+        )
+        self._task = self._progress.add_task("settled", total=wanted)
+
+    def put(self, followed: Followed) -> None:
+        sale_id = str(followed.truth.sale_id)
+        if sale_id not in self._known:
+            if len(self._rows) == ROWS_SHOWN:
+                self._known.pop(self._rows[0], None)
+            self._rows.append(sale_id)
+            self._known[sale_id] = followed
+        elif sale_id in self._rows:
+            self._known[sale_id] = followed
+        if followed.seconds is not None:
+            self._settled += 1
+            self._points += followed.points
+            self._millilitres += followed.truth.sale.volume_ml
+            self.seconds.append(followed.seconds)
+            self._progress.update(self._task, completed=self._settled)
+
+    def render(self) -> Group:
+        table = Table(title="Sales, from the nozzle to the balance", expand=False)
+        for name, justify in (
+            ("station", "left"),
+            ("nozzle", "right"),
+            ("grade", "right"),
+            ("litres", "right"),
+            ("yuan", "right"),
+            ("plate", "left"),
+            ("member", "left"),
+            ("points", "right"),
+            ("seconds", "right"),
+        ):
+            table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        for sale_id in reversed(self._rows):
+            table.add_row(*self._cells(self._known[sale_id]))
+        waited = f"median {median(self.seconds):.2f} s to the balance" if self.seconds else ""
+        totals = Text(
+            f"{self._settled} sales settled, {self._millilitres / 1000:,.2f} litres, "
+            f"{self._points:,} points  {waited}",
+            style="bold",
+        )
+        return Group(table, totals, self._progress)
+
+    def _cells(self, followed: Followed) -> list[str | Text]:
+        truth, sale = followed.truth, followed.truth.sale
+        return [
+            truth.station_id,
+            str(sale.nozzle),
+            sale.grade,
+            f"{sale.volume_ml / 1000:.2f}",
+            f"{sale.amount_fen / 100:.2f}",
+            truth.plate_read or "-",
+            *self._verdict(followed),
+            "" if followed.seconds is None else f"{followed.seconds:.2f}",
+        ]
+
+    def _verdict(self, followed: Followed) -> list[Text]:
+        stored = followed.stored
+        if stored is None:
+            return [Text("on its way", style="dim"), Text()]
+        if stored.member_id is not None:
+            name = self._names.get(stored.member_id, stored.member_id)
+            by = "+".join(stored.matched_by)
+            points = Text(f"+{followed.points}", style="green") if followed.judged else Text()
+            return [Text(f"{name} by {by}"), points]
+        if stored.status is Status.HELD:
+            return [Text(f"held: {', '.join(stored.doubts)}", style="yellow"), Text()]
+        return [Text(stored.status, style="dim"), Text()]
+
+
+def _say_how_to_try(console: Console, scene: Scene) -> None:
+    stack = scene.stack
+    token = stack.token("operator")
+    member_id = next(iter(scene.members))
+    console.rule("Try the API while it runs")
+    console.print(f"API    {stack.api_url}", soft_wrap=True)
+    console.print(f"TOKEN={token}", soft_wrap=True, markup=False)
+    for path in (
+        f"/members/{member_id}/points",
+        f"/members/{member_id}/entries?limit=3",
+        "/sales?queue=unmatched&limit=3",
+    ):
+        console.print(
+            f'curl -s -H "Authorization: Bearer $TOKEN" "{stack.api_url}{path}"',
+            soft_wrap=True,
+            markup=False,
+        )
+    console.rule()
+
+
+def _print_tally(console: Console, result: Tally, board: Board) -> None:
+    table = Table(title="Reconciliation")
+    table.add_column("what")
+    table.add_column("at the pump", justify="right")
+    table.add_column("in the cloud", justify="right")
+    table.add_column("")
+    for what, pump, cloud in result.rows:
+        verdict = Text("agrees", style="green") if pump == cloud else Text("DIFFERS", style="red")
+        table.add_row(what, f"{pump:,}", f"{cloud:,}", verdict)
+    console.print(table)
+    if board.seconds:
+        ordered = sorted(board.seconds)
+        console.print(
+            f"Hang-up to balance: median {median(ordered):.2f} s, "
+            f"95 % within {ordered[len(ordered) * 95 // 100]:.2f} s, longest {ordered[-1]:.2f} s"
+        )
+    for fault in result.faults:
+        console.print(fault, style="red", markup=False)
+    if not result.faults:
+        console.print("No sale is missing and none is counted twice.", style="green")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -150,12 +150,20 @@ def test_two_equal_candidates_share_the_belief_and_neither_is_credited() -> None
     assert 480_000 < decision.posterior_ppm <= 500_000
 
 
-def test_an_implausible_level_sends_even_the_surest_sale_to_a_person() -> None:
-    leader = candidate(phone="same.0", plate="same", payment="same", rhythm="burst")
+def test_an_implausible_level_sends_a_sale_with_one_identity_to_a_person() -> None:
+    generous = replace(WEIGHTS, prior=0)
+    flooded = candidate(phone="same.0", rhythm="burst")
 
-    decision = decide([leader], weights=WEIGHTS, policy=POLICY)
+    decision = decide([flooded], weights=generous, policy=POLICY)
 
+    assert decision.posterior_ppm > POLICY.credit_ppm
     assert (decision.outcome, decision.reason) == (Outcome.PENDING, Reason.IMPLAUSIBLE)
+
+
+def test_two_identities_that_agree_outweigh_an_implausible_level() -> None:
+    leader = candidate(phone="same.0", plate="same", rhythm="burst")
+
+    assert decide([leader], weights=WEIGHTS, policy=POLICY).outcome is Outcome.CREDITED
 
 
 @pytest.mark.parametrize(

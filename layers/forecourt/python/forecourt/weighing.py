@@ -92,8 +92,8 @@ class Policy:
 
     `strong` are (field, base level) pairs that identify somebody. `dependent` ones never
     suffice without another strong one. `telling` fields contradict when another candidate
-    agrees strongly in one where the leader does not. `implausible` levels send even the
-    surest sale to a person.
+    agrees strongly in one where the leader does not. `implausible` levels send a sale that one
+    identity alone speaks for to a person.
     """
 
     credit_ppm: int = 999_900
@@ -219,9 +219,9 @@ def _objection(leader: Candidate, candidates: Sequence[Candidate], policy: Polic
     identities = bases & policy.strong
     if identities <= policy.dependent:
         return Reason.NEEDS_SECOND_IDENTITY
-    if not bases.isdisjoint(policy.implausible):
-        return Reason.IMPLAUSIBLE
     strong = {name for name, _ in identities}
+    if len(strong) == 1 and not bases.isdisjoint(policy.implausible):
+        return Reason.IMPLAUSIBLE
     telling = policy.telling - strong
     for rival in candidates:
         if rival is not leader and not telling.isdisjoint(strong_fields(rival, policy)):

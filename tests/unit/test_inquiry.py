@@ -17,6 +17,7 @@ from forecourt.inquiry import (
     Observation,
     Portrait,
     density_class,
+    gather,
     inquire,
 )
 from forecourt.matching import EvidenceKey
@@ -385,3 +386,17 @@ def test_an_observation_told_twice_is_looked_up_once(members: Members) -> None:
     members.decide([*saw(phone=PHONE), *saw(phone=PHONE)])
 
     assert members.asked[0].keys == (key,)
+
+
+def test_what_weights_learn_from_is_everything_that_can_be_known(members: Members) -> None:
+    members.bind("a", phone=PHONE, plate=PLATE)
+
+    gathering = gather(saw(phone=PHONE, plate=PLATE), FILL, tolerate=slips)
+    asked = next(gathering)
+    with pytest.raises(StopIteration) as stop:
+        while True:
+            asked = gathering.send(members.answer(asked))
+
+    (found,) = stop.value.value
+    assert found.levels["phone"] == "same.0"
+    assert found.levels["station"] == "usual.car"

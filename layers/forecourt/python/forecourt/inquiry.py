@@ -144,32 +144,53 @@ def inquire(
         tolerate=tolerate,
         claimed_by=claimed_by,
     )
-    case.learn(
-        (
-            yield LookUp(
-                keys=tuple(EvidenceKey(kind=each.kind, digest=each.digest) for each in observed),
-                with_density=any(each.kind == "phone" for each in observed),
-            )
-        )
-    )
+    case.learn((yield case.first_look_up()))
     if not case.somebody_is_identified() and (keys := case.tolerant_keys()):
         case.learn_close((yield LookUp(keys=keys)))
     if not case.members:
         return unmatched(Reason.CROWDED if case.crowded else Reason.UNKNOWN, weights)
     if len(case.members) > CANDIDATES_MAX:
         return unmatched(Reason.CROWDED, weights)
-    decision = case.decide()
-    if case.settled(decision):
+    decision = decide(case.candidates(), weights=weights, policy=policy)
+    if case.settled(decision, weights):
         return decision
     case.portraits = (yield LookUp(portraits=tuple(sorted(case.members)))).portraits
-    return case.decide()
+    return decide(case.candidates(), weights=weights, policy=policy)
+
+
+def gather(
+    observations: Iterable[Observation], fill: Fill, *, tolerate: Tolerance
+) -> Generator[LookUp, Found, list[Candidate]]:
+    """
+    Ask for everything that may be asked, and return the candidates: what weights learn from.
+
+    The same look-ups in the same order as `inquire`, none saved. A crowd is nobody.
+    """
+    observed = tuple(dict.fromkeys(observations))[:OBSERVATIONS_MAX]
+    if not observed:
+        return []
+    case = _Case(
+        observed=observed,
+        fill=fill,
+        weights=None,
+        policy=DEFAULT_POLICY,
+        tolerate=tolerate,
+        claimed_by=None,
+    )
+    case.learn((yield case.first_look_up()))
+    if not case.somebody_is_identified() and (keys := case.tolerant_keys()):
+        case.learn_close((yield LookUp(keys=keys)))
+    if not 0 < len(case.members) <= CANDIDATES_MAX:
+        return []
+    case.portraits = (yield LookUp(portraits=tuple(sorted(case.members)))).portraits
+    return case.candidates()
 
 
 def compare(
     observations: Sequence[Observation],
     fill: Fill,
     *,
-    weights: Weights,
+    weights: Weights | None,
     block_members: int,
     owned: Mapping[Observation, str],
     portrait: Portrait | None,
@@ -216,7 +237,7 @@ class _Case:
         *,
         observed: tuple[Observation, ...],
         fill: Fill,
-        weights: Weights,
+        weights: Weights | None,
         policy: Policy,
         tolerate: Tolerance,
         claimed_by: str | None,
@@ -234,6 +255,13 @@ class _Case:
         self.portraits: Mapping[str, Portrait] = {}
         if claimed_by:
             self.members[claimed_by] = {}
+
+    def first_look_up(self) -> LookUp:
+        """Return the question for the owners of everything observed."""
+        return LookUp(
+            keys=tuple(EvidenceKey(kind=each.kind, digest=each.digest) for each in self._observed),
+            with_density=any(each.kind == "phone" for each in self._observed),
+        )
 
     def learn(self, found: Found) -> None:
         """Take in who owns what was observed."""
@@ -264,13 +292,7 @@ class _Case:
 
     def tolerant_keys(self) -> tuple[EvidenceKey, ...]:
         """Return the keys one slip away; none when even the best of them would not be weighed."""
-        most = self._weights.prior + self._weights.best(HABITS)
-        for kind in {each.kind for each in self._observed}.intersection(TOLERANT_KINDS):
-            levels = self._weights.levels.get(kind, {})
-            most += max(
-                (each for name, each in levels.items() if base_of(name) == "close"), default=0
-            )
-        if posterior_of(most) < self._policy.pending_ppm:
+        if self._weights and self._slips_are_hopeless(self._weights):
             return ()
         for kind in TOLERANT_KINDS:
             for each in self._observed:
@@ -281,6 +303,15 @@ class _Case:
                         if digest != each.digest:
                             self._slips[EvidenceKey(kind=kind, digest=digest)] = each
         return tuple(self._slips)
+
+    def _slips_are_hopeless(self, weights: Weights) -> bool:
+        most = weights.prior + weights.best(HABITS)
+        for kind in {each.kind for each in self._observed}.intersection(TOLERANT_KINDS):
+            levels = weights.levels.get(kind, {})
+            most += max(
+                (worth for level, worth in levels.items() if base_of(level) == "close"), default=0
+            )
+        return posterior_of(most) < self._policy.pending_ppm
 
     def candidates(self) -> list[Candidate]:
         """Return every member found so far, compared with everything known so far."""
@@ -301,11 +332,7 @@ class _Case:
             found.append(Candidate(member_id=member_id, levels=levels))
         return found
 
-    def decide(self) -> Decision:
-        """Return the decision as far as things are known."""
-        return decide(self.candidates(), weights=self._weights, policy=self._policy)
-
-    def settled(self, decision: Decision) -> bool:
+    def settled(self, decision: Decision, weights: Weights) -> bool:
         """
         Return whether the portraits could not change *decision*.
 
@@ -315,20 +342,19 @@ class _Case:
         candidates = self.candidates()
         every = {*HABITS, *(each.kind for each in self._observed)}
         totals = [
-            self._weights.prior
-            + sum(self._weights.levels[name][level] for name, level in each.levels.items())
+            weights.prior + sum(weights.levels[name][level] for name, level in each.levels.items())
             for each in candidates
         ]
         if decision.outcome is Outcome.UNMATCHED:
             return all(
-                posterior_of(total + self._weights.best(every - each.levels.keys()))
+                posterior_of(total + weights.best(every - each.levels.keys()))
                 < self._policy.pending_ppm
                 for each, total in zip(candidates, totals, strict=True)
             )
         if decision.outcome is Outcome.PENDING or len(candidates) > 1:
             return False
         open_fields = every - candidates[0].levels.keys()
-        least = posterior_of(totals[0] + self._weights.worst(open_fields))
+        least = posterior_of(totals[0] + weights.worst(open_fields))
         return (
             len(strong_fields(candidates[0], self._policy)) > 1 and least >= self._policy.credit_ppm
         )
@@ -345,8 +371,10 @@ def _against(portrait: Portrait | None, seen: Observation, tolerate: Tolerance) 
     return "differs"
 
 
-def _known(levels: Mapping[str, str], weights: Weights) -> dict[str, str]:
+def _known(levels: dict[str, str], weights: Weights | None) -> dict[str, str]:
     """Return those levels that have a weight, under their circumstance or without it."""
+    if weights is None:
+        return levels
     known = {}
     for name, level in levels.items():
         weighed = weights.levels.get(name)

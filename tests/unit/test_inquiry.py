@@ -392,10 +392,9 @@ def test_what_weights_learn_from_is_everything_that_can_be_known(members: Member
     members.bind("a", phone=PHONE, plate=PLATE)
 
     gathering = gather(saw(phone=PHONE, plate=PLATE), FILL, tolerate=slips)
-    asked = next(gathering)
+    portraits = gathering.send(members.answer(next(gathering)))
     with pytest.raises(StopIteration) as stop:
-        while True:
-            asked = gathering.send(members.answer(asked))
+        gathering.send(members.answer(portraits))
 
     (found,) = stop.value.value
     assert found.levels["phone"] == "same.0"

@@ -51,11 +51,12 @@ DEFAULT_POLICY = Policy(
     strong=frozenset(
         {
             ("phone", "same"), ("phone", "close"), ("plate", "same"), ("plate", "close"),
-            ("payment", "same"), ("card", "same"), ("etc_tag", "same"), (CLAIM, "same"),
+            ("payment", "same"), ("card", "same"), ("etc_tag", "same"),
+            ("receipt", "same"), (CLAIM, "same"),
         }
     ),
     dependent=frozenset({("phone", "close"), ("plate", "close"), (CLAIM, "same")}),
-    telling=frozenset({"phone", "payment", "card", "etc_tag"}),
+    telling=frozenset({"phone", "payment", "card", "etc_tag", "receipt"}),
     implausible=frozenset({("rhythm", "burst")}),
 )  # fmt: skip
 """A car may be driven by several members: its plate alone contradicts nobody."""
@@ -221,7 +222,7 @@ def compare(
         car = base_of(levels.get("plate", "")) in {"same", "close"}
         for habit, level in portrait.behaviour.levels(fill).items():
             levels[habit] = f"{level}.car" if car else level
-    return _known(levels, weights)
+    return weights.known(levels) if weights else levels
 
 
 def density_class(block_members: int) -> int:
@@ -327,8 +328,8 @@ class _Case:
                 portrait=self.portraits.get(member_id),
                 tolerate=self._tolerate,
             )
-            if member_id == self._claimed_by:
-                levels |= _known({CLAIM: "same"}, self._weights)
+            if member_id == self._claimed_by and self._weights:
+                levels |= self._weights.known({CLAIM: "same"})
             found.append(Candidate(member_id=member_id, levels=levels))
         return found
 
@@ -369,19 +370,3 @@ def _against(portrait: Portrait | None, seen: Observation, tolerate: Tolerance) 
     if seen.kind in TOLERANT_KINDS and not bound.isdisjoint(tolerate(seen)):
         return "close"
     return "differs"
-
-
-def _known(levels: dict[str, str], weights: Weights | None) -> dict[str, str]:
-    """Return those levels that have a weight, under their circumstance or without it."""
-    if weights is None:
-        return levels
-    known = {}
-    for name, level in levels.items():
-        weighed = weights.levels.get(name)
-        if weighed is None:
-            continue
-        if level in weighed:
-            known[name] = level
-        elif base_of(level) in weighed:
-            known[name] = base_of(level)
-    return known

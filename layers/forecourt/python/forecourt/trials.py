@@ -9,7 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from forecourt.weighing import CERTAIN_PPM, Candidate, Outcome, Policy, Weights, decide
+from forecourt.weighing import (
+    CERTAIN_PPM,
+    Candidate,
+    Decision,
+    Outcome,
+    Policy,
+    Weights,
+    decide,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,7 +69,7 @@ def trial(sales: Iterable[KnownSale], *, weights: Weights, policy: Policy) -> Tr
     outcomes = dict.fromkeys(Outcome, 0)
     wrong = 0
     for sale in sales:
-        decision = decide(sale.candidates, weights=weights, policy=policy)
+        decision = _decided(sale, weights, policy)
         outcomes[decision.outcome] += 1
         wrong += decision.outcome is Outcome.CREDITED and decision.member_id != sale.member_id
     return Trial(
@@ -80,11 +88,20 @@ def compare_weights(
     """Return how *proposed* weights would have done beside the *active* ones."""
     changed = 0
     for sale in sales:
-        before = decide(sale.candidates, weights=active, policy=policy)
-        after = decide(sale.candidates, weights=proposed, policy=policy)
+        before = _decided(sale, active, policy)
+        after = _decided(sale, proposed, policy)
         changed += (before.outcome, before.member_id) != (after.outcome, after.member_id)
     return Comparison(
         active=trial(sales, weights=active, policy=policy),
         proposed=trial(sales, weights=proposed, policy=policy),
         changed=changed,
     )
+
+
+def _decided(sale: KnownSale, weights: Weights, policy: Policy) -> Decision:
+    """Decide *sale* by what *weights* know of: a level they never saw says nothing to them."""
+    candidates = [
+        Candidate(member_id=each.member_id, levels=weights.known(each.levels))
+        for each in sale.candidates
+    ]
+    return decide(candidates, weights=weights, policy=policy)

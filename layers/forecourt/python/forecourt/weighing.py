@@ -76,6 +76,19 @@ class Weights:
     prior: int
     levels: Mapping[str, Mapping[str, int]]
 
+    def known(self, levels: Mapping[str, str]) -> dict[str, str]:
+        """Return those levels that have a weight, under their circumstance or without it."""
+        found = {}
+        for name, level in levels.items():
+            weighed = self.levels.get(name)
+            if weighed is None:
+                continue
+            if level in weighed:
+                found[name] = level
+            elif base_of(level) in weighed:
+                found[name] = base_of(level)
+        return found
+
     def best(self, fields: Iterable[str]) -> int:
         """Return the most that *fields* can add to a candidate."""
         return sum(max(0, *self.levels[each].values()) for each in fields if each in self.levels)

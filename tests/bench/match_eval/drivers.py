@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from tests.bench.match_eval.population import Population
 
 DAY = 86_400
-REMEMBERED = 14  # past sales replayed into a portrait at most
+SPREAD = 1_000_000_007  # keeps the draws of one seed apart from another's
+REMEMBERED = 10  # past sales replayed into a portrait at most
 GRADES, GRADE_SHARES = ("92", "95", "98", "0"), (55, 32, 5, 8)
 MEAN_DAYS = (2, 5, 7, 7, 9, 10, 12, 14, 18, 25)
 MEAN_LITRES = {"92": (25, 45), "95": (28, 50), "98": (30, 55), "0": (40, 180)}
@@ -62,9 +63,9 @@ class Habits:
         return int(self.interval * rng.lognormvariate(0.0, 0.35))
 
 
-def habits_of(household: int | str, *, city: int, stations_here: int, seed: int) -> Habits:
+def habits_of(household: int, *, city: int, stations_here: int, seed: int) -> Habits:
     """Return the habits of a household, always the same."""
-    rng = Random(f"{seed}/{household}")
+    rng = Random(seed * SPREAD + household)
     grade = rng.choices(GRADES, GRADE_SHARES)[0]
     low, high = MEAN_LITRES[grade]
     return Habits(
@@ -95,7 +96,7 @@ def portrait_of(population: Population, member: int, *, at: int, made_it: bool) 
 
     Whoever *made* the sale is due for one; anybody else is anywhere in their cycle.
     """
-    rng = Random(f"{population.seed}/{member}/past")
+    rng = Random(population.seed * SPREAD - member)
     habits = habits_of_member(population, member)
     new = rng.random() < population.rates.new_member
     sales = rng.randrange(3) if new else rng.randrange(3, REMEMBERED + 1)

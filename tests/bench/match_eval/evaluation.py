@@ -26,7 +26,7 @@ POLICIES: dict[str, Policy] = {
     "one car, one member": ONE_CAR_ONE_MEMBER,
 }
 BASELINES = ("exact phone", "all exact agree", "exact phone, else unique neighbour")
-EVERY_OTHER_POLICY = 4  # the default policy judges every sale, the others one in four
+EVERY_OTHER_POLICY = 10  # the default policy judges every sale, the others one in ten
 
 BUCKETS_PPM = (0, 100_000, 500_000, 900_000, 990_000, 999_000, 999_900, 1_000_001)
 

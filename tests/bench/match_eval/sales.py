@@ -114,7 +114,7 @@ class SaleMaker:
         person = f"x{self._stream}-{self._number}"
         city = int(population.cities[rng.randrange(population.size)])
         here = int(population.stations[city])
-        habits = habits_of(person, city=city, stations_here=here, seed=population.seed)
+        habits = habits_of(self._stranger(), city=city, stations_here=here, seed=population.seed)
         phone = self._free_number(city)
         plate = self._free_plate(city)
         drawn = rng.random()
@@ -145,6 +145,10 @@ class SaleMaker:
             mistyped=False,
             habits=habits,
         )
+
+    def _stranger(self) -> int:
+        """Return a number that no member's household has."""
+        return self._population.size + self._stream * 1_000_000 + self._number
 
     def _bystander(self) -> list[Observation]:
         """Return the open app of somebody who waits at the same pumps."""

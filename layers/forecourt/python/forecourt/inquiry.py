@@ -152,8 +152,9 @@ def inquire(
         return unmatched(Reason.CROWDED if case.crowded else Reason.UNKNOWN, weights)
     if len(case.members) > CANDIDATES_MAX:
         return unmatched(Reason.CROWDED, weights)
-    decision = decide(case.candidates(), weights=weights, policy=policy)
-    if case.settled(decision, weights):
+    found = case.candidates()
+    decision = decide(found, weights=weights, policy=policy)
+    if case.settled(decision, found, weights):
         return decision
     case.portraits = (yield LookUp(portraits=tuple(sorted(case.members)))).portraits
     return decide(case.candidates(), weights=weights, policy=policy)
@@ -333,32 +334,29 @@ class _Case:
             found.append(Candidate(member_id=member_id, levels=levels))
         return found
 
-    def settled(self, decision: Decision, weights: Weights) -> bool:
+    def settled(
+        self, decision: Decision, candidates: Sequence[Candidate], weights: Weights
+    ) -> bool:
         """
         Return whether the portraits could not change *decision*.
 
         That is so when a single candidate, with two identities that agree, stays credited
         whatever the portrait says against it; or when nobody could even become pending.
         """
-        candidates = self.candidates()
         every = {*HABITS, *(each.kind for each in self._observed)}
-        totals = [
-            weights.prior + sum(weights.levels[name][level] for name, level in each.levels.items())
-            for each in candidates
-        ]
         if decision.outcome is Outcome.UNMATCHED:
             return all(
-                posterior_of(total + weights.best(every - each.levels.keys()))
+                posterior_of(weights.total(each) + weights.best(every - each.levels.keys()))
                 < self._policy.pending_ppm
-                for each, total in zip(candidates, totals, strict=True)
+                for each in candidates
             )
         if decision.outcome is Outcome.PENDING or len(candidates) > 1:
             return False
-        open_fields = every - candidates[0].levels.keys()
-        least = posterior_of(totals[0] + weights.worst(open_fields))
-        return (
-            len(strong_fields(candidates[0], self._policy)) > 1 and least >= self._policy.credit_ppm
-        )
+        (only,) = candidates
+        if len(strong_fields(only, self._policy)) == 1:
+            return False
+        least = weights.total(only) + weights.worst(every - only.levels.keys())
+        return posterior_of(least) >= self._policy.credit_ppm
 
 
 def _against(portrait: Portrait | None, seen: Observation, tolerate: Tolerance) -> str | None:

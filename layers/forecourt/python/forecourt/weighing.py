@@ -89,6 +89,11 @@ class Weights:
                 found[name] = base_of(level)
         return found
 
+    def total(self, candidate: Candidate) -> int:
+        """Return the log odds of *candidate*, all of whose levels have a weight."""
+        worth = self.levels
+        return self.prior + sum(worth[name][level] for name, level in candidate.levels.items())
+
     def best(self, fields: Iterable[str]) -> int:
         """Return the most that *fields* can add to a candidate."""
         return sum(max(0, *self.levels[each].values()) for each in fields if each in self.levels)
@@ -157,13 +162,12 @@ def decide(candidates: Sequence[Candidate], *, weights: Weights, policy: Policy)
     if not candidates:
         return unmatched(Reason.UNKNOWN, weights)
     prior, worth = weights.prior, weights.levels
-    totals: list[int] = []
+    odds: list[int] = []
     for candidate in candidates:
-        total = prior
+        total = prior  # `weights.total`, inlined: this loop is most of the work
         for name, level in candidate.levels.items():
             total += worth[name][level]
-        totals.append(total)
-    odds = [odds_of(total) for total in totals]
+        odds.append(odds_of(total))
     whole = sum(odds) + _EVEN_ODDS
     best = max(odds)
     posterior = best * CERTAIN_PPM // whole

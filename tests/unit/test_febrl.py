@@ -108,7 +108,7 @@ def learnt(
 ) -> Weights:
     """Return weights from unlabelled pairs only."""
     pairs = pairs_from_candidates(
-        list(found.values()), [None] * len(found), observed=dict.fromkeys(FIELDS, len(found))
+        list(found.values()), [None] * len(found), observed=[FIELDS] * len(found)
     )
     return estimate(
         pairs,
@@ -131,4 +131,4 @@ def strangers(members: dict[str, Person], records: dict[str, Person]) -> Pairs:
         ]
         for place in range(100_000)
     ]
-    return pairs_from_candidates(drawn, [""] * len(drawn), observed={})
+    return pairs_from_candidates(drawn, [""] * len(drawn), observed=[()] * len(drawn))

@@ -62,7 +62,7 @@ def learn(sales: list[KnownSale], *, confirmed_share: float = 0.0) -> Estimate:
     pairs = pairs_from_candidates(
         [each.candidates for each in sales],
         [each.member_id if rng.random() < confirmed_share else None for each in sales],
-        observed={"phone": len(sales), "plate": len(sales)},
+        observed=[SCOPES] * len(sales),
     )
     return estimate(pairs, members=MEMBERS, scopes=SCOPES)
 
@@ -75,13 +75,13 @@ def test_m_and_u_behind_unlabelled_sales_are_found_again(confirmed_share: float)
     assert learnt.m["phone"]["same"] == pytest.approx(0.95, abs=0.01)
     assert learnt.m["station"]["usual"] == pytest.approx(0.8, abs=0.02)
     assert learnt.u["station"]["usual"] == pytest.approx(0.1, abs=0.1)
-    assert learnt.u["phone"]["same"] * MEMBERS == pytest.approx(0.01, rel=0.2)
+    assert 0.007 < learnt.u["phone"]["same"] * MEMBERS < 0.02  # 0.01; erring upwards is caution
 
 
 def test_the_prior_falls_as_the_members_grow_and_the_keyed_weights_rise_as_much() -> None:
     sales = simulated(1)
     pairs = pairs_from_candidates(
-        [each.candidates for each in sales], [None] * len(sales), observed={}
+        [each.candidates for each in sales], [None] * len(sales), observed=[SCOPES] * len(sales)
     )
 
     few = estimate(pairs, members=MEMBERS, scopes=SCOPES).weights(1)
@@ -94,7 +94,9 @@ def test_the_prior_falls_as_the_members_grow_and_the_keyed_weights_rise_as_much(
 def test_a_confirmed_pair_is_believed_whatever_its_levels_say() -> None:
     sales = simulated(2, sales=500)
     labels = ["" for _ in sales]
-    pairs = pairs_from_candidates([each.candidates for each in sales], labels, observed={})
+    pairs = pairs_from_candidates(
+        [each.candidates for each in sales], labels, observed=[SCOPES] * len(sales)
+    )
 
     learnt = estimate(pairs, members=MEMBERS, scopes=SCOPES)
 
@@ -104,7 +106,9 @@ def test_a_confirmed_pair_is_believed_whatever_its_levels_say() -> None:
 
 def test_what_the_density_of_numbers_says_is_a_floor_under_u() -> None:
     sales = simulated(1)
-    pairs = pairs_from_candidates([each.candidates for each in sales], [None] * SALES, observed={})
+    pairs = pairs_from_candidates(
+        [each.candidates for each in sales], [None] * len(sales), observed=[SCOPES] * len(sales)
+    )
 
     learnt = estimate(
         pairs, members=MEMBERS, scopes=SCOPES, floors={"phone": {"same": 0.5 / MEMBERS}}
@@ -167,3 +171,15 @@ def test_wrong_sales_in_a_million_are_rounded_up() -> None:
 
     assert result.wrong_per_million == 333_334
     assert replace(result, sales=0, wrong=0).wrong_per_million == 0
+
+
+def test_a_slip_is_never_worth_more_than_the_thing_itself() -> None:
+    learnt = replace(
+        learn(simulated(2, sales=500)),
+        m={"plate": {"same": 0.9, "close": 0.05}},
+        u={"plate": {"same": 1e-3, "close": 1e-9}},
+    )
+
+    weights = learnt.weights(1)
+
+    assert weights.levels["plate"]["close"] == weights.levels["plate"]["same"]

@@ -26,6 +26,7 @@ POLICIES: dict[str, Policy] = {
     "one car, one member": ONE_CAR_ONE_MEMBER,
 }
 BASELINES = ("exact phone", "all exact agree", "exact phone, else unique neighbour")
+SURE_PPM = 999_000  # from here on every mistake is worth a line
 EVERY_OTHER_POLICY = 10  # the default policy judges every sale, the others one in ten
 
 BUCKETS_PPM = (0, 100_000, 500_000, 900_000, 990_000, 999_000, 999_900, 1_000_001)
@@ -128,10 +129,10 @@ def _note(result: Result, sale: SimulatedSale, decision: Decision) -> None:
         bucket = sum(decision.posterior_ppm >= each for each in BUCKETS_PPM) - 1
         result.buckets[bucket] += 1
         result.buckets_right[bucket] += right
-    if decision.outcome is Outcome.CREDITED and not right:
-        signature = " ".join(sorted(f"{each.field}={each.level}" for each in decision.pieces))
-        maker = "stranger" if sale.member is None else "member"
-        result.wrong_pieces[f"{maker}: {signature}"] += 1
+    if decision.posterior_ppm >= SURE_PPM and decision.pieces and not right:
+        spoke = " ".join(sorted(f"{each.field}={each.level}" for each in decision.pieces))
+        maker = "a stranger's" if sale.member is None else "a member's"
+        result.wrong_pieces[f"{decision.outcome}, {maker}: {spoke}"] += 1
 
 
 def _baselines(store: Store, sale: SimulatedSale) -> dict[str, str | None]:

@@ -40,7 +40,10 @@ class Orphanage:
         enrols = sale.member is None and self._rng.random() < self._population.rates.enrols_later
         if sale.member is not None or enrols:
             counts["orphans"] += 1
-            counts["recovered"] += self._maker_comes(sale, decision, filed, weights)
+            came = self._maker_comes(sale, decision, filed, weights)
+            counts["recovered"] += bool(came)
+            if came:
+                counts[came] += 1
         counts["false"] += self._another_comes(sale, filed, weights)
 
     def _maker_comes(
@@ -49,17 +52,21 @@ class Orphanage:
         decision: Decision,
         filed: tuple[EvidenceKey, ...],
         weights: Weights,
-    ) -> bool:
+    ) -> str:
+        """Return by what the maker came to the sale, empty when it stayed an orphan."""
         rng, rates = self._rng, self._population.rates
         maker = sale.person if sale.member is None else str(sale.member)
         bound = self._bound_by_maker(sale, filed)
         receipt = rng.random() < rates.receipt_scanned
-        asked = bool(bound) or receipt or decision.member_id == maker
-        claims = receipt or (asked and rng.random() < rates.claims_in_app)
-        if not bound and not claims:
-            return False
+        asked = bool(bound) or decision.member_id == maker
+        claims = not receipt and asked and rng.random() < rates.claims_in_app
+        if not (bound or claims or receipt):
+            return ""
         again = self._weigh_again(sale, maker, bound, weights, claims=claims, receipt=receipt)
-        return again.outcome is Outcome.CREDITED and again.member_id == maker
+        if again.outcome is not Outcome.CREDITED or again.member_id != maker:
+            return ""
+        by = [key.kind for key in bound] + ["receipt"] * receipt + ["claim"] * claims
+        return "by " + ", ".join(sorted(by))
 
     def _bound_by_maker(
         self, sale: SimulatedSale, filed: tuple[EvidenceKey, ...]
@@ -102,7 +109,7 @@ class Orphanage:
             bound = [key for key in filed if key.kind == "phone"]
         if another == str(sale.member) or not (bound or receipt):
             return False
-        claims = receipt or rng.random() < rates.false_claim
+        claims = not receipt and rng.random() < rates.false_claim
         again = self._weigh_again(sale, another, bound, weights, claims=claims, receipt=receipt)
         return again.outcome is Outcome.CREDITED and again.member_id == another
 

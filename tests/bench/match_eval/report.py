@@ -38,7 +38,7 @@ def report(
     for row in rows(result):
         print(f"  {row.name:>16}  {row.decisions:>9,}  right {row.right:.5f}")
     if result.wrong_pieces:
-        print("\nWhat spoke for the wrong member")
+        print("\nWhat spoke for the wrong member at 0.999 and above")
         for signature, count in result.wrong_pieces.most_common(12):
             print(f"  {count:>5}  {signature}")
     tally, orphans = result.tallies[DEFAULT], result.orphans
@@ -78,6 +78,7 @@ def _print_policies(result: Result) -> None:
         f"; mistyped sales pending with the right member {slips:.4f}\n"
         f"orphans {orphans['orphans']:,}, recovered {orphans['recovered']:,},"
         f" credited falsely {orphans['false']}\n"
+        f"  {[(each, n) for each, n in orphans.most_common() if each.startswith('by ')]}\n"
         f"outcomes {dict(result.reasons.most_common())}"
     )
 

@@ -37,34 +37,29 @@ def learn(population: Population, *, sales: int) -> tuple[Weights, dict[str, Any
     rng = Random(population.seed)
     candidates: list[list[Candidate]] = []
     truths: list[str] = []
-    observed: Counter[str] = Counter()
+    observed: list[set[str]] = []
     classes: Counter[int] = Counter()
     for sale in SaleMaker(population, stream=TRAINING_STREAM).sales(sales):
         candidates.append(
             store.converse(gather(sale.observations, sale.fill, tolerate=slips), sale)
         )
         truths.append("" if sale.member is None else str(sale.member))
-        observed.update({each.kind for each in sale.observations})
+        observed.append({each.kind for each in sale.observations})
         for each in sale.observations:
             if each.kind == "phone":
                 classes[density_class(store.block_members(each.digest))] += 1
     train = int(sales * (1 - HELD_BACK))
     labels = [truth if rng.random() < CONFIRMED else None for truth in truths]
     floors = {"phone": _floors(population, classes)}
-    share = {kind: int(count * (1 - HELD_BACK)) for kind, count in observed.items()}
 
-    def estimated(first: int, last: int, part: float, version: int) -> Weights:
-        pairs = pairs_from_candidates(
-            candidates[first:last],
-            labels[first:last],
-            observed={kind: int(count * part) for kind, count in share.items()},
-        )
+    def estimated(last: int, version: int) -> Weights:
+        pairs = pairs_from_candidates(candidates[:last], labels[:last], observed=observed[:last])
         return estimate(pairs, members=population.size, scopes=SCOPES, floors=floors).weights(
             version
         )
 
-    active = estimated(0, train // 4, 0.25, 1)
-    proposed = estimated(0, train, 1.0, 2)
+    active = estimated(train // 4, 1)
+    proposed = estimated(train, 2)
     held_back = [
         KnownSale(candidates=found, member_id=truth)
         for found, truth in zip(candidates[train:], truths[train:], strict=True)

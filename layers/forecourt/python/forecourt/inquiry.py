@@ -55,7 +55,9 @@ DEFAULT_POLICY = Policy(
             ("receipt", "same"), (CLAIM, "same"),
         }
     ),
-    dependent=frozenset({("phone", "close"), ("plate", "close"), (CLAIM, "same")}),
+    dependent=frozenset(
+        {("phone", "close"), ("plate", "close"), ("receipt", "same"), (CLAIM, "same")}
+    ),
     telling=frozenset({"phone", "payment", "card", "etc_tag", "receipt"}),
     implausible=frozenset({("rhythm", "burst")}),
 )  # fmt: skip

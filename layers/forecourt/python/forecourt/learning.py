@@ -25,7 +25,7 @@ import numpy as np
 from forecourt.weighing import CENTIBITS_A_BIT, MAX_CENTIBITS, Candidate, Weights, base_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -55,8 +55,8 @@ class Pairs:
     Candidates of some sales, one row each, in columns by field.
 
     `levels[f][row]` is a place in `names[f]`, or -1 where the field says nothing. `sale`
-    numbers the sales; `label` is `MATCH`, `STRANGER` or `UNKNOWN`. `observed[f]` is in how
-    many of all `sales` (with or without candidates) the field was observed.
+    numbers the sales; `label` is `MATCH`, `STRANGER` or `UNKNOWN`. `observed[f]` is 1
+    for each of all `sales`, with candidates or without, in which the field was observed.
     """
 
     fields: tuple[str, ...]
@@ -65,7 +65,7 @@ class Pairs:
     sale: Ints
     label: Ints
     sales: int
-    observed: Mapping[str, int]
+    observed: Mapping[str, Ints]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,17 +80,24 @@ class Estimate:
     posteriors: Floats = field(repr=False)
 
     def weights(self, version: int) -> Weights:
-        """Return the weights, in centibits rounded to the nearest."""
+        """
+        Return the weights, in centibits rounded to the nearest.
+
+        A slip is never better evidence than the thing itself: where few slips were seen, what
+        was counted for them is capped by what the same value is worth.
+        """
         share = self.matched_share
         return Weights(
             version=version,
             members=self.members,
             prior=_centibits(share / ((1 - share) * self.members)),
             levels={
-                name: {
-                    level: _centibits(of_matches / self.u[name][level])
-                    for level, of_matches in levels.items()
-                }
+                name: _capped(
+                    {
+                        level: _centibits(of_matches / self.u[name][level])
+                        for level, of_matches in levels.items()
+                    }
+                )
                 for name, levels in self.m.items()
             },
         )
@@ -100,12 +107,13 @@ def pairs_from_candidates(
     candidates: Sequence[Sequence[Candidate]],
     labels: Sequence[str | None],
     *,
-    observed: Mapping[str, int],
+    observed: Sequence[Collection[str]],
 ) -> Pairs:
     """
     Return the pairs of some sales.
 
-    *labels* has, for each sale, the member confirmed to have made it, `""` when nobody among
+    *observed* has for each sale what was observed of it, whether or not that found anybody.
+    *labels* has for each the member confirmed to have made it, `""` when nobody among
     the candidates did, and `None` where that is not known.
     """
     fields = tuple(sorted({name for each in candidates for one in each for name in one.levels}))
@@ -130,7 +138,9 @@ def pairs_from_candidates(
         sale=np.array(sale, dtype=np.int64),
         label=np.array(label, dtype=np.int64),
         sales=len(candidates),
-        observed=observed,
+        observed={
+            name: np.array([name in each for each in observed], dtype=np.int64) for name in fields
+        },
     )
 
 
@@ -227,6 +237,9 @@ class _Counting:
     def u(self, posteriors: Floats) -> list[Floats]:
         """Return how often somebody else shows each level, by the field's scope."""
         others = 1.0 - posteriors
+        nobody = np.clip(
+            1.0 - np.bincount(self._pairs.sale, posteriors, self._pairs.sales), 0.0, 1.0
+        )
         counted = []
         for place, name in enumerate(self._pairs.fields):
             names = self._pairs.names[place]
@@ -236,10 +249,12 @@ class _Counting:
                 levels = _counts(column, np.ones(len(column)), len(names)) + 0.5
                 counted.append(levels / levels.sum())
                 continue
-            levels = _counts(self._pairs.levels[place], others, len(names)) + 0.5
+            column = self._pairs.levels[place]
             if scope is Scope.KEYED:
-                counted.append(self._against_all(place, levels))
+                levels = _counts(column, nobody[self._pairs.sale], len(names))
+                counted.append(self._against_all(place, levels, nobody))
             else:
+                levels = _counts(column, others, len(names)) + 0.5
                 counted.append(self._within_class(place, levels))
         return counted
 
@@ -264,18 +279,24 @@ class _Counting:
             shares[rows] /= levels[rows].sum()
         return shares
 
-    def _against_all(self, place: int, levels: Floats) -> Floats:
-        names = self._pairs.names[place]
-        name = self._pairs.fields[place]
-        asked = max(1, self._pairs.observed.get(name, self._pairs.sales))
-        found = np.array([base_of(level) in {"same", "close"} for level in names])
+    def _against_all(self, place: int, levels: Floats, nobody: Floats) -> Floats:
+        """
+        Return how often a sale that is nobody's among the candidates hits a given member.
+
+        Counted in such sales only: numbers reissued and cars lent are met where the maker is no
+        member, and would seem rarer among all sales. One more hit than was seen is allowed
+        for (Laplace's rule of succession).
+        """
+        name, names = self._pairs.fields[place], self._pairs.names[place]
+        observed = self._pairs.observed[name]
+        asked = float((nobody * observed).sum()) + 2.0
         floors = self._floors.get(name, {})
+        found = np.array([base_of(level) in {"same", "close"} for level in names])
         u = np.maximum(
-            levels / (asked * self._members),
-            [floors.get(level, 0.0) for level in self._pairs.names[place]],
+            (levels + 1.0) / (asked * self._members), [floors.get(level, 0.0) for level in names]
         )
         rest = max(1e-9, 1.0 - float(u[found].sum()))
-        u[~found] = rest * levels[~found] / max(1e-9, float(levels[~found].sum()))
+        u[~found] = rest * (levels[~found] + 0.5) / float((levels[~found] + 0.5).sum() or 1.0)
         return u
 
 
@@ -331,6 +352,16 @@ def _aligned(pairs: Pairs, others: Pairs) -> list[Ints]:
         )
         columns.append(table[others.levels[place]])
     return columns
+
+
+def _capped(worth: dict[str, int]) -> dict[str, int]:
+    capped = dict(worth)
+    for level, centibits in worth.items():
+        base, dot, circumstance = level.partition(".")
+        if base == "close":
+            most = worth.get(f"same{dot}{circumstance}", centibits)
+            capped[level] = min(centibits, most)
+    return capped
 
 
 def _centibits(odds: float) -> int:

@@ -22,7 +22,7 @@ from forecourt.inquiry import (
 )
 from forecourt.matching import EvidenceKey
 from forecourt.variants import meant_phones, phone_neighbours, plate_variants
-from forecourt.weighing import Decision, Outcome, Policy, Reason, Weights
+from forecourt.weighing import Candidate, Decision, Outcome, Policy, Reason, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -399,3 +399,63 @@ def test_what_weights_learn_from_is_everything_that_can_be_known(members: Member
     (found,) = stop.value.value
     assert found.levels["phone"] == "same.0"
     assert found.levels["station"] == "usual.car"
+
+
+def gathered(members: Members, *observations: Observation) -> tuple[int, list[Candidate]]:
+    """Return how many round trips gathering took, and the candidates."""
+    gathering = gather(observations, FILL, tolerate=slips)
+    trips = 0
+    try:
+        asked = next(gathering)
+        while True:
+            trips += 1
+            asked = gathering.send(members.answer(asked))
+    except StopIteration as stop:
+        found: list[Candidate] = stop.value
+        return trips, found
+
+
+def test_gathering_looks_for_slips_where_nothing_exact_names_anybody(members: Members) -> None:
+    members.bind("a", phone=PHONE)
+
+    trips, (found,) = gathered(members, *saw(phone=WRONG_PHONE))
+
+    assert trips == ROUND_TRIPS_MAX
+    assert found.levels["phone"] == "close.0"
+
+
+def test_nothing_is_gathered_of_no_evidence_of_strangers_and_of_crowds(members: Members) -> None:
+    for place, phone in enumerate(phone_neighbours(PHONE)[-CANDIDATES_MAX - 1 :]):
+        members.bind(f"m{place}", phone=phone)
+
+    assert gathered(members) == (0, [])
+    assert gathered(members, *saw(payment="tok-x")) == (1, [])
+    assert gathered(members, *saw(phone=PHONE)) == (2, [])
+
+
+def test_a_neighbouring_number_that_a_crowd_shares_names_nobody(members: Members) -> None:
+    members.owners["phone", PHONE] = tuple(f"m{n}" for n in range(SHARED_MAX + 1))
+
+    decision = members.decide(saw(phone=WRONG_PHONE))
+
+    assert (decision.outcome, decision.reason) == (Outcome.UNMATCHED, Reason.UNKNOWN)
+
+
+def test_a_sure_sale_with_one_identity_still_asks_for_the_portrait(members: Members) -> None:
+    members.bind("a", payment="tok-a")
+    sure = replace(WEIGHTS, prior=0)
+
+    decision = members.decide(saw(payment="tok-a"), weights=sure)
+
+    assert decision.outcome is Outcome.CREDITED
+    assert len(members.asked) == 2
+
+
+def test_an_identity_bound_between_two_look_ups_is_seen_in_the_portrait(members: Members) -> None:
+    members.bind("a", phone=PHONE, plate=PLATE)
+    del members.owners["phone", PHONE]
+
+    decision = members.decide(saw(phone=PHONE, plate=PLATE))
+
+    assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "a")
+    assert "phone" in decision.by

@@ -98,3 +98,11 @@ def test_who_has_no_habits_yet_is_suggested_nothing() -> None:
 
 def test_no_more_is_suggested_than_anybody_would_read() -> None:
     assert len(suggestions({f"s{n}": NEXT for n in range(9)}, HABITS)) == SUGGESTIONS_MAX
+
+
+def test_likeness_in_a_few_habits_only_is_no_reason_to_ask() -> None:
+    early = replace(HABITS, interval_seconds=0)
+    faint = replace(NEXT, volume_ml=HABITS.volume_ml + 2 * HABITS.spread_ml)
+
+    assert suggestions({"sale": NEXT}, early) != ()
+    assert suggestions({"sale": faint}, replace(early, grades={"92": 1})) == ()

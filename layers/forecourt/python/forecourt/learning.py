@@ -341,9 +341,6 @@ def _aligned(pairs: Pairs, others: Pairs) -> list[Ints]:
     """Return the columns of *others* in the numbering of *pairs*; unheard-of levels are absent."""
     columns = []
     for name, names in zip(pairs.fields, pairs.names, strict=True):
-        if name not in others.fields:
-            columns.append(np.zeros(0, dtype=np.int64))
-            continue
         place = others.fields.index(name)
         table = np.array(
             [names.index(level) if level in names else _ABSENT for level in others.names[place]]

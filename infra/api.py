@@ -121,7 +121,7 @@ class Api(Construct):
 
     @property
     def url(self) -> str:
-        return self.http_api.api_endpoint
+        return str(self.http_api.api_endpoint)
 
     def _stage(self) -> apigw.HttpStage:
         log_group = logs.LogGroup(
@@ -161,19 +161,19 @@ class Api(Construct):
                 "LOYALTY_TABLE": tables.loyalty.table_name,
                 "SALES_TABLE": tables.sales.table_name,
                 "REQUESTS_TABLE": tables.requests.table_name,
-                "IDENTITY_SECRET_ID": identity_secret.secret_arn,
+                "IDENTITY_SECRET_ID": identity_secret.arn,
                 "SEAL_KEY_ID": self._keys.seal.key_arn,
             },
             memory_mb=MEMORY_MB,
             timeout=TIMEOUT,
         )
-        tables.loyalty.let(
-            members,
-            *("GetItem", "BatchGetItem", "Query"),
-            *("PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"),
-            leading_keys=["MEMBER#*", "IDENTITY#*"],
-        )
-        tables.sales.let(members, "GetItem", "BatchGetItem", leading_keys=["STATION#*"])
+        loyalty = tables.loyalty
+        # Of the program, the zone in force: whose day it is.
+        loyalty.let(members, "GetItem", leading_keys=["MEMBER#*", "PROGRAM"])
+        loyalty.let(members, "Query", "UpdateItem", "ConditionCheckItem", leading_keys=["MEMBER#*"])
+        loyalty.let(members, "PutItem", leading_keys=["MEMBER#*", "IDENTITY#*"])
+        loyalty.let(members, "DeleteItem", leading_keys=["IDENTITY#*"])
+        tables.sales.let(members, "BatchGetItem", leading_keys=["STATION#*"])
         self._let_answer_once(members)
         identity_secret.let_read(members)
         members.allow("kms:Encrypt", "kms:Decrypt", on=self._keys.seal.key_arn)
@@ -198,14 +198,10 @@ class Api(Construct):
             timeout=TIMEOUT,
         )
         tables.loyalty.let(
-            operator,
-            *("GetItem", "BatchGetItem", "Query"),
-            *("PutItem", "UpdateItem", "ConditionCheckItem"),
-            leading_keys=["STATIONS", "PROGRAM"],
+            operator, "GetItem", "Query", "PutItem", leading_keys=["STATIONS", "PROGRAM"]
         )
-        tables.sales.let(
-            operator, "GetItem", "UpdateItem", leading_keys=["STATION#*", "QUARANTINE#*"]
-        )
+        tables.loyalty.let(operator, "UpdateItem", leading_keys=["PROGRAM"])
+        tables.sales.let(operator, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
         tables.sales.let(
             operator,
             "Query",
@@ -220,15 +216,18 @@ class Api(Construct):
     def _let_register_stations(self, operator: PlatformFunction) -> None:
         stack = cdk.Stack.of(self)
         things = stack.format_arn(service="iot", resource="thing", resource_name="*")
-        certificates = stack.format_arn(service="iot", resource="cert", resource_name="*")
-        operator.allow("iot:CreateThing", "iot:DescribeThing", on=things)
-        operator.allow("iot:AttachPolicy", on=certificates)
-        operator.allow("iot:CreateKeysAndCertificate", "iot:AttachThingPrincipal", on="*")
+        operator.allow("iot:CreateThing", "iot:ListThingPrincipals", on=things)
+        operator.allow(
+            "iot:CreateKeysAndCertificate",
+            "iot:CreateCertificateFromCsr",
+            "iot:AttachPolicy",
+            "iot:AttachThingPrincipal",
+            on="*",
+        )
         reasons = {
             things: "A station's name is known when it is registered.",
-            certificates: "A certificate's id is known when it has been made.",
-            "*": "AWS IoT limits neither CreateKeysAndCertificate nor AttachThingPrincipal to a "
-            "resource.",
+            "*": "A certificate's id is known when it has been made; AWS IoT limits neither its "
+            "making nor AttachThingPrincipal to a resource.",
         }
         accept(
             operator.execution_role,

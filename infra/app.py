@@ -1,4 +1,4 @@
-"""Entry point of `cdk`: `cdk synth`, `cdk deploy`, with `-c target=local` for the local emulator."""
+"""What `cdk` runs: for AWS, or with `-c target=local` for the emulator on this machine."""
 
 from __future__ import annotations
 

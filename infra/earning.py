@@ -57,12 +57,10 @@ class Earning(Construct):
             runtime=self._runtime,
             environment={"SALES_TABLE": sales.table_name, "LOYALTY_TABLE": loyalty.table_name},
         )
-        loyalty.let(matching, "GetItem", "BatchGetItem", leading_keys=["IDENTITY#*"])
-        sales.let(
-            matching,
-            *("GetItem", "PutItem", "UpdateItem"),
-            leading_keys=["STATION#*", "EVIDENCE#*"],
-        )
+        loyalty.let(matching, "BatchGetItem", leading_keys=["IDENTITY#*"])
+        sales.let(matching, "UpdateItem", leading_keys=["STATION#*"])
+        # The pointers by which an unmatched sale is found once its evidence is bound.
+        sales.let(matching, "PutItem", leading_keys=["EVIDENCE#*"])
         read_stream(
             matching, sales, filters=[SALE_RECEIVED], on_failure=self._failures("NotMatched")
         )
@@ -78,12 +76,10 @@ class Earning(Construct):
             runtime=self._runtime,
             environment={"LOYALTY_TABLE": loyalty.table_name},
         )
-        loyalty.let(
-            accrual,
-            *("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
-            leading_keys=["MEMBER#*"],
-        )
-        loyalty.let(accrual, "GetItem", "BatchGetItem", leading_keys=["PROGRAM"])
+        # Account and timeline are read together.
+        loyalty.let(accrual, "BatchGetItem", leading_keys=["MEMBER#*", "PROGRAM"])
+        loyalty.let(accrual, "GetItem", leading_keys=["PROGRAM"])
+        loyalty.let(accrual, "PutItem", leading_keys=["MEMBER#*"])
         read_stream(
             accrual,
             self._tables.sales,
@@ -99,7 +95,7 @@ class Earning(Construct):
             self,
             "Claims",
             name="claims",
-            description="Gives the unmatched sales of the last days to whoever bound their identity",
+            description="Gives unmatched sales of the last days to whoever bound their identity",
             runtime=self._runtime,
             environment={"SALES_TABLE": sales.table_name, "LOYALTY_TABLE": loyalty.table_name},
             timeout=cdk.Duration.seconds(60),
@@ -108,13 +104,9 @@ class Earning(Construct):
             on_failure=destinations.SqsDestination(failures), retry_attempts=2
         )
         accept_encrypted_sends(claims.execution_role)
-        sales.let(claims, "Query", leading_keys=["EVIDENCE#*"])
-        sales.let(
-            claims,
-            *("GetItem", "UpdateItem", "DeleteItem"),
-            leading_keys=["EVIDENCE#*", "STATION#*"],
-        )
-        loyalty.let(claims, "GetItem", leading_keys=["IDENTITY#*"])
+        sales.let(claims, "Query", "DeleteItem", leading_keys=["EVIDENCE#*"])
+        sales.let(claims, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
+        loyalty.let(claims, "BatchGetItem", leading_keys=["IDENTITY#*"])
         events.Rule(
             self,
             "WhenIdentityBound",

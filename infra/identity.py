@@ -32,6 +32,11 @@ class IdentitySecret(secretsmanager.Secret):
             ),
             removal_policy=target.removal_policy,
         )
+        resource = self.node.default_child
+        if not isinstance(resource, secretsmanager.CfnSecret):
+            raise TypeError(resource)
+        # By attribute: it is the ARN in every place, while a reference is the name in some.
+        self.arn = resource.attr_id
         accept(
             self,
             {
@@ -41,7 +46,7 @@ class IdentitySecret(secretsmanager.Secret):
         )
 
     def let_read(self, function: PlatformFunction) -> None:
-        function.allow("secretsmanager:GetSecretValue", on=self.secret_arn)
+        function.allow("secretsmanager:GetSecretValue", on=self.arn)
         key = self.encryption_key
         if key is None:
             raise ValueError(f"{self.node.path} has no key of its own")

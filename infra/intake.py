@@ -1,4 +1,4 @@
-"""From a station's MQTT message to the sales table: every message ends there, or where it is seen."""
+"""From a station's MQTT message to the sales table; what fails on the way is kept and seen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from infra.identity import IdentitySecret
     from infra.keys import Keys
     from infra.tables import Tables
-    from infra.target import Target
 
 __all__ = ["Intake"]
 
@@ -76,7 +75,7 @@ class Intake(Construct):
             environment={
                 "SALES_TABLE": tables.sales.table_name,
                 "LOYALTY_TABLE": tables.loyalty.table_name,
-                "IDENTITY_SECRET_ID": identity_secret.secret_arn,
+                "IDENTITY_SECRET_ID": identity_secret.arn,
                 "SEAL_KEY_ID": keys.seal.key_arn,
             },
         )
@@ -88,9 +87,7 @@ class Intake(Construct):
         self._grant(tables=tables, keys=keys, identity_secret=identity_secret)
 
     def _grant(self, *, tables: Tables, keys: Keys, identity_secret: IdentitySecret) -> None:
-        tables.sales.let(
-            self.ingest, "GetItem", "PutItem", leading_keys=["STATION#*", "QUARANTINE#*"]
-        )
+        tables.sales.let(self.ingest, "PutItem", leading_keys=["STATION#*", "QUARANTINE#*"])
         tables.loyalty.let(self.ingest, "GetItem", leading_keys=["STATIONS"])
         identity_secret.let_read(self.ingest)
         self.ingest.allow("kms:Encrypt", on=keys.seal.key_arn)
@@ -99,8 +96,8 @@ class Intake(Construct):
         accept(
             self.ingest.execution_role,
             {
-                f"AwsSolutions-IAM5[Resource::{acks}]": "Acknowledgements go to every station, each "
-                "under its own topic."
+                f"AwsSolutions-IAM5[Resource::{acks}]": "Acknowledgements go to every station, "
+                "each under its own topic."
             },
         )
 
@@ -162,7 +159,7 @@ class Intake(Construct):
         rule.node.add_dependency(role)
 
     def _iot_arn(self, kind: str, name: str) -> str:
-        return cdk.Stack.of(self).format_arn(service="iot", resource=kind, resource_name=name)
+        return str(cdk.Stack.of(self).format_arn(service="iot", resource=kind, resource_name=name))
 
 
 def _send_to(queue: sqs.Queue, role: iam.Role) -> iot.CfnTopicRule.SqsActionProperty:

@@ -29,7 +29,7 @@ RECONCILED_AT = {"hour": "2", "minute": "0"}
 
 
 class Jobs(Construct):
-    """The scheduler group and the job of every night: are pump, sales and ledger of one mind?"""
+    """The scheduler group, and the nightly check that pump, sales and ledger agree."""
 
     def __init__(
         self,
@@ -58,15 +58,10 @@ class Jobs(Construct):
             on_failure=destinations.SqsDestination(failures), retry_attempts=2
         )
         accept_encrypted_sends(self.reconciliation.execution_role)
-        tables.sales.let(
-            self.reconciliation, "GetItem", "BatchGetItem", "Query", leading_keys=["STATION#*"]
-        )
-        tables.loyalty.let(
-            self.reconciliation,
-            *("GetItem", "BatchGetItem", "Query"),
-            leading_keys=["STATIONS", "PROGRAM", "MEMBER#*", "CASES#*"],
-        )
-        tables.loyalty.let(self.reconciliation, "PutItem", leading_keys=["CASES#*"])
+        tables.sales.let(self.reconciliation, "Query", leading_keys=["STATION#*"])
+        tables.loyalty.let(self.reconciliation, "Query", leading_keys=["STATIONS"])
+        tables.loyalty.let(self.reconciliation, "BatchGetItem", leading_keys=["MEMBER#*"])
+        tables.loyalty.let(self.reconciliation, "PutItem", "DeleteItem", leading_keys=["CASES#*"])
         self.group = scheduler.ScheduleGroup(
             self, "Group", removal_policy=cdk.RemovalPolicy.DESTROY
         )

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Bus", "Relay"]
 
 ARCHIVED_FOR = cdk.Duration.days(90)
-# The relay gives every one of these an event; see its handler.
-EVENTFUL_TYPES = ["entry", "identity", "member", "program", "station", "case"]
+# What the relay has an event for; the other items do not wake it.
+EVENTFUL_TYPES = ["case", "entry", "identity", "member", "program", "station", "timeline"]
 ITEM_WRITTEN = {
     "eventName": ["INSERT", "MODIFY"],
     "dynamodb": {"NewImage": {"type": {"S": EVENTFUL_TYPES}}},

@@ -47,8 +47,10 @@ class GrantingTable(dynamodb.Table):
         """
         Let *function* call *operations* (`GetItem`, …) on the partitions *leading_keys* match.
 
-        A transaction needs the operations of its members and no other.  Scan is not grantable
-        this way: a request without a key has no leading key to compare, and would pass.
+        A transaction needs the operations of its members and no other.  All keys of one batch
+        must be matched here, by one call: a statement allows the whole request or nothing of it.
+        Scan is not grantable this way: a request without a key has no leading key to compare,
+        and would pass.
         """
         if "Scan" in operations:
             raise ValueError("a scan has no leading key, so the condition would not limit it")
@@ -93,7 +95,7 @@ class ItemTable(GrantingTable):
 
 
 class RequestTable(GrantingTable):
-    """Answers to requests that carried an `Idempotency-Key`; they expire, and may go at any time."""
+    """Answers to requests with an `Idempotency-Key`; they expire, and may go at any time."""
 
     def __init__(self, scope: Construct, construct_id: str, *, keys: Keys) -> None:
         super().__init__(

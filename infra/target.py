@@ -34,7 +34,7 @@ class Target:
     nag: bool
     """cdk-nag judges the template; its rules are about what AWS will run."""
     asset_roles: bool
-    """The roles of `cdk bootstrap` may be assumed; otherwise the caller's credentials do the work."""
+    """The roles of `cdk bootstrap` may be assumed; otherwise the caller's own rights must do."""
 
     @property
     def runtime(self) -> lambda_.Runtime:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 __all__ = ["REQUIREMENTS", "pip_platform_options", "vendor_layer"]
@@ -26,24 +27,23 @@ def pip_platform_options(*, python: str, wheel_platform: str | None) -> list[str
 
 def vendor_layer(*, python: str, wheel_platform: str | None) -> Path:
     """
-    Return the layer's folder (it holds `python/`), installing it when it is not there yet.
+    Return the layer's archive, building it when it is not there yet.
 
-    The folder's name carries the pins and the platform, so a change of either builds anew, and a
-    folder that exists is complete: it is moved into place after the last package.
+    Its name carries the pins and the platform, so a change of either builds anew.  It is the same
+    to the byte wherever it is built, so a deployment from another machine does not replace it.
     """
     tag = f"{wheel_platform or sys.platform}-{python}"
     pins = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
-    layer = BUILT / f"{tag}-{pins}"
+    layer = BUILT / f"{tag}-{pins}.zip"
     if layer.exists():
         return layer
     BUILT.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=BUILT, prefix=f".{tag}-"))
-    try:
-        _install(staging / "python", pip_platform_options(python=python, wheel_platform=wheel_platform))
-        staging.chmod(0o755)
-        staging.rename(layer)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=BUILT, prefix=f".{tag}-") as folder:
+        options = pip_platform_options(python=python, wheel_platform=wheel_platform)
+        _install(Path(folder, "python"), options)
+        complete = Path(folder, "layer.zip")
+        _pack(Path(folder), complete)
+        complete.rename(layer)
     return layer
 
 
@@ -56,9 +56,20 @@ def _install(folder: Path, platform_options: list[str]) -> None:
             *platform_options,
         ],
         check=True,
-        # The assembly's path goes to standard output; nothing else may.
+        # Standard output belongs to the synthesis.
         stdout=sys.stderr,
         env={**os.environ, "PIP_NO_INPUT": "1"},
     )
-    # Console scripts name this machine's interpreter, which would give each machine another asset.
+    # Console scripts name the interpreter of this machine.
     shutil.rmtree(folder / "bin", ignore_errors=True)
+
+
+def _pack(folder: Path, archive: Path) -> None:
+    packages = folder / "python"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in sorted(path for path in packages.rglob("*") if path.is_file()):
+            # A fixed time: the same content gives the same archive.
+            entry = zipfile.ZipInfo(str(path.relative_to(folder)))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            packed.writestr(entry, path.read_bytes())

@@ -22,7 +22,7 @@ _HEADERS_MAX = 4096
 _PERCENT_MAX = 100
 
 
-class Unreadable(Exception):  # noqa: N818 - a camera's message, not our error
+class Unreadable(Exception):
     """A push that is no camera event; `reason` is for the camera's installer."""
 
     def __init__(self, reason: str) -> None:

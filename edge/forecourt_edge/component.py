@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from forecourt_edge.config import EdgeConfig
+    from forecourt_edge.profile import Profile
 
 _READINGS_SECONDS = 1.0
 _FAREWELL_SECONDS = 3.0  # The nucleus kills a component that takes more than 15 to stop.
@@ -43,6 +44,7 @@ class Component:
     One station's edge component.
 
     With *poll* off nothing is polled by itself: the owner calls `poll`, as a replay does.
+    *profiles* by controller name replace those the configuration names.
     """
 
     def __init__(
@@ -54,10 +56,12 @@ class Component:
         clock_synchronised: Callable[[], bool] = system_clock_synchronised,
         uplink: Uplink | None = None,
         poll: bool = True,
+        profiles: dict[str, Profile] | None = None,
     ) -> None:
         self._config = config
         self._poll = poll
-        profiles = {each.name: load_profile(each.profile) for each in config.controllers}
+        if profiles is None:
+            profiles = {each.name: load_profile(each.profile) for each in config.controllers}
         self.uplink = uplink or uplink_for(config)
         self.outbox = Outbox(config.outbox)
         sightings = Sightings(self.outbox, config.joining)
@@ -95,6 +99,7 @@ class Component:
             )
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
+        self._closed = False
         self._failure: BaseException | None = None
 
     async def start(self) -> None:
@@ -138,6 +143,9 @@ class Component:
 
     async def close(self) -> None:
         """Tell the last reading, give what waits a moment to be acknowledged, close everything."""
+        if self._closed:
+            return
+        self._closed = True
         polling, self._tasks = self._tasks[1:], self._tasks[:1]
         await _cancel(polling)
         if self._failure is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -159,12 +159,4 @@ def _doubted(
     if not rivals or len(chosen.nozzles) == 1:
         return chosen
     confidence = min(chosen.confidence or _AMBIGUOUS_CONFIDENCE, _AMBIGUOUS_CONFIDENCE)
-    return Sighting(
-        sighting_id=chosen.sighting_id,
-        camera=chosen.camera,
-        kind=chosen.kind,
-        value=chosen.value,
-        confidence=confidence,
-        nozzles=chosen.nozzles,
-        seen_at=chosen.seen_at,
-    )
+    return replace(chosen, confidence=confidence)

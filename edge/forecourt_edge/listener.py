@@ -71,7 +71,7 @@ class Reply:
     detail: str = ""
 
 
-class _BadRequest(Exception):  # noqa: N818 - becomes a reply, never leaves this module
+class _BadRequest(Exception):
     def __init__(self, status: int, code: str, detail: str = "") -> None:
         super().__init__(code)
         self.reply = Reply(status=status, code=code, detail=detail)

@@ -1,7 +1,8 @@
 """
 What waits for the cloud, on disk.
 
-SQLite in WAL mode with `synchronous=FULL`: an answered commit survives a power cut.
+SQLite in WAL mode; a sale is taken over with `synchronous=FULL`, so that the answered
+commit survives a power cut.
 The cursor (how far a nozzle's transactions have been taken over) and the message move
 in one transaction, so that no crash can take a sale over twice or not at all.
 
@@ -19,7 +20,6 @@ and the pump keeps the sale.  Of `readings` the oldest give way.  `boot_id` and
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import sqlite3
 import time
@@ -27,54 +27,16 @@ import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from forecourt_edge import journal, salvage
-from forecourt_edge.errors import OutboxFull, OutboxInUse
+from forecourt_edge import journal
+from forecourt_edge.errors import OutboxFull
+from forecourt_edge.outbox_file import lock, open_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from forecourt_edge.config import OutboxConfig
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS cursors (
-    nozzle INTEGER NOT NULL,
-    device_serial TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    totalizer_ml INTEGER,
-    PRIMARY KEY (nozzle, device_serial)
-) STRICT;
-CREATE TABLE IF NOT EXISTS messages (
-    local_id INTEGER PRIMARY KEY AUTOINCREMENT,
-    lane TEXT NOT NULL,
-    message_id TEXT NOT NULL UNIQUE,
-    body BLOB NOT NULL,
-    checksum INTEGER NOT NULL,
-    boot_id TEXT NOT NULL,
-    monotonic_ms INTEGER NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS sightings (
-    sighting_id INTEGER PRIMARY KEY AUTOINCREMENT,
-    event_id TEXT NOT NULL UNIQUE,
-    camera TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    value TEXT NOT NULL,
-    confidence INTEGER,
-    nozzles TEXT NOT NULL,
-    seen_at REAL NOT NULL,
-    used_at REAL
-) STRICT;
-CREATE TABLE IF NOT EXISTS quarantine (
-    quarantine_id INTEGER PRIMARY KEY AUTOINCREMENT,
-    lane TEXT NOT NULL,
-    message_id TEXT NOT NULL,
-    body BLOB NOT NULL,
-    reason TEXT NOT NULL,
-    quarantined_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))
-) STRICT;
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-"""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -135,8 +97,12 @@ class Outbox:
         self._config = config
         self.on_stored = on_stored
         config.path.parent.mkdir(parents=True, exist_ok=True)
-        self._held = _lock(config.path)
-        self._db = _open(config.path)
+        self._held = lock(config.path)
+        try:
+            self._db = open_database(config.path)
+        except BaseException:
+            self._held.close()
+            raise
         self._boot_id = _BOOT_ID.read_text("ascii").strip() if _BOOT_ID.exists() else ""
 
     def close(self) -> None:
@@ -172,7 +138,7 @@ class Outbox:
         rows = self.count(Lane.SALES) + self.count(Lane.GAPS)
         if rows + len(messages) > self._config.sales_max:
             raise OutboxFull(reason="cap", rows=rows)
-        with self._transaction():
+        with self._transaction(durable=True):
             for message in messages:
                 self._insert(message)
             if refused is not None:
@@ -188,10 +154,11 @@ class Outbox:
             )
         self._tell_stored()
 
-    def put_reading(self, message: Message) -> None:
-        """Store a reading; beyond the cap the oldest ones go."""
+    def put_reading(self, message: Message, *, fact: tuple[str, str]) -> None:
+        """Store a reading and *fact* with it; beyond the cap the oldest readings go."""
         with self._transaction():
             self._insert(message)
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", fact)
             self._db.execute(
                 "DELETE FROM messages WHERE lane = ? AND local_id NOT IN"
                 " (SELECT local_id FROM messages WHERE lane = ? ORDER BY local_id DESC LIMIT ?)",
@@ -259,10 +226,6 @@ class Outbox:
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
-    def set_fact(self, name: str, value: str) -> None:
-        with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
-
     @property
     def connection(self) -> sqlite3.Connection:
         """The database, for the sightings that live beside the messages."""
@@ -279,8 +242,15 @@ class Outbox:
             yield
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, durable: bool = False) -> Iterator[None]:
+        """
+        All or nothing; *durable* when somebody is told afterwards that it is safe.
+
+        The others survive a crash of the process as well. A power cut may undo the last of
+        them: an acknowledged message is sent once more, the plate of a moment ago is gone.
+        """
         try:
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -353,49 +323,3 @@ class Outbox:
             (reason, local_id),
         )
         self._db.execute("DELETE FROM messages WHERE local_id = ?", (local_id,))
-
-
-def _lock(path: Path) -> IO[bytes]:
-    """Hold the outbox for this process; the system lets go of it however the process ends."""
-    handle = path.with_name(f"{path.name}.lock").open("ab")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        handle.close()
-        raise OutboxInUse(path=str(path)) from error
-    return handle
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """Open the database; one that is damaged is set aside and what is readable copied over."""
-    try:
-        return _connect(path)
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise
-    journal.alarm("outbox_damaged", path=str(path))
-    set_aside = salvage.set_aside(path)
-    fresh = _connect(path)
-    copied = salvage.copy_readable(set_aside, fresh)
-    journal.alarm("outbox_salvaged", set_aside=str(set_aside), **copied)
-    return fresh
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, isolation_level=None, timeout=5)
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        _check(database)
-        database.executescript(_SCHEMA)
-    except sqlite3.DatabaseError:
-        database.close()
-        raise
-    return database
-
-
-def _check(database: sqlite3.Connection) -> None:
-    if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-        damage = sqlite3.DatabaseError("quick_check")
-        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise damage

@@ -44,7 +44,8 @@ def checked_controller(profile: Profile, words: Sequence[int], now: datetime) ->
     except RegisterFault as fault:
         raise _mismatch(profile, str(fault), _clock_order(profile, words, now)) from fault
     if not DEVICE_SERIAL.fullmatch(controller.serial):
-        raise _mismatch(profile, "serial: not letters, digits and dashes")
+        order = _clock_order(profile, words, now)
+        raise _mismatch(profile, "serial: not letters, digits and dashes", order)
     if controller.ring_size != profile.ring.size:
         reason = f"ring_size: device {controller.ring_size}, profile {profile.ring.size}"
         raise _mismatch(profile, reason)

@@ -70,7 +70,16 @@ class _Device:
     header_due: float = 0.0
     connection: int = 0
     fault: str = ""
-    spans: list[tuple[int, int, list[_Nozzle]]] = field(default_factory=list)
+    spans: list[_Span] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Span:
+    """One read of neighbouring status blocks; each nozzle with where its block lies in it."""
+
+    address: int
+    count: int
+    nozzles: list[tuple[_Nozzle, slice]]
 
 
 class Poller:
@@ -121,9 +130,17 @@ class Poller:
     async def run(self, interval_seconds: float) -> None:
         """Poll until cancelled; a bus that hangs delays no other."""
 
+        def cancelled() -> bool:
+            # Up to Python 3.11 `wait_for`, which pymodbus waits with, can swallow a cancellation
+            # that arrives together with the answer.
+            task = asyncio.current_task()
+            return task is not None and task.cancelling() > 0
+
         async def poll_for_ever(bus: Bus) -> None:
             while True:
                 await self._poll_bus(bus)
+                if cancelled():
+                    return
                 await asyncio.sleep(interval_seconds)
 
         async with asyncio.TaskGroup() as group:
@@ -203,12 +220,11 @@ class Poller:
             await self._identify(device)
             device.connection = device.bus.connections
         taken = 0
-        for address, count, nozzles in device.spans:
-            words = await device.bus.read(device.config.device_id, address, count)
-            for nozzle in nozzles:
-                offset = device.profile.status_address(nozzle.position) - address
-                block = words[offset : offset + device.profile.status.length]
-                self.polls += 1
+        for span in device.spans:
+            words = await device.bus.read(device.config.device_id, span.address, span.count)
+            self.polls += len(span.nozzles)
+            for nozzle, place in span.nozzles:
+                block = words[place]
                 if block != nozzle.words or not nozzle.settled:
                     nozzle.settled = False
                     nozzle.status = checked_status(device.profile, block)
@@ -267,17 +283,18 @@ class Poller:
             length = device.profile.ring.record.length
             return await device.bus.read(device.config.device_id, address, length)
 
-        outcome: Taken = await self._take_over.nozzle(
-            Handover(
-                profile=device.profile,
-                grades=device.config.grades or device.profile.grades,
-                header=header,
-                status=status,
-                cursor=cursor,
-                read_record=read_record,
-                give_up_on_head=nozzle.absent_heads + 1 >= HEAD_ATTEMPTS,
-            )
+        handover = Handover(
+            profile=device.profile,
+            grades=device.config.grades or device.profile.grades,
+            header=header,
+            status=status,
+            cursor=cursor,
+            read_record=read_record,
+            give_up_on_head=nozzle.absent_heads + 1 >= HEAD_ATTEMPTS,
         )
+        # Should it stop halfway, what has been stored by then is on disk only.
+        nozzle.cursor = None
+        outcome: Taken = await self._take_over.nozzle(handover)
         nozzle.cursor = outcome.cursor
         nozzle.absent_heads = nozzle.absent_heads + 1 if outcome.head_absent else 0
         return outcome.sales
@@ -339,15 +356,16 @@ def _device(controller: ControllerConfig, profile: Profile, bus: Bus, back_off: 
     return device
 
 
-def _spans(profile: Profile, nozzles: Sequence[_Nozzle]) -> list[tuple[int, int, list[_Nozzle]]]:
+def _spans(profile: Profile, nozzles: Sequence[_Nozzle]) -> list[_Span]:
     """Group nozzles into reads of neighbouring status blocks, as many as one read holds."""
-    spans: list[tuple[int, int, list[_Nozzle]]] = []
+    length = profile.status.length
+    spans: list[_Span] = []
     for nozzle in sorted(nozzles, key=lambda each: each.position):
         address = profile.status_address(nozzle.position)
-        end = address + profile.status.length
-        if spans and end - spans[-1][0] <= READ_REGISTERS_MAX:
-            start, _, members = spans[-1]
-            spans[-1] = (start, end - start, [*members, nozzle])
-        else:
-            spans.append((address, profile.status.length, [nozzle]))
+        if not spans or address + length - spans[-1].address > READ_REGISTERS_MAX:
+            spans.append(_Span(address=address, count=length, nozzles=[]))
+        span = spans[-1]
+        offset = address - span.address
+        span.count = offset + length
+        span.nozzles.append((nozzle, slice(offset, offset + length)))
     return spans

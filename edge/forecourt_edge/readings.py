@@ -67,8 +67,7 @@ class Readings:
             return False
         message = reading_message(station_id=self._config.station_id, read_at=now, nozzles=nozzles)
         try:
-            self._outbox.put_reading(message)
-            self._outbox.set_fact(_LAST, format_instant(now))
+            self._outbox.put_reading(message, fact=(_LAST, format_instant(now)))
         except OutboxFull as error:
             journal.alarm("outbox_full", reason=error.reason, rows=error.rows)
             return False

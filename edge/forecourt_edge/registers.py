@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 READ_REGISTERS_MAX = 125  # The Modbus application protocol answers no more in one read.
-WRITE_REGISTERS_MAX = 123  # Likewise for one write.
 REGISTER_MAX = 0xFFFF
 BCD_WORDS_MAX = 6
 BCD_DIGITS_PER_WORD = 4

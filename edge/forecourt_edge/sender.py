@@ -23,6 +23,7 @@ from forecourt_edge.messages import (
     read_acknowledgement,
     topic_for,
 )
+from forecourt_edge.uplink import RECONNECT_SECONDS_MIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _BATCH = 50
 _OFFLINE_SECONDS = 0.2
+_GLANCE_SECONDS = RECONNECT_SECONDS_MIN / 4
 _JITTER = (0.8, 1.2)
 
 
@@ -211,9 +213,10 @@ class Sender:
             self._on_the_way -= 1
 
     def _seconds_to_next(self) -> float:
+        """Look up often enough to notice a connection that was lost and came back."""
         if not self._again:
-            return 1.0
-        return min(max(self._again[0][0] - time.monotonic(), 0.005), 1.0)
+            return _GLANCE_SECONDS
+        return min(max(self._again[0][0] - time.monotonic(), 0.005), _GLANCE_SECONDS)
 
     async def _sleep(self, seconds: float) -> None:
         self._wake.clear()

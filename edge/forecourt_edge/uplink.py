@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from forecourt_edge.config import EdgeConfig
 
+# A lost connection is seen as lost for at least half of this: jitter halves it at most.
 RECONNECT_SECONDS_MIN = 1.0
 
 

@@ -72,9 +72,8 @@ class GreengrassUplink:
             pending = client.publish_to_iot_core_async(
                 topic_name=topic, qos=QOS.AT_LEAST_ONCE, payload=payload
             )
-            await asyncio.wait_for(
-                asyncio.wrap_future(pending), timeout=self._config.timeout_seconds
-            )
+            async with asyncio.timeout(self._config.timeout_seconds):
+                await asyncio.wrap_future(pending)
         except TimeoutError as error:
             self._lost.set()
             raise UplinkDown(uplink=_NAME, reason="no answer in time") from error
@@ -146,9 +145,8 @@ class GreengrassUplink:
                 on_stream_error=lambda _error: True,
                 on_stream_closed=tell_lost,
             )
-            await asyncio.wait_for(
-                asyncio.wrap_future(pending), timeout=self._config.timeout_seconds
-            )
+            async with asyncio.timeout(self._config.timeout_seconds):
+                await asyncio.wrap_future(pending)
         except BaseException:
             await asyncio.to_thread(client.close, executor_wait=False)
             raise

@@ -66,11 +66,11 @@ class GreengrassSdkUplink:
         pending = asyncio.get_running_loop().run_in_executor(
             self._thread, self._publish, topic, payload
         )
+        pending.add_done_callback(_heard)
         try:
             # Twice the socket's time: connecting and answering may each take one.
-            await asyncio.wait_for(
-                asyncio.shield(pending), timeout=2 * self._config.timeout_seconds
-            )
+            async with asyncio.timeout(2 * self._config.timeout_seconds):
+                await asyncio.shield(pending)
         except Exception as error:
             # The SDK raises its own classes, the runtime's and plain OSErrors alike.
             raise UplinkDown(uplink=_NAME, reason=type(error).__name__) from error
@@ -88,3 +88,9 @@ class GreengrassSdkUplink:
 
     def _publish(self, topic: str, payload: bytes) -> None:
         self._client.publish(topic=topic, payload=payload, queueFullPolicy="AllOrException")
+
+
+def _heard(pending: asyncio.Future[None]) -> None:
+    """Look at the outcome of a publish that nobody waits for any more."""
+    if not pending.cancelled():
+        pending.exception()

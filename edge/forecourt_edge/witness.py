@@ -140,7 +140,8 @@ def _fault_of(document: Any) -> str:
         return f"{min(unexpected)[:32]}: unexpected"
     if type(document.get("nozzle")) is not int:
         return "nozzle: must be an integer"
-    if document.get("kind") not in _TOLD_KINDS:
+    kind = document.get("kind")
+    if not isinstance(kind, str) or kind not in _TOLD_KINDS:
         return f"kind: must be one of {', '.join(sorted(_TOLD_KINDS))}"
     value = document.get("value")
     if not isinstance(value, str) or not 1 <= len(value) <= _VALUE_MAX or not value.isprintable():

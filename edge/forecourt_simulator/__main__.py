@@ -50,7 +50,7 @@ async def _run(options: argparse.Namespace, console: Console) -> int:
     station = _station(options)
     async with station:
         if options.wiring:
-            document = json.dumps(station.wiring(), indent=2, ensure_ascii=False)
+            document = json.dumps(station.wiring(with_cameras=bool(station.cameras)), indent=2)
             await asyncio.to_thread(options.wiring.write_text, document + "\n", "utf-8")
         serving = asyncio.create_task(station.run(visits=options.visits))
         loop = asyncio.get_running_loop()

@@ -125,9 +125,11 @@ class Station:
             auto_authorise=auto_authorise,
         )
         self.server = ControllerServer(self.controller, host=host, port=port)
-        self.cameras = self._place_cameras(gateway_url, eyesight) if gateway_url else {}
-        self.till = Till(url=gateway_url, token=till_token) if gateway_url else None
-        self.changeover_seconds = changeover_seconds if gateway_url else 0
+        self.cameras: dict[int, Camera] = {}
+        self.till: Till | None = None
+        self.changeover_seconds = changeover_seconds
+        if gateway_url is not None:
+            self.connect_gateway(gateway_url, till_token=till_token, eyesight=eyesight)
         self.truth: list[SaleTruth] = []
         self.undelivered = 0
         self.totals = {
@@ -167,6 +169,29 @@ class Station:
         """Call *listener* with the truth about every sale the moment it is finished."""
         self._listeners.append(listener)
 
+    def connect_gateway(
+        self,
+        gateway_url: str,
+        *,
+        till_token: str | None = None,
+        eyesight: Eyesight | None = None,
+    ) -> None:
+        """
+        Let cameras and till push to the gateway at *gateway_url*.
+
+        One camera hangs over each island: two nozzles, one in each of its lanes.
+        """
+        for name, nozzles in self._islands():
+            camera = Camera(
+                name=name,
+                url=gateway_url,
+                lanes=dict(enumerate(nozzles, start=1)),
+                seed=self.seed,
+                eyesight=eyesight,
+            )
+            self.cameras |= dict.fromkeys(nozzles, camera)
+        self.till = Till(url=gateway_url, token=till_token)
+
     async def run(self, *, visits: int | None = None) -> None:
         """
         Let drivers come, *visits* of them or until cancelled; returns when the last has left.
@@ -185,8 +210,12 @@ class Station:
                 visitors.create_task(self._serve(visit))
                 served += 1
 
-    def wiring(self, *, name: str = "forecourt") -> dict[str, Any]:
-        """Return the parts of an edge component's configuration that describe this station."""
+    def wiring(self, *, name: str = "forecourt", with_cameras: bool) -> dict[str, Any]:
+        """
+        Return the parts of an edge component's configuration that describe this station.
+
+        The port is the one listened on, so start first. Cameras need a component that listens.
+        """
         profile = self.controller.profile
         numbers = list(self.controller.numbers)
         wiring: dict[str, Any] = {
@@ -203,27 +232,23 @@ class Station:
             ],
             "cameras": [],
         }
-        for camera in {camera.name: camera for camera in self.cameras.values()}.values():
-            lanes = {str(lane): [nozzle] for lane, nozzle in camera.lanes.items()}
-            seen = list(camera.lanes.values())
-            wiring["cameras"].append({"name": camera.name, "nozzles": seen, "lanes": lanes})
+        if with_cameras:
+            wiring["cameras"] = [
+                {
+                    "name": camera,
+                    "nozzles": nozzles,
+                    "lanes": {str(lane): [nozzle] for lane, nozzle in enumerate(nozzles, start=1)},
+                }
+                for camera, nozzles in self._islands()
+            ]
         return wiring
 
-    def _place_cameras(self, gateway_url: str, eyesight: Eyesight | None) -> dict[int, Camera]:
-        """Hang one camera over each island: two nozzles, one in each of its lanes."""
+    def _islands(self) -> list[tuple[str, list[int]]]:
         numbers = list(self.controller.numbers)
-        cameras: dict[int, Camera] = {}
-        for first in range(0, len(numbers), _NOZZLES_PER_CAMERA):
-            seen = numbers[first : first + _NOZZLES_PER_CAMERA]
-            camera = Camera(
-                name=f"camera-{first // _NOZZLES_PER_CAMERA + 1}",
-                url=gateway_url,
-                lanes=dict(enumerate(seen, start=1)),
-                seed=self.seed,
-                eyesight=eyesight,
-            )
-            cameras |= dict.fromkeys(seen, camera)
-        return cameras
+        return [
+            (f"camera-{index + 1}", numbers[first : first + _NOZZLES_PER_CAMERA])
+            for index, first in enumerate(range(0, len(numbers), _NOZZLES_PER_CAMERA))
+        ]
 
     async def _serve(self, visit: Visit) -> None:
         """Take one driver from arrival to departure; at a busy nozzle they queue in order."""
@@ -248,7 +273,7 @@ class Station:
                 del self._at_nozzle[visit.nozzle]
             async with asyncio.TaskGroup() as leaving:
                 leaving.create_task(clock.sleep_ms(visit.leaves_ms))
-                leaving.create_task(asyncio.sleep(self.changeover_seconds))
+                leaving.create_task(asyncio.sleep(self.changeover_seconds if self.cameras else 0))
 
     async def _recognise(self, customer: _Customer) -> None:
         visit = customer.visit
@@ -275,7 +300,8 @@ class Station:
 
     async def _deliver(self, delivery: Coroutine[Any, Any, None]) -> bool:
         try:
-            await asyncio.wait_for(delivery, _CAMERA_PATIENCE_SECONDS)
+            async with asyncio.timeout(_CAMERA_PATIENCE_SECONDS):
+                await delivery
         except (DeliveryFailed, TimeoutError):
             self.undelivered += 1
             return False

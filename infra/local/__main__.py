@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 
-from infra.local import LocalStack, LocalStackError
+from infra.local.errors import LocalStackError
+from infra.local.stack import LocalStack
 
 
 def main() -> int:

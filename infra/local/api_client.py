@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,9 @@ import urllib3
 
 TIMEOUT_SECONDS = 30.0
 HTTP_ERROR = 400
+# Too many requests, and what a gateway says of a slow or failing function.
+PASSING = {429, 502, 503, 504}
+PAUSES_SECONDS = (0.5, 1.0, 2.0)
 
 
 class ApiError(Exception):
@@ -42,8 +46,24 @@ class ApiClient:
         return self.call("POST", path, body, key=key or str(uuid.uuid4()))
 
     def call(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Any:
-        """Return the answer's document; raise `ApiError` for a refusal."""
-        status, document = self.send(method, path, body, key=key)
+        """
+        Return the answer's document; raise `ApiError` for a refusal.
+
+        What gets no answer, or a passing fault, is sent again: under its idempotency key it
+        happens once all the same.
+        """
+        for pause in PAUSES_SECONDS:
+            try:
+                status, document = self.send(method, path, body, key=key)
+            except urllib3.exceptions.HTTPError:
+                time.sleep(pause)
+                continue
+            if status in PASSING or _in_progress(document):
+                time.sleep(pause)
+                continue
+            break
+        else:
+            status, document = self.send(method, path, body, key=key)
         if status >= HTTP_ERROR:
             raise ApiError(status=status, problem=document)
         return document
@@ -69,3 +89,8 @@ class ApiClient:
             return response.status, json.loads(response.data) if response.data else None
         except ValueError:
             return response.status, response.data.decode("utf-8", "replace")
+
+
+def _in_progress(document: Any) -> bool:
+    """Return whether an earlier attempt under the same key has not ended yet."""
+    return isinstance(document, dict) and document.get("code") == "in_progress"

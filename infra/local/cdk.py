@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from infra.local.errors import CdkFailed, CdkNotFound
 from infra.local.ministack import ROOT
@@ -43,7 +43,7 @@ class Cdk:
             text=True,
         )
 
-    def __enter__(self) -> Cdk:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
@@ -51,6 +51,8 @@ class Cdk:
             self._process.kill()
         self._lines += self._output()
         self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         if error is None and self._process.returncode != 0:
             raise CdkFailed(command=self._name, log="".join(self._lines))
 

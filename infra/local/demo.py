@@ -17,6 +17,7 @@ from collections import deque
 from statistics import median
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -39,6 +40,21 @@ ROWS_SHOWN = 16
 DRAINS_WITHIN_SECONDS = 60.0
 
 FAULTY = 1
+
+# Column and least width; what decided gives way first on a narrow terminal.
+COLUMNS = {
+    "station": 7,
+    "no": 2,
+    "grade": 5,
+    "litres": 6,
+    "yuan": 7,
+    "plate": 9,
+    "member": 10,
+    "points": 6,
+    "sec": 4,
+    "by": 5,
+}
+NUMERIC = {"no", "grade", "litres", "yuan", "points", "sec"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -134,19 +150,14 @@ class Board:
             self._progress.update(self._task, completed=self._settled)
 
     def render(self) -> Group:
-        table = Table(title="Sales, from the nozzle to the balance", expand=False)
-        for name, justify in (
-            ("station", "left"),
-            ("nozzle", "right"),
-            ("grade", "right"),
-            ("litres", "right"),
-            ("yuan", "right"),
-            ("plate", "left"),
-            ("member", "left"),
-            ("points", "right"),
-            ("seconds", "right"),
-        ):
-            table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        table = Table(
+            title="Sales, from the nozzle to the balance", box=box.SIMPLE_HEAD, pad_edge=False
+        )
+        for name, width in COLUMNS.items():
+            numeric = name in NUMERIC
+            table.add_column(
+                name, justify="right" if numeric else "left", min_width=width, no_wrap=True
+            )
         for sale_id in reversed(self._rows):
             table.add_row(*self._cells(self._known[sale_id]))
         waited = f"median {median(self.seconds):.2f} s to the balance" if self.seconds else ""
@@ -167,21 +178,21 @@ class Board:
             f"{sale.amount_fen / 100:.2f}",
             truth.plate_read or "-",
             *self._verdict(followed),
-            "" if followed.seconds is None else f"{followed.seconds:.2f}",
         ]
 
-    def _verdict(self, followed: Followed) -> list[Text]:
+    def _verdict(self, followed: Followed) -> list[str | Text]:
+        """Return member, points, seconds and the evidence that decided."""
         stored = followed.stored
+        seconds = "" if followed.seconds is None else f"{followed.seconds:.2f}"
         if stored is None:
-            return [Text("on its way", style="dim"), Text()]
-        if stored.member_id is not None:
-            name = self._names.get(stored.member_id, stored.member_id)
-            by = "+".join(stored.matched_by)
-            points = Text(f"+{followed.points}", style="green") if followed.judged else Text()
-            return [Text(f"{name} by {by}"), points]
-        if stored.status is Status.HELD:
-            return [Text(f"held: {', '.join(stored.doubts)}", style="yellow"), Text()]
-        return [Text(stored.status, style="dim"), Text()]
+            return [Text("on its way", style="dim"), "", "", ""]
+        if stored.member_id is None:
+            reason = ", ".join(stored.doubts) or stored.unmatched_because or ""
+            held = stored.status is Status.HELD
+            return [Text(stored.status, style="yellow" if held else "dim"), "", seconds, reason]
+        points = Text(f"+{followed.points}", style="green") if followed.judged else ""
+        name = self._names.get(stored.member_id, stored.member_id)
+        return [name, points, seconds, "+".join(stored.matched_by)]
 
 
 def _say_how_to_try(console: Console, scene: Scene) -> None:

@@ -2,7 +2,7 @@
 MiniStack, started so that it is this machine's alone and ends with whoever started it.
 
 Run as `python -m infra.local.emulator`.  Its MQTT port would otherwise be open to the network,
-and it would stay behind when its parent is killed.
+it would stay behind when its parent is killed, and conditions on leading keys would not count.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from typing import Any
 
 from ministack.app import main
 
+from infra.local.leading_keys import enforce_leading_keys
+
 LOOPBACK = "127.0.0.1"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - the value to be replaced
 
 
 def listen_on_loopback_only() -> None:
-    """MiniStack binds its MQTT port to every address; BIND_HOST covers its HTTP port alone."""
+    """Keep MQTT off the network: BIND_HOST is for the HTTP port alone."""
     create_server = asyncio.BaseEventLoop.create_server
 
     async def create_loopback_server(
@@ -39,7 +41,7 @@ def listen_on_loopback_only() -> None:
 
 
 def end_with_parent() -> None:
-    """The parent holds the other end of standard input, so it closes when the parent is gone."""
+    """End when standard input closes: the parent holds its other end."""
 
     def wait_for_the_end() -> None:
         sys.stdin.buffer.read()
@@ -50,5 +52,6 @@ def end_with_parent() -> None:
 
 if __name__ == "__main__":
     listen_on_loopback_only()
+    enforce_leading_keys()
     end_with_parent()
     main()

@@ -9,7 +9,7 @@ What can go wrong on this machine.
 
 from __future__ import annotations
 
-__all__ = ["CdkNotFound", "CdkFailed", "EmulatorDidNotStart", "LocalStackError"]
+__all__ = ["CdkFailed", "CdkNotFound", "EmulatorDidNotStart", "LocalStackError"]
 
 TAIL_LINES = 40
 

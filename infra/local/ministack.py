@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import socket
 import subprocess
@@ -15,15 +14,18 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from infra.local.errors import EmulatorDidNotStart
 
-__all__ = ["ACCOUNT", "REGION", "MiniStack"]
+__all__ = ["ACCOUNT", "ADMINISTRATOR", "REGION", "MiniStack"]
 
 ROOT = Path(__file__).parents[2]
 LOOPBACK = "127.0.0.1"
 ACCOUNT = "000000000000"
 REGION = "ap-southeast-1"
+# MiniStack's root user: key and secret alike.  All other keys are judged by their policies.
+ADMINISTRATOR = "test"
 STARTS_WITHIN_SECONDS = 60
 ENDS_WITHIN_SECONDS = 5
 POLL_SECONDS = 0.05
@@ -49,19 +51,12 @@ class MiniStack:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="forecourt-"))
-        self._secret = secrets.token_hex(20)
         self._ports = Ports(http=0, mqtt=0)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> MiniStack:
+    def __enter__(self) -> Self:
         try:
-            for attempt in range(1, ATTEMPTS + 1):
-                self._ports = _free_ports()
-                self._start()
-                if self._came_up():
-                    return self
-                if attempt == ATTEMPTS:
-                    raise EmulatorDidNotStart(log=self.log())
+            self._start_on_free_ports()
         except BaseException:
             self.close()
             raise
@@ -77,14 +72,6 @@ class MiniStack:
     @property
     def mqtt_port(self) -> int:
         return self._ports.mqtt
-
-    @property
-    def access_key(self) -> str:
-        return "AKIALOCALADMIN"
-
-    @property
-    def secret_key(self) -> str:
-        return self._secret
 
     @property
     def log_path(self) -> Path:
@@ -105,8 +92,8 @@ class MiniStack:
             **kept,
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")]),
             "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": self.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_ACCESS_KEY_ID": ADMINISTRATOR,
+            "AWS_SECRET_ACCESS_KEY": ADMINISTRATOR,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_CONFIG_FILE": os.devnull,
@@ -117,10 +104,22 @@ class MiniStack:
         }
 
     def close(self) -> None:
+        self._stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _stop(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             _end(process)
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start_on_free_ports(self) -> None:
+        for _ in range(ATTEMPTS):
+            self._ports = _free_ports()
+            self._start()
+            if self._came_up():
+                return
+            self._stop()
+        raise EmulatorDidNotStart(log=self.log())
 
     def _start(self) -> None:
         with self.log_path.open("wb") as log:
@@ -167,10 +166,7 @@ class MiniStack:
             except (urllib.error.URLError, ConnectionError, TimeoutError):
                 time.sleep(POLL_SECONDS)
                 continue
-            if ready["iot_mtls"] == "listening":
-                return True
-            _end(self._process)
-            return False
+            return bool(ready["iot_mtls"] == "listening")
         raise EmulatorDidNotStart(log=self.log())
 
 

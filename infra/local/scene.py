@@ -16,7 +16,7 @@ from infra.local.gateway import Gateway, free_port, mqtt_uplink
 from infra.local.seed import PROGRAM, activate_program, enrol, register_station
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from infra.local.seed import Credentials
     from infra.local.stack import LocalStack
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ZONE = "Asia/Shanghai"
 STATIONS = {"s0001": "West Lake Road", "s0002": "Qianjiang Bridge"}
 NOZZLES = 8
-DRIVERS = 60
+DRIVERS = 24
 MEMBERS_PERCENT = 60
 POLL_SECONDS = 0.1
 SEED = 20261123
@@ -54,9 +54,9 @@ class Scene:
         )
         self.members: dict[str, str] = {}
         self.gateways: list[Gateway] = []
-        self._credentials: dict[str, Credentials] = {}
+        self.credentials: dict[str, Credentials] = {}
         self._say = say
-        self._resources = AsyncExitStack()
+        self.resources = AsyncExitStack()
         self._ports = {station_id: free_port() for station_id in STATIONS}
         self.stations = [
             Station(
@@ -76,20 +76,20 @@ class Scene:
         try:
             await asyncio.to_thread(self._seed)
             for station in self.stations:
-                await self._resources.enter_async_context(station)
-                gateway = self.gateway_of(station)
+                await self.resources.enter_async_context(station)
+                gateway = await self.gateway_of(station)
                 self.gateways.append(gateway)
                 gateway.start()
-            self._resources.push_async_callback(self._stop_gateways)
+            self.resources.push_async_callback(self._stop_gateways)
             self._say(f"{len(self.gateways)} gateways read {len(self.stations)} forecourts")
         except BaseException:
             await self._stop_gateways()
-            await self._resources.aclose()
+            await self.resources.aclose()
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._resources.aclose()
+        await self.resources.aclose()
 
     async def run(self, *, sales: int | None = None) -> None:
         """Let drivers come to all stations, *sales* of them in all, or until cancelled."""
@@ -98,22 +98,21 @@ class Scene:
                 share = None if sales is None else _share(sales, len(self.stations), index)
                 running.create_task(station.run(visits=share))
 
-    def gateway_of(self, station: Station, *, command: Sequence[str] | None = None) -> Gateway:
-        """Return the gateway of *station*, not yet started."""
-        arguments: dict[str, Any] = {"command": command} if command else {}
-        return Gateway(self.configuration(station), folder=self.stack.folder, **arguments)
+    async def gateway_of(self, station: Station) -> Gateway:
+        """Return the gateway of *station*, which is running, not yet started."""
+        return Gateway(self.configuration(station), folder=self.stack.folder)
 
     def configuration(self, station: Station) -> dict[str, Any]:
         """Return the configuration of the edge component at *station*."""
         return {
-            **station.wiring(),
+            **station.wiring(with_cameras=True),
             "time_zone": ZONE,
             "poll_interval_seconds": POLL_SECONDS,
             "listen": {"host": "127.0.0.1", "port": self._ports[station.station_id]},
             # Cars come back sooner than in life.
             "joining": {"reuse_pause_seconds": 5},
             "outbox": {"path": str(self.stack.folder / f"{station.station_id}.outbox")},
-            "uplink": mqtt_uplink(self.stack, self._credentials[station.station_id]),
+            "uplink": mqtt_uplink(self.stack, self.credentials[station.station_id]),
         }
 
     def _seed(self) -> None:
@@ -122,7 +121,7 @@ class Scene:
         self._say(f"Program version {version} is in force")
         grades = {grade for rule in PROGRAM["rules"] for grade in rule["grades"]}
         for station_id, name in STATIONS.items():
-            self._credentials[station_id] = register_station(
+            self.credentials[station_id] = register_station(
                 self.operator,
                 station_id=station_id,
                 name=name,

@@ -88,12 +88,15 @@ def register_station(
             "open_since": format_instant(open_since),
         },
     )
+    if answer["private_key_pem"] is None:
+        # The first answer got lost, and with it the key: nobody keeps it for us.
+        answer = operator.post(answer["renewal"], {})
     credentials = Credentials(
         certificate_path=folder / f"{station_id}.pem", key_path=folder / f"{station_id}.key"
     )
-    credentials.certificate_path.write_text(answer["certificate_pem"])
+    credentials.certificate_path.write_text(answer["certificate"]["certificate_pem"])
     credentials.key_path.touch(mode=0o600)
-    credentials.key_path.write_text(answer["private_key"])
+    credentials.key_path.write_text(answer["private_key_pem"])
     return credentials
 
 

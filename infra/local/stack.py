@@ -11,24 +11,23 @@ from __future__ import annotations
 
 import json
 import secrets
-from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any, Self
 
-import aws_cdk as cdk
 import boto3
 
-from infra.app import STACK_NAME
 from infra.local.cdk import Cdk
 from infra.local.errors import LocalStackError
-from infra.local.ministack import ACCOUNT, LOOPBACK, REGION, MiniStack
+from infra.local.ministack import ACCOUNT, ADMINISTRATOR, LOOPBACK, REGION, MiniStack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 __all__ = ["LocalStack", "LocalStackError"]
 
-BOOTSTRAP_QUALIFIER = cdk.DefaultStackSynthesizer.DEFAULT_QUALIFIER
+# The qualifier of `cdk bootstrap` unless it is told another.
+BOOTSTRAP_QUALIFIER = "hnb659fds"
 
 
 def _say(line: str) -> None:
@@ -49,7 +48,7 @@ class LocalStack:
         self._outputs: dict[str, str] = {}
         self._tokens: dict[tuple[str, str], str] = {}
 
-    def __enter__(self) -> LocalStack:
+    def __enter__(self) -> Self:
         try:
             self._start()
         except BaseException:
@@ -110,8 +109,8 @@ class LocalStack:
             service,
             endpoint_url=self.endpoint_url,
             region_name=REGION,
-            aws_access_key_id=self._emulator.access_key,
-            aws_secret_access_key=self._emulator.secret_key,
+            aws_access_key_id=ADMINISTRATOR,
+            aws_secret_access_key=ADMINISTRATOR,
         )
 
     def client_as(self, function: str, service: str) -> Any:
@@ -170,11 +169,9 @@ class LocalStack:
         cognito = self.client("cognito-idp")
         pool = {"UserPoolId": self._outputs["UserPoolId"], "Username": username}
         password = f"{secrets.token_urlsafe(16)}aA1!"
-        try:
+        # The same person may be in a second group.
+        with suppress(cognito.exceptions.UsernameExistsException):
             cognito.admin_create_user(**pool, MessageAction="SUPPRESS")
-        except cognito.exceptions.UsernameExistsException:
-            # The same person in a second group, or after the first token.
-            pass
         cognito.admin_set_user_password(**pool, Password=password, Permanent=True)
         cognito.admin_add_user_to_group(**pool, GroupName=group)
         answer = cognito.admin_initiate_auth(
@@ -225,4 +222,4 @@ class LocalStack:
         ) as deployment:
             for done, total in deployment.progress():
                 self._say(f"  {done} of {total} resources")
-        self._outputs = json.loads(outputs.read_text())[STACK_NAME]
+        (self._outputs,) = json.loads(outputs.read_text()).values()

@@ -219,9 +219,9 @@ def test_a_gateway_that_is_down_holds_nobody_up() -> None:
 
 def test_the_wiring_is_an_edge_configuration() -> None:
     async def scenario() -> EdgeConfig:
-        async with make_station(gateway_url="http://127.0.0.1:9", nozzles=5) as station:
+        async with make_station(nozzles=5) as station:
             return EdgeConfig.model_validate(
-                station.wiring()
+                station.wiring(with_cameras=True)
                 | {
                     "listen": {"port": 8090},
                     "outbox": {"path": "outbox.sqlite"},

@@ -10,14 +10,24 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from moto import mock_aws
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodbstreams.models import dynamodbstreams_backends
+from moto.events.models import events_backends
+from moto.iot.models import iot_backends
+from moto.iotdata.models import iotdata_backends
+from moto.sqs.models import sqs_backends
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from forecourt.sales import Sale
+    from tests.functional.world import World
 
 REGION = "ap-southeast-1"
 ACCOUNT_ID = "123456789012"
@@ -76,63 +86,106 @@ def context() -> Any:
     return LambdaContext()
 
 
-@pytest.fixture
-def aws() -> Iterator[None]:
-    """Everything the functions find in their account; empty, and gone after the test."""
+@pytest.fixture(scope="package")
+def account() -> Iterator[None]:
+    """Make what no function changes and takes long to make: the account, its key, a secret."""
     with mock_aws():
-        make_item_table(
-            SALES_TABLE,
-            indexes=[
-                {
-                    "IndexName": "review",
-                    "KeySchema": key_schema("queue", "queued_at"),
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-        )
-        make_item_table(LOYALTY_TABLE)
-        boto3.client("dynamodb").create_table(
-            TableName=REQUESTS_TABLE,
-            KeySchema=key_schema("id"),
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        kms = boto3.client("kms")
+        kms = client("kms")
         key_id = kms.create_key()["KeyMetadata"]["KeyId"]
         kms.create_alias(AliasName=SEAL_KEY_ID, TargetKeyId=key_id)
-        boto3.client("secretsmanager").create_secret(
+        client("secretsmanager").create_secret(
             Name=IDENTITY_SECRET_ID, SecretString=IDENTITY_SECRET
         )
-        boto3.client("iot").create_policy(
-            policyName=STATION_POLICY,
-            policyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
-        )
-        boto3.client("sqs").create_queue(QueueName=MESSAGES_QUEUE)
-        boto3.client("events").create_event_bus(Name=EVENT_BUS)
         yield
 
 
 @pytest.fixture
+def aws(account: None) -> Iterator[None]:  # noqa: ARG001 - everything below is in it
+    """Everything the functions find in their account; empty, and gone after the test."""
+    make_item_table(
+        SALES_TABLE,
+        indexes=[
+            {
+                "IndexName": "review",
+                "KeySchema": key_schema("queue", "queued_at"),
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    make_item_table(LOYALTY_TABLE)
+    client("dynamodb").create_table(
+        TableName=REQUESTS_TABLE,
+        KeySchema=key_schema("id"),
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    client("iot").create_policy(
+        policyName=STATION_POLICY,
+        policyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
+    )
+    client("sqs").create_queue(QueueName=MESSAGES_QUEUE)
+    client("events").create_event_bus(Name=EVENT_BUS)
+    yield
+    for backends in (
+        dynamodb_backends,
+        dynamodbstreams_backends,
+        iot_backends,
+        iotdata_backends,
+        sqs_backends,
+        events_backends,
+    ):
+        backends[ACCOUNT_ID][REGION].reset()
+
+
+@pytest.fixture
 def dynamodb(aws: None) -> Any:  # noqa: ARG001 - the client is good for nothing without it
-    return boto3.client("dynamodb")
+    return client("dynamodb")
+
+
+@pytest.fixture
+def world(dynamodb: Any) -> World:
+    from tests.functional.world import World  # noqa: PLC0415 - it needs the names above
+
+    return World(dynamodb)
+
+
+@pytest.fixture
+def told(world: World, context: Any) -> Callable[..., None]:
+    """Return what a station does: tell sales, one queue record each, to a fresh ingest."""
+    from functions.ingest import handler  # noqa: PLC0415 - its clients need the environment
+    from tests.functional.world import sale_record  # noqa: PLC0415
+
+    handler._stations.clear()
+    handler.identity_secret.cache_clear()
+    world.register()
+
+    def tell(*sales: Sale) -> None:
+        records = [
+            sale_record(each, message_id=f"message-{number}") for number, each in enumerate(sales)
+        ]
+        if records:  # SQS sends no empty batch
+            assert handler.handle({"Records": records}, context) == {"batchItemFailures": []}
+
+    return tell
+
+
+@cache
+def client(service: str) -> Any:
+    """Return the one client for *service*: to make one takes longer than most tests."""
+    return boto3.client(service)
 
 
 def make_item_table(name: str, *, indexes: list[dict[str, Any]] | None = None) -> None:
     """Create a table of items with the keys and the stream `infra.tables.ItemTable` gives it."""
     indexes = indexes or []
     named = ["pk", "sk", *(key["AttributeName"] for each in indexes for key in each["KeySchema"])]
-    dynamodb = boto3.client("dynamodb")
-    dynamodb.create_table(
+    client("dynamodb").create_table(
         TableName=name,
         KeySchema=key_schema("pk", "sk"),
         AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in named],
         BillingMode="PAY_PER_REQUEST",
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
         **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
-    )
-    dynamodb.update_time_to_live(
-        TableName=name,
-        TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at_epoch"},
     )
 
 

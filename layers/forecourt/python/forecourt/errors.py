@@ -6,22 +6,37 @@ Everything that may be refused, in one place.
     - MalformedMessage       a station's message
     - InvalidIdentity        a plate, phone, card ... that cannot be one
     - InvalidProgram         a program document that contradicts itself
+    - InvalidCursor          a page's cursor that we did not make, or not for this list
+    - InvalidCertificateRequest
+    - MalformedBody          a request's body
+    - BodyTooLarge
+    - UnsupportedMediaType
+    - InvalidRequest         a request that its schema does not allow
+    - IdempotencyKeyMissing
+    - IdempotencyKeyTooLong
   x Unknown                the input names something that is not there
     - UnknownMember
     - UnknownIdentity
     - UnknownStation
     - UnknownSale
     - UnknownProgram
+    - UnknownRoute
   x Rejected               well formed, and may not happen now
     - AlreadyEnrolled
     - IdentityTaken
+    - TooManyIdentities
     - StationExists
     - SaleNotHeld
     - ProgramNotDraft
     - RetroactiveActivation
     - EntryConflict
+    - VersionMismatch
+    - IdempotencyKeyReused
+    - RequestInProgress
     - StaleWrite
+  x Unauthenticated        the caller does not say who they are
   x Forbidden              the caller may not do this
+  x Unavailable            a service we need does not answer now
 
 Each class carries the facts it was raised with, never a sentence to be parsed.
 Its `code` is stable and part of the API.
@@ -83,6 +98,78 @@ class InvalidProgram(Malformed):
         self.findings = findings
 
 
+class InvalidCursor(Malformed):
+    """A cursor that was altered, or belongs to another list. Start again without one."""
+
+    code = "invalid_cursor"
+
+
+class InvalidCertificateRequest(Malformed):
+    """What should be a certificate signing request (PKCS#10, PEM) was refused by AWS IoT."""
+
+    code = "invalid_certificate_request"
+
+
+class MalformedBody(Malformed):
+    """A request's body is no JSON object."""
+
+    code = "malformed_body"
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class BodyTooLarge(Malformed):
+    """A request's body is longer than any of our documents."""
+
+    code = "body_too_large"
+
+    def __init__(self, *, limit_bytes: int) -> None:
+        super().__init__(limit_bytes)
+        self.limit_bytes = limit_bytes
+
+
+class UnsupportedMediaType(Malformed):
+    """A request's body is not labelled as JSON."""
+
+    code = "unsupported_media_type"
+
+    def __init__(self, *, expected: str) -> None:
+        super().__init__(expected)
+        self.expected = expected
+
+
+class InvalidRequest(Malformed):
+    """A request does not fit its schema; each finding says where and why, never what was sent."""
+
+    code = "invalid_request"
+
+    def __init__(self, *, findings: list[dict[str, str]]) -> None:
+        super().__init__(findings)
+        self.findings = findings
+
+
+class IdempotencyKeyMissing(Malformed):
+    """A write came without a key, so a retry of it could not be told from a second write."""
+
+    code = "idempotency_key_missing"
+
+    def __init__(self, *, header: str) -> None:
+        super().__init__(header)
+        self.header = header
+
+
+class IdempotencyKeyTooLong(Malformed):
+    """A write's key is longer than we keep."""
+
+    code = "idempotency_key_too_long"
+
+    def __init__(self, *, longest: int) -> None:
+        super().__init__(longest)
+        self.longest = longest
+
+
 class Unknown(ForecourtError):
     """The input names something that is not there, or not the caller's to see."""
 
@@ -139,6 +226,12 @@ class UnknownProgram(Unknown):
         self.version = version
 
 
+class UnknownRoute(Unknown):
+    """The API has no such path, or not for that method."""
+
+    code = "unknown_route"
+
+
 class Rejected(ForecourtError):
     """The request is well formed and was refused."""
 
@@ -163,6 +256,16 @@ class IdentityTaken(Rejected):
     def __init__(self, *, kind: str) -> None:
         super().__init__(kind)
         self.kind = kind
+
+
+class TooManyIdentities(Rejected):
+    """The member holds as many identities as a member may."""
+
+    code = "too_many_identities"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
 
 
 class StationExists(Rejected):
@@ -217,13 +320,47 @@ class EntryConflict(Rejected):
         self.entry_id = entry_id
 
 
+class VersionMismatch(Rejected):
+    """The caller decided on an older version than the one there is; `version` is the latest."""
+
+    code = "version_mismatch"
+
+    def __init__(self, *, version: int) -> None:
+        super().__init__(version)
+        self.version = version
+
+
+class IdempotencyKeyReused(Rejected):
+    """The key belongs to another request of the same caller; nothing was written."""
+
+    code = "idempotency_key_reused"
+
+
+class RequestInProgress(Rejected):
+    """The first request with this key is still being worked on."""
+
+    code = "in_progress"
+
+
 class StaleWrite(Rejected):
     """Somebody else changed the item meanwhile; read again and decide again."""
 
     code = "stale_write"
 
 
+class Unauthenticated(ForecourtError):
+    """The request carries no claims we know the caller by."""
+
+    code = "unauthenticated"
+
+
 class Forbidden(ForecourtError):
     """The caller is known and may not do this."""
 
     code = "forbidden"
+
+
+class Unavailable(ForecourtError):
+    """A service we need does not answer now. Nothing is decided: the request may come again."""
+
+    code = "unavailable"

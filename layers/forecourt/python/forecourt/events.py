@@ -153,7 +153,7 @@ def _case(new: Image | None, _old: Image | None) -> list[Event]:
             station_id=station_id,
             business_day=business_day,
             opened_at=values["opened_at"],
-            found=values["found"],
+            findings_total=values["findings_total"],
             findings=values["findings"],
         )
     ]

@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import re
 import unicodedata
+from typing import assert_never
 
 from forecourt.errors import InvalidIdentity
 from forecourt.sales import EvidenceKind
@@ -69,6 +70,8 @@ def normalise(kind: EvidenceKind, value: str) -> str:
             pattern = _CARD
         case EvidenceKind.PAYMENT:
             pattern = _TOKEN
+        case _:
+            assert_never(kind)
     if not pattern.fullmatch(text):
         raise InvalidIdentity(kind=kind, reason="not_well_formed")
     return text

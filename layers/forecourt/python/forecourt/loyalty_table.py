@@ -373,7 +373,7 @@ class LoyaltyTable:
         )
         item = key | {
             "type": encode("case"),
-            "found": encode(len(findings)),
+            "findings_total": encode(len(findings)),
             "findings": listed,
             "opened_at": encode(format_instant(opened_at)),
         }
@@ -383,9 +383,9 @@ class LoyaltyTable:
                 Item=item,
                 # Excludes telling the bus again of a case it knows.
                 ConditionExpression=(
-                    "attribute_not_exists(pk) OR findings <> :findings OR found <> :found"
+                    "attribute_not_exists(pk) OR findings <> :findings OR findings_total <> :total"
                 ),
-                ExpressionAttributeValues={":findings": listed, ":found": item["found"]},
+                ExpressionAttributeValues={":findings": listed, ":total": item["findings_total"]},
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import assert_never
 
 
 class Rounding(StrEnum):
@@ -32,3 +33,5 @@ def divide(numerator: int, denominator: int, rounding: Rounding) -> int:
             return quotient + (2 * remainder >= denominator)
         case Rounding.HALF_EVEN:
             return quotient + (2 * remainder + quotient % 2 > denominator)
+        case _:
+            assert_never(rounding)

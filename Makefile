@@ -1,0 +1,112 @@
+# `make help` lists what can be done.  Only Python 3.11+ and make are needed; the rest is set up.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+CDK := $(CURDIR)/node_modules/.bin/cdk
+export PATH := $(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
+# What is installed is what is pinned, whatever this machine's pip is told elsewhere.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_REQUIRE_VIRTUALENV := 1
+# Where Python finds what Lambda finds in a layer and a gateway in its package.
+export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/forecourt/python:$(CURDIR)/edge
+# Packages are compiled at their first import (see infra/local/prepare.py), once.
+export PYTHONDONTWRITEBYTECODE :=
+
+# Options of the targets below, for example `make demo SALES=200` or `make replay FILLS=500`.
+SALES ?=
+STAGES ?=
+FILLS ?=
+
+.PHONY: help
+help: ## list the targets
+	@echo 'Forecourt, a loyalty platform for petrol stations.'
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+##### Setting up
+
+STACK_READY := $(VENV)/.stack-ready
+TEST_READY := $(VENV)/.test-ready
+CDK_READY := node_modules/.cdk-ready
+
+.PHONY: setup
+setup: $(STACK_READY) $(CDK_READY) ## install what the demo needs into .venv and node_modules
+
+$(VENV)/.made:
+	@$(PYTHON) infra/local/prepare.py check
+	@echo 'setup: virtual environment .venv'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(STACK_READY): requirements/stack.txt | $(VENV)/.made
+	@$(BIN)/python infra/local/prepare.py install requirements/stack.txt
+	@touch $@
+
+$(TEST_READY): requirements/test.txt $(STACK_READY) | $(VENV)/.made
+	@$(BIN)/python infra/local/prepare.py install requirements/test.txt
+	@touch $@
+
+$(CDK_READY): package.json $(STACK_READY)
+	@echo 'setup: the CDK command line'
+	@$(BIN)/npm install --silent --no-audit --no-fund --no-package-lock
+	@touch $@
+
+##### Seeing it run
+
+.PHONY: demo
+demo: setup ## run two stations against the local stack; SALES=200 runs that many and reconciles
+	@$(BIN)/python -m infra.local.demo $(if $(SALES),--sales $(SALES))
+
+.PHONY: replay
+replay: setup $(TEST_READY) ## run 11,830 real petrol purchases; FILLS=500 runs that many
+	@$(BIN)/python -m infra.local.replay $(if $(FILLS),--fills $(FILLS))
+
+.PHONY: bench
+bench: setup $(TEST_READY) ## measure costs and speed, write build/bench.json
+	@$(BIN)/python -m tests.bench
+
+##### Proving it right
+
+.PHONY: test
+test: setup $(TEST_READY) ## run all tests; STAGES="unit edge" runs these
+	@$(BIN)/python -m tests.stages $(STAGES)
+
+.PHONY: chaos
+chaos: setup $(TEST_READY) ## sell 2,000 times while everything breaks at random; SALES=500 that many
+	@CHAOS_SALES=$(or $(SALES),2000) $(BIN)/python -m pytest -q -s tests/e2e/test_chaos.py
+
+.PHONY: format
+format: $(TEST_READY) ## format the code and mend what can be mended by itself
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+##### Into AWS, with the credentials of the environment
+
+.PHONY: synth
+synth: setup ## write the CloudFormation template to build/cdk.out
+	@$(CDK) synth --quiet
+	@echo 'build/cdk.out/Forecourt.template.json'
+
+.PHONY: deploy
+deploy: setup ## deploy into the AWS account of your credentials
+	@$(CDK) bootstrap
+	@$(CDK) deploy
+
+.PHONY: destroy
+destroy: setup ## remove the stack from AWS; tables, keys, queues and users stay behind
+	@$(CDK) destroy
+
+##### Cleaning up
+
+.PHONY: clean
+clean: ## remove everything that was built or installed here
+	rm -rf build $(VENV) node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .pytest_cache .hypothesis

@@ -1,0 +1,97 @@
+"""The outbox's file: held by one process, opened, and mended when it is damaged."""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from typing import IO, TYPE_CHECKING
+
+from forecourt_edge import journal, salvage
+from forecourt_edge.errors import OutboxInUse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS cursors (
+    nozzle INTEGER NOT NULL,
+    device_serial TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    totalizer_ml INTEGER,
+    PRIMARY KEY (nozzle, device_serial)
+) STRICT;
+CREATE TABLE IF NOT EXISTS messages (
+    local_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    lane TEXT NOT NULL,
+    message_id TEXT NOT NULL UNIQUE,
+    body BLOB NOT NULL,
+    checksum INTEGER NOT NULL,
+    boot_id TEXT NOT NULL,
+    monotonic_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS sightings (
+    sighting_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    event_id TEXT NOT NULL UNIQUE,
+    camera TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    confidence INTEGER,
+    nozzles TEXT NOT NULL,
+    seen_at REAL NOT NULL,
+    used_at REAL
+) STRICT;
+CREATE TABLE IF NOT EXISTS quarantine (
+    quarantine_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    lane TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    quarantined_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))
+) STRICT;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+"""
+
+
+def lock(path: Path) -> IO[bytes]:
+    """Hold the outbox for this process; the system lets go of it however the process ends."""
+    handle = path.with_name(f"{path.name}.lock").open("ab")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise OutboxInUse(path=str(path)) from error
+    return handle
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open the database; one that is damaged is set aside and what is readable copied over."""
+    try:
+        return _connect(path)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise
+    journal.alarm("outbox_damaged", path=str(path))
+    set_aside = salvage.set_aside(path)
+    fresh = _connect(path)
+    copied = salvage.copy_readable(set_aside, fresh)
+    journal.alarm("outbox_salvaged", set_aside=str(set_aside), **copied)
+    return fresh
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None, timeout=5)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        _check(database)
+        database.executescript(_SCHEMA)
+    except sqlite3.DatabaseError:
+        database.close()
+        raise
+    return database
+
+
+def _check(database: sqlite3.Connection) -> None:
+    if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        damage = sqlite3.DatabaseError("quick_check")
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage

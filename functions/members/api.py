@@ -1,0 +1,338 @@
+"""
+The routes of the members API.
+
+A member sees and changes their own data, under their id or `me`; what the staff may do is in
+`forecourt.callers`. Answers to writes name what was written and repeat nothing personal,
+because they are kept for retries.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+
+from forecourt.callers import ME, Caller, Permission
+from forecourt.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
+from forecourt.doors import Door
+from forecourt.errors import InvalidRequest, UnknownIdentity
+from forecourt.identity import digest, mask, normalise
+from forecourt.instants import business_day, format_instant
+from forecourt.ledger import Entry, wallet_of
+from forecourt.loyalty_table import LoyaltyTable
+from forecourt.matching import EvidenceKey
+from forecourt.members_table import (
+    IDENTITIES_MAX,
+    BoundIdentity,
+    Judgement,
+    Member,
+    MembersTable,
+)
+from forecourt.once import Answer
+from forecourt.sales import EvidenceKind
+from forecourt.sales_table import SalesTable, StoredSale
+from functions.members.bodies import (
+    Binding,
+    BoundView,
+    EnrolledView,
+    Enrolment,
+    EntriesView,
+    IdentitiesView,
+    MemberView,
+    PointsView,
+    Profile,
+    SalesView,
+)
+from functions.members.zone import ProgramZone
+
+PAGE = 20
+PAGE_MAX = 100
+TAG = "members"
+
+_IDENTITY_ID = re.compile(rf"({'|'.join(EvidenceKind)})\.([A-Za-z0-9_-]{{22}})")
+_ETAG = re.compile(r'"([0-9]{1,9})"')
+
+MemberId = Annotated[str, Path(description="The member's id, or `me`")]
+IdentityId = Annotated[str, Path(examples=["plate.Uo5XbYpSWDcTYGQSP4XkFw"])]
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
+Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR_LENGTH)]
+IfMatch = Annotated[
+    str | None, Header(alias="If-Match", description='The `ETag` of the profile, as `"3"`')
+]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class MembersApi:
+    """The routes, and the tables behind them; *secret* keys the identities' hashes."""
+
+    def __init__(
+        self,
+        *,
+        door: Door,
+        members: MembersTable,
+        loyalty: LoyaltyTable,
+        sales: SalesTable,
+        secret: Callable[[], bytes],
+        zone: ProgramZone,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._door = door
+        self._members = members
+        self._loyalty = loyalty
+        self._sales = sales
+        self._secret = secret
+        self._zone = zone
+        self._now = now
+        member, identities = "/members/<member_id>", "/members/<member_id>/identities"
+        for method, path, route, status in (
+            ("POST", "/members", self.enrol, 201),
+            ("GET", member, self.show_member, 200),
+            ("PATCH", member, self.change_profile, 200),
+            ("GET", identities, self.list_identities, 200),
+            ("POST", identities, self.bind_identity, 201),
+            ("DELETE", f"{identities}/<identity_id>", self.unbind_identity, 204),
+            ("GET", f"{member}/points", self.show_points, 200),
+            ("GET", f"{member}/entries", self.list_entries, 200),
+            ("GET", f"{member}/sales", self.list_sales, 200),
+        ):
+            door.add(method, path, route, tag=TAG, status=status)
+
+    def enrol(self, body: Enrolment) -> Response[EnrolledView]:
+        """Enrol the caller or, by staff, somebody who has no account yet."""
+        caller = self._door.caller
+        member_id = enrolled_id(caller, key=self._door.key, oneself=body.member_id == ME)
+        profile = body.model_dump(mode="json", exclude_none=True, exclude={"member_id"})
+
+        def perform() -> Answer:
+            member, new = self._members.enrol(
+                member_id, profile, enrolled_by=caller.subject, enrolled_at=self._now()
+            )
+            return Answer(
+                status=201 if new else 200,
+                body=_enrolled(member),
+                headers={"Location": f"/members/{member_id}"},
+            )
+
+        return self._door.once(perform)
+
+    def show_member(self, member_id: MemberId) -> Response[MemberView]:
+        """Show a member; the profile only to themselves, managers and operators."""
+        caller = self._door.caller
+        member_id = caller.member_named(member_id, Permission.READ_MEMBERS)
+        member = self._members.member(member_id)
+        if caller.may_about(member_id, Permission.READ_PROFILES):
+            member = self._members.open(member)
+        return self._door.show(
+            {**_enrolled(member), "status": member.status, "profile": member.profile},
+            headers={"ETag": f'"{member.version}"'},
+        )
+
+    def change_profile(
+        self, member_id: MemberId, body: Profile, if_match: IfMatch = None
+    ) -> Response[EnrolledView]:
+        """Change what is given; null clears a field, an absent field stays as it is."""
+        caller = self._door.caller
+        member_id = caller.member_named(member_id, Permission.CHANGE_MEMBERS)
+        expected = _version_in(if_match)
+        changes = body.model_dump(mode="json", exclude_unset=True)
+
+        def perform() -> Answer:
+            member = self._members.change(member_id, changes, expected_version=expected)
+            headers = {"ETag": f'"{member.version}"'}
+            return Answer(status=200, body=_enrolled(member), headers=headers)
+
+        return self._door.once(perform)
+
+    def list_identities(self, member_id: MemberId) -> Response[IdentitiesView]:
+        """List what is bound to a member, masked."""
+        member_id = self._door.caller.member_named(member_id, Permission.READ_MEMBERS)
+        identities = self._members.identities(member_id)
+        if not identities:
+            self._members.member(member_id)
+        return self._door.show(
+            {"identities": [_identity(each) for each in identities], "limit": IDENTITIES_MAX}
+        )
+
+    def bind_identity(self, member_id: MemberId, body: Binding) -> Response[BoundView]:
+        """Bind a plate, phone, card, payment account or ETC tag to a member."""
+        member_id = self._door.caller.member_named(member_id, Permission.BIND_IDENTITIES)
+        value = normalise(body.kind, body.value)
+        key = EvidenceKey(kind=body.kind, digest=digest(self._secret(), body.kind, value))
+
+        def perform() -> Answer:
+            bound_at, new = self._members.bind(member_id, key, value, bound_at=self._now())
+            return Answer(status=201 if new else 200, body=_bound(key, bound_at))
+
+        return self._door.once(perform)
+
+    def unbind_identity(self, member_id: MemberId, identity_id: IdentityId) -> Response[None]:
+        """Unbind an identity; sales it was seen at stay where they are."""
+        member_id = self._door.caller.member_named(member_id, Permission.UNBIND_IDENTITIES)
+        match = _IDENTITY_ID.fullmatch(identity_id)
+        if not match:
+            raise UnknownIdentity(identity_id)
+        key = EvidenceKey(kind=match[1], digest=match[2])
+
+        def perform() -> Answer:
+            self._members.unbind(member_id, key, unbound_at=self._now())
+            return Answer(status=204)
+
+        return self._door.once(perform)
+
+    def show_points(self, member_id: MemberId) -> Response[PointsView]:
+        """Show what a member can spend today, and what runs out next."""
+        member_id = self._door.caller.member_named(member_id, Permission.READ_MEMBERS)
+        account = self._loyalty.account(member_id)
+        if account.version == 0:
+            self._members.member(member_id)
+        now = self._now()
+        today = business_day(now, self._zone.at(now))
+        return self._door.show(
+            {
+                "points": account.available(today),
+                "next_expiry": _expiry(account.next_expiry(today)),
+                "version": account.version,
+                "as_of_on": today.isoformat(),
+            }
+        )
+
+    def list_entries(
+        self, member_id: MemberId, limit: Limit = PAGE, cursor: Cursor = None
+    ) -> Response[EntriesView]:
+        """List the movements of a member's points, newest first."""
+        member_id = self._door.caller.member_named(member_id, Permission.READ_MEMBERS)
+        scope = f"entries/{member_id}"
+        page = self._members.statement(
+            member_id, limit=limit, after=_position(cursor, scope), entries_only=True
+        )
+        entries = page.entries()
+        if not entries and cursor is None:
+            self._members.member(member_id)
+        return self._door.show(
+            {
+                "entries": [_entry(entry) for entry in entries],
+                "next_cursor": _cursor(page.last_id, scope),
+            }
+        )
+
+    def list_sales(
+        self, member_id: MemberId, limit: Limit = PAGE, cursor: Cursor = None
+    ) -> Response[SalesView]:
+        """List a member's sales and what each earned, newest first."""
+        member_id = self._door.caller.member_named(member_id, Permission.READ_MEMBERS)
+        scope = f"sales/{member_id}"
+        page = self._members.statement(
+            member_id, limit=limit, after=_position(cursor, scope), entries_only=False
+        )
+        judgements = page.judgements()
+        if not judgements and cursor is None:
+            self._members.member(member_id)
+        stored = self._sales.sales([each.sale_id for each in judgements])
+        return self._door.show(
+            {
+                "sales": [_sale(stored[each.sale_id], each) for each in judgements],
+                "next_cursor": _cursor(page.last_id, scope),
+            }
+        )
+
+
+def enrolled_id(caller: Caller, *, key: str, oneself: bool) -> str:
+    """
+    Return the id a new member gets: the caller's own, or one derived from caller and key.
+
+    Derived, so that a request that died after the enrolment enrols nobody else when it comes
+    again. Staff enrol others unless they say `me`.
+    """
+    if oneself or not caller.may(Permission.ENROL):
+        return caller.member_named(ME, Permission.ENROL)
+    derived = hashlib.sha256(f"{caller.subject}\n{key}".encode("utf-8", "surrogatepass"))
+    return f"m-{derived.hexdigest()[:32]}"
+
+
+def _version_in(if_match: str | None) -> int | None:
+    if if_match in (None, "*"):
+        return None
+    match = _ETAG.fullmatch(if_match)
+    if not match:
+        raise InvalidRequest(findings=[{"at": "/header/If-Match", "reason": "not_an_etag"}])
+    return int(match[1])
+
+
+def _position(cursor: str | None, scope: str) -> str | None:
+    return read_cursor(cursor, scope=scope, parts=1)[0] if cursor is not None else None
+
+
+def _cursor(last_id: str | None, scope: str) -> str | None:
+    return make_cursor([last_id], scope=scope) if last_id else None
+
+
+def _enrolled(member: Member) -> dict[str, Any]:
+    return {
+        "member_id": member.member_id,
+        "version": member.version,
+        "enrolled_at": format_instant(member.enrolled_at),
+    }
+
+
+def _bound(key: EvidenceKey, bound_at: datetime) -> dict[str, Any]:
+    return {
+        "identity_id": f"{key.kind}.{key.digest}",
+        "kind": str(key.kind),
+        "bound_at": format_instant(bound_at),
+    }
+
+
+def _identity(identity: BoundIdentity) -> dict[str, Any]:
+    return {**_bound(identity.key, identity.bound_at), "masked": mask(identity.value)}
+
+
+def _expiry(expiry: tuple[date, int] | None) -> dict[str, Any] | None:
+    return {"on": expiry[0].isoformat(), "points": expiry[1]} if expiry else None
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    wallet = wallet_of(entry.member_id)
+    return {
+        "entry_id": entry.entry_id,
+        "kind": str(entry.kind),
+        "points": entry.points,
+        "lots": [
+            {
+                "points": leg.points,
+                "expires_on": leg.expires_on.isoformat() if leg.expires_on else None,
+            }
+            for leg in entry.legs
+            if leg.account == wallet
+        ],
+        "reason": entry.reason,
+        "source": entry.source,
+        "actor": entry.actor,
+        "program_version": entry.program_version,
+        "trace": [dict(each) for each in entry.trace],
+        "occurred_at": format_instant(entry.occurred_at),
+        "posted_at": format_instant(entry.posted_at),
+        "account_version": entry.account_version,
+    }
+
+
+def _sale(stored: StoredSale, judged: Judgement) -> dict[str, Any]:
+    sale = stored.sale
+    return {
+        "sale_id": sale.sale_id,
+        "station_id": sale.key.station_id,
+        "nozzle": sale.key.nozzle,
+        "grade": sale.grade,
+        "volume_ml": sale.volume_ml,
+        "amount_fen": sale.amount_fen,
+        "unit_price_milli_per_litre": sale.unit_price_milli_per_litre,
+        "completed_at": format_instant(sale.key.completed_at),
+        "points": judged.points,
+        "program_version": judged.program_version,
+        "trace": [dict(each) for each in judged.trace],
+    }

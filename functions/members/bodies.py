@@ -1,0 +1,153 @@
+"""What the members API takes and gives."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from forecourt.documents import Day, DayText, Document, InstantText
+from forecourt.sales import EvidenceKind
+
+Name = Annotated[
+    str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["李雷"])
+]
+Language = Annotated[
+    str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}$", examples=["zh-CN"])
+]
+
+
+class Profile(Document):
+    """What a member tells of themselves; all of it may be left out."""
+
+    name: Name | None = None
+    language: Language | None = None
+    birth_on: Day | None = None
+
+
+class Enrolment(Profile):
+    """Enrols the caller, or, by staff, somebody else."""
+
+    member_id: Annotated[
+        Literal["me"] | None,
+        Field(description="Staff who are members write `me` to enrol themselves"),
+    ] = None
+
+
+class Binding(Document):
+    """A plate, phone, card, payment account or ETC tag; spelling and width do not matter."""
+
+    kind: EvidenceKind
+    value: Annotated[str, Field(min_length=1, max_length=64, examples=["浙A12345"])]
+
+
+class EnrolledView(BaseModel):
+    """Who was enrolled or changed. The profile itself is read with GET."""
+
+    member_id: str
+    version: int
+    enrolled_at: InstantText
+
+
+class MemberView(EnrolledView):
+    """A member; `profile` is null for those who may not read it."""
+
+    status: str
+    profile: Profile | None
+
+
+class BoundView(BaseModel):
+    """An identity that is bound, without its value."""
+
+    identity_id: str
+    kind: EvidenceKind
+    bound_at: InstantText
+
+
+class IdentityView(BoundView):
+    """An identity; `masked` shows as much of the value as its owner needs to recognise it."""
+
+    masked: str
+
+
+class IdentitiesView(BaseModel):
+    """All identities of a member."""
+
+    identities: list[IdentityView]
+    limit: int
+
+
+class ExpiryView(BaseModel):
+    """How many points run out at the end of which day, in the program's zone."""
+
+    on: DayText
+    points: int
+
+
+class PointsView(BaseModel):
+    """What can be spent on `as_of_on`; `version` counts the entries it is made of."""
+
+    points: int
+    next_expiry: ExpiryView | None
+    version: int
+    as_of_on: DayText
+
+
+class TraceView(BaseModel):
+    """What one rule made of a sale."""
+
+    rule: str
+    outcome: str
+    points: int
+
+
+class LotView(BaseModel):
+    """Points gained or lost, by the last day they are good for (null: for ever)."""
+
+    points: int
+    expires_on: DayText | None
+
+
+class EntryView(BaseModel):
+    """One movement of points, with what caused it and the rules that decided it."""
+
+    entry_id: str
+    kind: str
+    points: int
+    lots: list[LotView]
+    reason: str
+    source: str
+    actor: str
+    program_version: int
+    trace: list[TraceView]
+    occurred_at: InstantText
+    posted_at: InstantText
+    account_version: int
+
+
+class EntriesView(BaseModel):
+    """A page of entries, newest first. A page may be short; only a null cursor ends the list."""
+
+    entries: list[EntryView]
+    next_cursor: str | None
+
+
+class SaleView(BaseModel):
+    """A sale and what it earned."""
+
+    sale_id: str
+    station_id: str
+    nozzle: int
+    grade: str
+    volume_ml: int
+    amount_fen: int
+    unit_price_milli_per_litre: int
+    completed_at: InstantText
+    points: int
+    program_version: int | None
+    trace: list[TraceView]
+
+
+class SalesView(BaseModel):
+    """A page of sales, newest first. A page may be short; only a null cursor ends the list."""
+
+    sales: list[SaleView]
+    next_cursor: str | None

@@ -1,0 +1,83 @@
+"""
+The members API: enrol, profile, identities, points, entries, sales.
+
+A write carries an `Idempotency-Key`; a retry with the same key is answered like the first time
+and changes nothing. Routes are in `functions.members.api`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities import parameters
+
+from forecourt.doors import Door
+from forecourt.loyalty_table import LoyaltyTable
+from forecourt.members_table import MembersTable
+from forecourt.once import Requests
+from forecourt.sales_table import SalesTable
+from forecourt.sealing import Sealer
+from forecourt.settings import Settings
+from functions.members.api import MembersApi
+from functions.members.zone import ProgramZone
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+SECRET_REMEMBERED_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembersSettings(Settings):
+    loyalty_table: str
+    sales_table: str
+    requests_table: str
+    identity_secret_id: str
+    seal_key_id: str
+
+
+settings = MembersSettings.from_env()
+logger = Logger()
+dynamodb = boto3.client("dynamodb")
+sealer = Sealer(boto3.client("kms"), key_id=settings.seal_key_id)
+
+
+def identity_secret() -> bytes:
+    """Return the key of the identities' hashes."""
+    secret = parameters.get_secret(settings.identity_secret_id, max_age=SECRET_REMEMBERED_SECONDS)
+    return str(secret).encode()
+
+
+def fingerprint(content: bytes) -> str:
+    """
+    Return what is kept of a request's content.
+
+    Keyed, because there are few enough phone numbers to try them all against a plain hash.
+    """
+    return hmac.digest(identity_secret(), b"request:" + content, hashlib.sha256).hex()
+
+
+door = Door(
+    requests=Requests(dynamodb, name=settings.requests_table),
+    fingerprint=fingerprint,
+    logger=logger,
+)
+members = MembersTable(dynamodb, name=settings.loyalty_table, sealer=sealer)
+api = MembersApi(
+    door=door,
+    members=members,
+    loyalty=LoyaltyTable(dynamodb, name=settings.loyalty_table),
+    sales=SalesTable(dynamodb, name=settings.sales_table),
+    secret=identity_secret,
+    zone=ProgramZone(members),
+)
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return door.handle(event, context)

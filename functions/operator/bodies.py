@@ -1,0 +1,219 @@
+"""What the operator API takes and gives."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from forecourt.documents import (
+    MAX_GRADES,
+    Document,
+    Finding,
+    Grade,
+    Instant,
+    InstantText,
+    ProgramDocument,
+    StationId,
+    Zone,
+)
+
+MAX_REQUEST_LENGTH = 8192
+
+CertificateRequest = Annotated[
+    str | None,
+    Field(
+        max_length=MAX_REQUEST_LENGTH,
+        pattern="^-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----",
+        description=(
+            "Certificate signing request (PKCS#10, PEM). With it the private key never leaves "
+            "the station; without it a key pair is made and shown once."
+        ),
+    ),
+]
+
+
+class Registration(Document):
+    """A station; `open_since` is now unless given, and sales before it are held."""
+
+    station_id: StationId
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    zone: Zone
+    grades: Annotated[list[Grade], Field(min_length=1, max_length=MAX_GRADES)]
+    open_since: Instant | None = None
+    csr: CertificateRequest = None
+
+
+class CertificateOrder(Document):
+    """A new certificate for a station that lost its old one, or whose old one runs out."""
+
+    csr: CertificateRequest = None
+
+
+class ActivationOrder(Document):
+    """When a version comes into force: now, unless given."""
+
+    effective_at: Instant | None = None
+
+
+class StationView(BaseModel):
+    """A registered station."""
+
+    station_id: str
+    name: str
+    zone: str
+    grades: list[str]
+    open_since: InstantText
+
+
+class StationsView(BaseModel):
+    """A page of stations by id; only a null cursor ends the list."""
+
+    stations: list[StationView]
+    next_cursor: str | None
+
+
+class CertificateView(BaseModel):
+    """A station's certificate, as the station presents it."""
+
+    certificate_id: str
+    certificate_pem: str
+
+
+class CertifiedView(BaseModel):
+    """
+    A new certificate of a station.
+
+    `private_key_pem` is in the very first answer only, and only when no signing request was
+    given; it is kept nowhere. Whoever lost it orders a new certificate at `renewal`.
+    """
+
+    station_id: str
+    certificate: CertificateView
+    private_key_pem: str | None = None
+    renewal: str
+
+
+class RegisteredView(BaseModel):
+    """
+    A station after its registration, with the name to connect under.
+
+    `certificate` is null when the station has one already; `private_key_pem` and `renewal`
+    are as in an order for a certificate.
+    """
+
+    station: StationView
+    thing_name: str
+    certificate: CertificateView | None
+    private_key_pem: str | None = None
+    renewal: str
+
+
+class ActivationView(BaseModel):
+    """From `effective_at` on, `version` is in force."""
+
+    version: int
+    effective_at: InstantText
+
+
+class VersionView(BaseModel):
+    """A version of the program; a draft may be replaced, an active one is fixed."""
+
+    version: int
+    status: str
+    document: ProgramDocument
+    drafted_at: InstantText
+    drafted_by: str
+
+
+class DetailedVersionView(VersionView):
+    """A version, when it is in force, and what there is to know about its document."""
+
+    activations: list[ActivationView]
+    findings: list[Finding]
+
+
+class VersionsView(BaseModel):
+    """A page of versions, latest first, and the program's whole timeline."""
+
+    programs: list[VersionView]
+    timeline: list[ActivationView]
+    in_force: int | None
+    next_cursor: str | None
+
+
+class ValidationView(BaseModel):
+    """Whether a version may be activated, and what its author should know."""
+
+    version: int
+    activatable: bool
+    findings: list[Finding]
+
+
+class EvidenceView(BaseModel):
+    """One observation that can be an identity: what it was and how sure the observer."""
+
+    kind: str
+    confidence: int | None
+    source: str | None
+
+
+class ObservedView(BaseModel):
+    """What was observed, as much of it as a person needs to compare."""
+
+    kind: str
+    masked: str
+
+
+class ReviewedSaleView(BaseModel):
+    """A sale that waits, or waited, for a person."""
+
+    sale_id: str
+    station_id: str
+    nozzle: int
+    grade: str
+    volume_ml: int
+    amount_fen: int
+    unit_price_milli_per_litre: int
+    started_at: InstantText | None
+    completed_at: InstantText
+    recorded_at: InstantText
+    received_at: InstantText
+    clock_offset_seconds: int | None
+    clock_synchronised: bool
+    test_delivery: bool
+    status: str
+    doubts: list[str]
+    unmatched_because: str | None
+    decided_at: InstantText | None
+    decided_by: str | None
+    evidence: list[EvidenceView]
+    observed: Annotated[
+        list[ObservedView] | None, Field(description="Null for those who may not read evidence")
+    ]
+
+
+class QuarantinedView(BaseModel):
+    """A message nobody could read; its content may be personal and is not shown."""
+
+    station_id: str
+    message_id: str
+    topic: str
+    reason: str
+    field: str
+    size_bytes: int
+    received_at: InstantText
+
+
+class QueueView(BaseModel):
+    """A page of what waits, oldest first; only a null cursor ends the list."""
+
+    sales: list[ReviewedSaleView]
+    messages: list[QuarantinedView]
+    next_cursor: str | None
+
+
+class DecidedView(BaseModel):
+    """What somebody decided about a held sale."""
+
+    sale_id: str
+    decision: str
+    decided_by: str

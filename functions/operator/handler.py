@@ -1,0 +1,83 @@
+"""
+The operator API: stations, the program, and what waits for a person.
+
+A write carries an `Idempotency-Key`; a retry with the same key is answered like the first time
+and changes nothing. Routes are in the modules beside this one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from forecourt.doors import Door
+from forecourt.loyalty_table import LoyaltyTable
+from forecourt.once import Requests
+from forecourt.operator_table import OperatorTable
+from forecourt.sales_table import SalesTable
+from forecourt.sealing import Sealer
+from forecourt.settings import Settings
+from functions.operator.programs import ProgramRoutes
+from functions.operator.reviews import ReviewRoutes
+from functions.operator.stations import StationRoutes
+from functions.operator.things import Things
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorSettings(Settings):
+    loyalty_table: str
+    sales_table: str
+    requests_table: str
+    seal_key_id: str
+    station_policy: str
+
+
+settings = OperatorSettings.from_env()
+logger = Logger()
+dynamodb = boto3.client("dynamodb")
+
+
+def now() -> datetime:
+    """Return the time of a request."""
+    return datetime.now(UTC)
+
+
+def fingerprint(content: bytes) -> str:
+    """Return what is kept of a request's content, which holds nothing personal here."""
+    return hashlib.sha256(content).hexdigest()
+
+
+door = Door(
+    requests=Requests(dynamodb, name=settings.requests_table),
+    fingerprint=fingerprint,
+    logger=logger,
+)
+table = OperatorTable(dynamodb, name=settings.loyalty_table)
+stations = StationRoutes(
+    door=door,
+    table=table,
+    things=Things(boto3.client("iot"), policy=settings.station_policy),
+    now=now,
+)
+programs = ProgramRoutes(
+    door=door, table=table, loyalty=LoyaltyTable(dynamodb, name=settings.loyalty_table), now=now
+)
+reviews = ReviewRoutes(
+    door=door,
+    sales=SalesTable(dynamodb, name=settings.sales_table),
+    sealer=Sealer(boto3.client("kms"), key_id=settings.seal_key_id),
+    now=now,
+)
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return door.handle(event, context)

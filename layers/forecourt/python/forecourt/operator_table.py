@@ -1,0 +1,377 @@
+"""
+Stations and programs in the Loyalty table (see `forecourt.loyalty_table`).
+
+| item | pk | sk | attributes |
+| --- | --- | --- | --- |
+| station | `STATIONS` | `<station>` | type `station`, name, zone, grades, open_since |
+| version | `PROGRAM` | `VERSION#<n:06d>` | type `program`, status, document, drafted_… |
+| drafting | `PROGRAM` | `DRAFTING#<request>` | type `drafting`, version, expires_at_epoch |
+| timeline | `PROGRAM` | `TIMELINE` | type `timeline`, activations |
+
+A version was `drafted_at` some time, `drafted_by` a caller. It
+is `draft` until its first activation and `active` from then on; an active one is
+fixed. `activations` is a list of `{effective_at, version}` and only ever grows, but for an
+activation that was to come and is replaced at its very instant. A drafting remembers which
+version a request made, so that its retry makes no second one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from forecourt.attributes import Item, encode, from_item, to_item
+from forecourt.contention import until_settled
+from forecourt.errors import (
+    ProgramNotDraft,
+    RetroactiveActivation,
+    StaleWrite,
+    StationExists,
+    UnknownProgram,
+    UnknownStation,
+)
+from forecourt.instants import format_instant, parse_instant
+from forecourt.loyalty_table import TIMELINE_KEY, Station, station_from_item, timeline_from_item
+from forecourt.program import Activation, in_force
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+DRAFTING_KNOWN = timedelta(days=7)
+MAX_VERSION = 999_999  # what the sort key has digits for
+
+_FAILED = "ConditionalCheckFailed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One version of the program: its document, and whether that may still be changed."""
+
+    version: int
+    active: bool
+    document: Mapping[str, Any]
+    drafted_at: datetime
+    drafted_by: str
+
+
+def station_key(station_id: str) -> Item:
+    """Return the key of a station."""
+    return to_item({"pk": "STATIONS", "sk": station_id})
+
+
+def version_key(version: int) -> Item:
+    """Return the key of a program version."""
+    return to_item({"pk": "PROGRAM", "sk": f"VERSION#{version:06}"})
+
+
+def station_to_item(station: Station) -> Item:
+    """Encode a station; `forecourt.loyalty_table.station_from_item` decodes it."""
+    return station_key(station.station_id) | to_item(
+        {
+            "type": "station",
+            "name": station.name,
+            "zone": station.zone,
+            "grades": sorted(station.grades),
+            "open_since": format_instant(station.open_since),
+        }
+    )
+
+
+def _version_to_item(version: Version) -> Item:
+    return version_key(version.version) | to_item(
+        {
+            "type": "program",
+            "status": "active" if version.active else "draft",
+            "document": dict(version.document),
+            "drafted_at": format_instant(version.drafted_at),
+            "drafted_by": version.drafted_by,
+        }
+    )
+
+
+def _version_from_item(item: Mapping[str, Mapping[str, Any]]) -> Version:
+    values = from_item(item)
+    return Version(
+        version=_number(item),
+        active=values["status"] == "active",
+        document=values["document"],
+        drafted_at=parse_instant(values["drafted_at"]),
+        drafted_by=values["drafted_by"],
+    )
+
+
+def _number(item: Mapping[str, Mapping[str, Any]]) -> int:
+    return int(item["sk"]["S"].removeprefix("VERSION#"))
+
+
+def _activations(timeline: Sequence[Activation]) -> list[dict[str, Any]]:
+    return [
+        {"effective_at": format_instant(each.effective_at), "version": each.version}
+        for each in timeline
+    ]
+
+
+def after_activation(
+    timeline: Sequence[Activation], activation: Activation, *, now: datetime
+) -> tuple[Activation, ...]:
+    """
+    Return *timeline* with *activation* in it; the same one again changes nothing.
+
+    What was in force stays so: sales were judged by it. Only the program's very first
+    activation may lie in the past. One that was still to come, at the same instant, gives
+    way. An older version may come back: that is how a mistake is undone.
+    """
+    if activation in timeline:
+        return tuple(timeline)
+    if timeline and activation.effective_at < now:
+        raise RetroactiveActivation(effective_at=activation.effective_at, earliest_at=now)
+    kept = [each for each in timeline if each.effective_at != activation.effective_at]
+    return tuple(sorted([*kept, activation]))
+
+
+class OperatorTable:
+    """The table *name* behind the DynamoDB client *dynamodb*: one method per access pattern."""
+
+    def __init__(self, dynamodb: Any, *, name: str) -> None:
+        self._dynamodb = dynamodb
+        self._name = name
+
+    def register(self, station: Station, *, opening_stated: bool) -> Station:
+        """
+        Store a station once and return it as stored.
+
+        The same station again is what a retry looks like. Unless the *opening* was *stated*,
+        `open_since` is the time of the first request. Another station is `StationExists`.
+        """
+        try:
+            self._dynamodb.put_item(
+                TableName=self._name,
+                Item=station_to_item(station),
+                # Excludes replacing a station that reports sales already.
+                ConditionExpression="attribute_not_exists(pk)",
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            stored = self.station(station.station_id)
+            meant = station if opening_stated else replace(station, open_since=stored.open_since)
+            if meant != stored:
+                raise StationExists(station.station_id) from None
+            return stored
+        return station
+
+    def station(self, station_id: str) -> Station:
+        """Return a station as of now; raise `UnknownStation`."""
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=station_key(station_id), ConsistentRead=True
+        )
+        if "Item" not in response:
+            raise UnknownStation(station_id)
+        return station_from_item(response["Item"])
+
+    def stations(self, *, limit: int, after: str | None) -> tuple[list[Station], str | None]:
+        """Return a page of stations by id, and the id it goes on behind."""
+        items, last = self._page(
+            pk="STATIONS",
+            prefix=None,
+            limit=limit,
+            after=station_key(after) if after else None,
+            forward=True,
+        )
+        return [station_from_item(item) for item in items], last["sk"]["S"] if last else None
+
+    def draft(
+        self,
+        document: Mapping[str, Any],
+        *,
+        request_id: str,
+        drafted_by: str,
+        drafted_at: datetime,
+    ) -> Version:
+        """Return the next version, a draft; the same *request_id* gets the one it made before."""
+
+        def attempt() -> Version:
+            latest, _ = self.versions(limit=1, before=None)
+            version = Version(
+                version=latest[0].version + 1 if latest else 1,
+                active=False,
+                document=document,
+                drafted_at=drafted_at,
+                drafted_by=drafted_by,
+            )
+            earlier = self._store_draft(version, request_id=request_id)
+            return self.version(earlier) if earlier else version
+
+        return until_settled(attempt)
+
+    def replace_draft(self, version: int, document: Mapping[str, Any]) -> Version:
+        """Replace a draft's document; raise `UnknownProgram` or `ProgramNotDraft`."""
+        try:
+            response = self._dynamodb.update_item(
+                TableName=self._name,
+                Key=version_key(version),
+                UpdateExpression="SET document = :document",
+                # Excludes a version that judges sales, and one that was never drafted.
+                ConditionExpression="#status = :draft",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=to_item({":document": dict(document), ":draft": "draft"}),
+                ReturnValues="ALL_NEW",
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            stored = self.version(version)
+            if stored.document == document:
+                return stored
+            raise ProgramNotDraft(version) from None
+        return _version_from_item(response["Attributes"])
+
+    def version(self, version: int) -> Version:
+        """Return a version as of now; raise `UnknownProgram`."""
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=version_key(version), ConsistentRead=True
+        )
+        if "Item" not in response:
+            raise UnknownProgram(version)
+        return _version_from_item(response["Item"])
+
+    def versions(self, *, limit: int, before: int | None) -> tuple[list[Version], int | None]:
+        """Return a page of versions, latest first, and the one it goes on behind."""
+        items, last = self._page(
+            pk="PROGRAM",
+            prefix="VERSION#",
+            limit=limit,
+            after=version_key(before) if before else None,
+            forward=False,
+        )
+        return [_version_from_item(item) for item in items], _number(last) if last else None
+
+    def timeline(self) -> tuple[Activation, ...]:
+        """Return which version is in force when, as of now."""
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=to_item(TIMELINE_KEY), ConsistentRead=True
+        )
+        return timeline_from_item(response.get("Item"))
+
+    def activate(
+        self, version: Version, *, effective_at: datetime | None, now: datetime
+    ) -> Activation:
+        """
+        Put *version* in force from *effective_at* on (`None`: at once); return the activation.
+
+        *version* has been read and judged by the caller; should its document change in
+        between, it is a `StaleWrite`. What is so already is not written again.
+        """
+        timeline = self.timeline()
+        if effective_at is None and in_force(timeline, now) == version.version:
+            return max(each for each in timeline if each.effective_at <= now)
+        activation = Activation(effective_at=effective_at or now, version=version.version)
+        changed = after_activation(timeline, activation, now=now)
+        if changed != timeline:
+            self._store_timeline(version, changed, before=timeline)
+        return activation
+
+    def _store_draft(self, version: Version, *, request_id: str) -> int | None:
+        """Store a draft and the request that made it; return the version it made before."""
+        drafting = {
+            "pk": "PROGRAM",
+            "sk": f"DRAFTING#{request_id}",
+            "type": "drafting",
+            "version": version.version,
+            "expires_at_epoch": int((version.drafted_at + DRAFTING_KNOWN).timestamp()),
+        }
+        try:
+            self._dynamodb.transact_write_items(
+                TransactItems=[
+                    {
+                        "Put": {
+                            "TableName": self._name,
+                            "Item": to_item(drafting),
+                            # Excludes a second draft of one request.
+                            "ConditionExpression": "attribute_not_exists(pk)",
+                            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                        }
+                    },
+                    {
+                        "Put": {
+                            "TableName": self._name,
+                            "Item": _version_to_item(version),
+                            # Excludes a number a colleague has just taken.
+                            "ConditionExpression": "attribute_not_exists(pk)",
+                        }
+                    },
+                ]
+            )
+        except ClientError as error:
+            reasons = _reasons(error)
+            if reasons[0]["Code"] == _FAILED:
+                earlier: int = from_item(reasons[0]["Item"])["version"]
+                return earlier
+            raise StaleWrite from error
+        return None
+
+    def _store_timeline(
+        self, version: Version, after: Sequence[Activation], *, before: Sequence[Activation]
+    ) -> None:
+        document = {**TIMELINE_KEY, "type": "timeline", "activations": _activations(after)}
+        unchanged: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if before:
+            unchanged = {
+                "ConditionExpression": "activations = :before",
+                "ExpressionAttributeValues": {":before": encode(_activations(before))},
+            }
+        try:
+            self._dynamodb.transact_write_items(
+                TransactItems=[
+                    {
+                        "Update": {
+                            "TableName": self._name,
+                            "Key": version_key(version.version),
+                            "UpdateExpression": "SET #status = :active",
+                            # Excludes a document that nobody has judged.
+                            "ConditionExpression": "document = :document",
+                            "ExpressionAttributeNames": {"#status": "status"},
+                            "ExpressionAttributeValues": to_item(
+                                {":active": "active", ":document": dict(version.document)}
+                            ),
+                        }
+                    },
+                    {
+                        "Put": {
+                            "TableName": self._name,
+                            "Item": to_item(document),
+                            # Excludes losing an activation made since the timeline was read.
+                            **unchanged,
+                        }
+                    },
+                ]
+            )
+        except ClientError as error:
+            _reasons(error)
+            raise StaleWrite from error
+
+    def _page(
+        self, *, pk: str, prefix: str | None, limit: int, after: Item | None, forward: bool
+    ) -> tuple[list[Item], Item | None]:
+        condition, values = "pk = :pk", {":pk": pk}
+        if prefix:
+            condition += " AND begins_with(sk, :prefix)"
+            values[":prefix"] = prefix
+        response = self._dynamodb.query(
+            TableName=self._name,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=to_item(values),
+            ScanIndexForward=forward,
+            ConsistentRead=True,
+            Limit=limit,
+            **({"ExclusiveStartKey": after} if after else {}),
+        )
+        return response["Items"], response.get("LastEvaluatedKey")
+
+
+def _reasons(error: ClientError) -> list[dict[str, Any]]:
+    """Return why a transaction was cancelled; raise *error* when it was something else."""
+    reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])
+    if not reasons:
+        raise error
+    return reasons

@@ -1,0 +1,116 @@
+"""
+Refusals as problem documents (RFC 9457): the one table from error to status.
+
+`code` is stable; programs decide by it. `facts` is what the error knows. What is *final* is
+the answer to a request for ever and is replayed to its retries; the rest may be decided
+anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from forecourt import errors
+from forecourt.instants import format_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROBLEM_JSON = "application/problem+json"
+RETRY_AFTER_SECONDS = 1
+
+INTERNAL_ERROR = {
+    "type": "urn:forecourt:problem:internal_error",
+    "title": "Something went wrong on our side",
+    "status": 500,
+    "code": "internal_error",
+    "facts": {},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an error is told to an HTTP client."""
+
+    status: int
+    title: str
+    final: bool = True
+
+
+def _passing(status: int, title: str) -> Outcome:
+    return Outcome(status=status, title=title, final=False)
+
+
+def _final(status: int, title: str) -> Outcome:
+    return Outcome(status=status, title=title)
+
+
+OUTCOMES: Mapping[type[errors.ForecourtError], Outcome] = {
+    errors.Malformed: _final(400, "The request cannot be understood"),
+    errors.MalformedMessage: _final(400, "The message cannot be understood"),
+    errors.MalformedBody: _final(400, "The body is not a JSON object"),
+    errors.InvalidCursor: _final(400, "The cursor does not belong to this list"),
+    errors.IdempotencyKeyMissing: _final(400, "A write needs a key"),
+    errors.IdempotencyKeyTooLong: _final(400, "The key is too long"),
+    errors.BodyTooLarge: _final(413, "The body is too large"),
+    errors.UnsupportedMediaType: _final(415, "The body has to be JSON"),
+    errors.InvalidRequest: _final(422, "The request does not fit its schema"),
+    errors.InvalidIdentity: _final(422, "The value cannot be an identity of that kind"),
+    errors.InvalidProgram: _final(422, "The program contradicts itself"),
+    errors.InvalidCertificateRequest: _final(422, "The certificate request was refused"),
+    errors.Unauthenticated: _passing(401, "Who you are is not known"),
+    errors.Forbidden: _passing(403, "You may not do this"),
+    errors.Unknown: _final(404, "There is no such thing"),
+    errors.UnknownMember: _final(404, "There is no such member"),
+    errors.UnknownIdentity: _final(404, "The member has no such identity"),
+    errors.UnknownStation: _final(404, "There is no such station"),
+    errors.UnknownSale: _final(404, "There is no such sale"),
+    errors.UnknownProgram: _final(404, "There is no such program version"),
+    errors.UnknownRoute: _final(404, "There is nothing here"),
+    errors.Rejected: _final(409, "This may not happen now"),
+    errors.AlreadyEnrolled: _final(409, "The member is enrolled with another profile"),
+    errors.IdentityTaken: _final(409, "The identity belongs to another member"),
+    errors.TooManyIdentities: _final(409, "The member holds as many identities as allowed"),
+    errors.StationExists: _final(409, "Another station is registered under that id"),
+    errors.SaleNotHeld: _final(409, "The sale does not wait for a decision"),
+    errors.ProgramNotDraft: _final(409, "Only a draft can be changed"),
+    errors.RetroactiveActivation: _final(409, "What was in force cannot be changed"),
+    errors.EntryConflict: _final(409, "An entry was used again with other contents"),
+    errors.VersionMismatch: _final(412, "Somebody else changed it meanwhile"),
+    errors.IdempotencyKeyReused: _passing(422, "The key belongs to another request"),
+    errors.RequestInProgress: _passing(409, "The first request with this key is not done"),
+    errors.StaleWrite: _passing(503, "Too many changes at once; try again"),
+    errors.Unavailable: _passing(503, "A service does not answer; try again"),
+    errors.ForecourtError: _passing(500, "Something went wrong on our side"),
+}
+
+
+def outcome_of(error: errors.ForecourtError) -> Outcome:
+    """Return how *error* is told; every class has its own row."""
+    return OUTCOMES[type(error)]
+
+
+def problem(error: errors.ForecourtError) -> dict[str, Any]:
+    """Return *error* as a problem document."""
+    outcome = outcome_of(error)
+    return {
+        "type": f"urn:forecourt:problem:{error.code}",
+        "title": outcome.title,
+        "status": outcome.status,
+        "code": error.code,
+        "facts": {name: _plain(value) for name, value in error.facts().items()},
+    }
+
+
+def problem_headers(status: int, *, code: str) -> dict[str, str]:
+    """Return the headers of a problem; what may be tried again says when."""
+    headers = {"Content-Type": PROBLEM_JSON, "Cache-Control": "no-store"}
+    if code == errors.RequestInProgress.code or status == 503:  # noqa: PLR2004
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return headers
+
+
+def _plain(value: object) -> object:
+    return format_instant(value) if isinstance(value, datetime) else value

@@ -1,0 +1,98 @@
+"""
+`make bench`: what a sale costs and how long it takes.
+
+    python -m tests.bench                     everything
+    python -m tests.bench --only imports      one part
+
+Prints its figures and writes them as one flat object to `build/bench.json`. Nothing here
+passes or fails: the machine decides about times, so compare ratios, units and counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from infra.local.stack import LocalStack
+from tests.bench import edge_polls
+from tests.bench.costs import costs
+from tests.bench.imports import import_ratios
+from tests.bench.latency import latencies
+from tests.bench.throughput import throughput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RESULTS = Path(__file__).parents[2] / "build" / "bench.json"
+
+# What the project promises: figure, limit, and whether the limit is the most or the least.
+GOALS = {
+    "sale.write_units": ("<=", 6),
+    "sale.read_units": ("<=", 4),
+    "sale.round_trips": ("<=", 5),
+    "balance.read_units": ("<=", 1),
+    "latency.at_20.p95_ms": ("<=", 1000),
+    "throughput.ratio": (">=", 0.7),
+    "import.ingest.ratio": ("<=", 1.25),
+    "import.matching.ratio": ("<=", 1.25),
+    "import.accrual.ratio": ("<=", 1.25),
+    "import.claims.ratio": ("<=", 1.25),
+    "import.relay.ratio": ("<=", 1.25),
+    "import.reconciliation.ratio": ("<=", 1.25),
+    "import.members.ratio": ("<=", 2),
+    "import.operator.ratio": ("<=", 2),
+    "import.openapi.ratio": ("<=", 2),
+}
+ALONE: dict[str, Callable[[], dict[str, float]]] = {
+    "imports": import_ratios,
+    "edge": edge_polls.measure,
+}
+ON_THE_STACK: dict[str, Callable[[LocalStack], dict[str, float]]] = {
+    "costs": costs,
+    "latency": latencies,
+    "throughput": throughput,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure Forecourt.")
+    parser.add_argument("--only", choices=[*ALONE, *ON_THE_STACK], action="append")
+    wanted = parser.parse_args().only or [*ALONE, *ON_THE_STACK]
+    console = Console(highlight=False)
+    figures: dict[str, float] = {}
+    for name in wanted:
+        if name in ALONE:
+            console.print(f"measuring {name} ...")
+            figures |= ALONE[name]()
+    if on_the_stack := [name for name in wanted if name in ON_THE_STACK]:
+        with LocalStack() as stack:
+            for name in on_the_stack:
+                console.print(f"measuring {name} ...")
+                figures |= ON_THE_STACK[name](stack)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n", "utf-8")
+    _show(console, figures)
+    return 0
+
+
+def _show(console: Console, figures: dict[str, float]) -> None:
+    table = Table(title=f"written to {RESULTS.relative_to(RESULTS.parents[1])}")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_column("goal", justify="right")
+    for name, value in sorted(figures.items()):
+        sign, limit = GOALS.get(name, ("", 0.0))
+        met = not sign or (value <= limit if sign == "<=" else value >= limit)
+        goal = f"{sign} {limit:g}" if sign else ""
+        table.add_row(name, f"{value:g}", goal, style=None if met else "yellow")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

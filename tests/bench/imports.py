@@ -1,0 +1,57 @@
+"""How long each function takes to import, as a ratio to a bare boto3 DynamoDB client."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RUNS = 9
+BARE = "import boto3; boto3.client('dynamodb')"
+# CPU time of the child alone: less noisy than the clock on a machine that others use, too.
+TIMED = "import time; {}; print(time.process_time())"
+# What the settings of all functions ask for; importing one contacts nobody.
+ENVIRONMENT = {
+    "SALES_TABLE": "sales",
+    "LOYALTY_TABLE": "loyalty",
+    "REQUESTS_TABLE": "requests",
+    "IDENTITY_SECRET_ID": "secret",
+    "SEAL_KEY_ID": "key",
+    "EVENT_BUS": "bus",
+    "STATION_POLICY": "policy",
+    "POWERTOOLS_SERVICE_NAME": "bench",
+    "POWERTOOLS_METRICS_NAMESPACE": "Forecourt",
+    "AWS_DEFAULT_REGION": "ap-southeast-1",
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_SECRET_ACCESS_KEY": "none",
+}
+
+
+def functions() -> list[str]:
+    """Return the name of every function."""
+    return sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
+
+
+def import_ratios() -> dict[str, float]:
+    """Return `import.<function>.ratio`; the best of some runs, taken in turns."""
+    names = functions()
+    statements = {"": BARE} | {name: f"import functions.{name}.handler" for name in names}
+    best = dict.fromkeys(statements, float("inf"))
+    for _ in range(RUNS):
+        for name, statement in statements.items():
+            best[name] = min(best[name], _cpu_seconds(statement))
+    return {f"import.{name}.ratio": round(best[name] / best[""], 3) for name in names}
+
+
+def _cpu_seconds(statement: str) -> float:
+    path = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "forecourt" / "python")])
+    answer = subprocess.run(
+        [sys.executable, "-c", TIMED.format(statement)],
+        env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return float(answer.stdout)

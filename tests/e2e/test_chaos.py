@@ -1,0 +1,128 @@
+"""Nothing is lost and nothing counted twice, whatever breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from infra.local.following import Following, cancelled
+from infra.local.gateway import Gateway
+from infra.local.scene import Scene
+from infra.local.tally import read_books, tally
+from tests.e2e.redelivery import Redelivery
+from tests.e2e.relay import Relay
+
+if TYPE_CHECKING:
+    from forecourt_simulator.station import Station
+    from infra.local.stack import LocalStack
+    from infra.local.tally import Tally
+
+SALES = int(os.environ.get("CHAOS_SALES", "300"))
+SEED = int(os.environ.get("CHAOS_SEED", "7"))
+SPEED = 150.0
+ARRIVALS_PER_HOUR = 600
+DRAINS_WITHIN_SECONDS = 90.0
+
+
+@dataclass(slots=True)
+class Havoc:
+    """How often each thing broke."""
+
+    kills: int = 0
+    uplinks_cut: int = 0
+    pumps_cut: int = 0
+    redelivered: int = 0
+
+
+class ChaoticScene(Scene):
+    """A scene whose lines lead through relays and whose gateways say things twice."""
+
+    to_cloud: dict[str, Relay]
+    to_pumps: dict[str, Relay]
+
+    async def gateway_of(self, station: Station) -> Gateway:
+        name = station.station_id
+        enter = self.resources.enter_async_context
+        self.to_cloud[name] = await enter(Relay(self.stack.mqtt_port))
+        self.to_pumps[name] = await enter(Relay(station.port))
+        return Gateway(
+            self.configuration(station),
+            folder=self.stack.folder,
+            command=("-m", "tests.e2e.doubling_gateway"),
+        )
+
+    def configuration(self, station: Station) -> dict[str, Any]:
+        configuration = super().configuration(station)
+        name = station.station_id
+        configuration["controllers"][0]["port"] = self.to_pumps[name].port
+        configuration["device_timeout_seconds"] = 0.5
+        configuration["device_back_off_seconds_max"] = 0.5
+        configuration["sending"] = {"acknowledgement_seconds": 3, "resend_seconds_max": 6}
+        configuration["uplink"] |= {"port": self.to_cloud[name].port, "reconnect_seconds_max": 1}
+        return configuration
+
+
+def test_no_sale_is_lost_or_doubled_while_everything_breaks(stack: LocalStack) -> None:
+    result, havoc = asyncio.run(_run(stack))
+
+    assert not result.faults, "\n".join(result.faults)
+    assert havoc.kills > 0
+    assert havoc.uplinks_cut > 0
+    assert havoc.pumps_cut > 0
+    assert havoc.redelivered > 0
+
+
+async def _run(stack: LocalStack) -> tuple[Tally, Havoc]:
+    scene = ChaoticScene(stack, speed=SPEED, arrivals_per_hour=ARRIVALS_PER_HOUR, seed=SEED)
+    scene.to_cloud, scene.to_pumps = {}, {}
+    following = Following(stack, every_seconds=0.2)
+    havoc = Havoc()
+    async with scene:
+        for station in scene.stations:
+            station.on_sale(following.follow)
+        looking = asyncio.create_task(following.run())
+        breaking = asyncio.create_task(_break_things(scene, havoc))
+        try:
+            await scene.run(sales=SALES)
+            for station in scene.stations:
+                await station.controller.wait_until_read()
+        finally:
+            await cancelled(breaking)
+        for gateway in scene.gateways:
+            if not gateway.running:
+                gateway.start()
+        drained = await following.drained(within_seconds=DRAINS_WITHIN_SECONDS)
+        await cancelled(looking)
+        truths = [truth for station in scene.stations for truth in station.truth]
+        result = tally(scene.stations, truths, await asyncio.to_thread(read_books, stack))
+        if not drained:
+            result.faults.append(f"{following.pending} sales never settled")
+    return result, havoc
+
+
+async def _break_things(scene: ChaoticScene, havoc: Havoc) -> None:
+    """Break one thing after the other, at random, until cancelled."""
+    rng = random.Random(SEED)
+    redelivery = await asyncio.to_thread(Redelivery, scene.stack, seed=SEED)
+    names = [station.station_id for station in scene.stations]
+    while True:
+        await asyncio.sleep(rng.uniform(0.1, 0.6))
+        match rng.choice(("kill", "cloud", "cloud", "pumps", "pumps", "again", "again", "again")):
+            case "kill":
+                gateway = rng.choice(scene.gateways)
+                await asyncio.to_thread(gateway.kill)
+                havoc.kills += 1
+                await asyncio.sleep(rng.uniform(0, 1))
+                gateway.start()
+            case "cloud":
+                scene.to_cloud[rng.choice(names)].cut()
+                havoc.uplinks_cut += 1
+            case "pumps":
+                scene.to_pumps[rng.choice(names)].cut()
+                havoc.pumps_cut += 1
+            case "again":
+                await asyncio.to_thread(redelivery.again)
+                havoc.redelivered = redelivery.delivered

@@ -1,0 +1,1 @@
+"""Stand-in for what the core's Lambda runtime provides and no package index does."""

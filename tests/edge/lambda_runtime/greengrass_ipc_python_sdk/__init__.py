@@ -1,0 +1,1 @@
+"""Stand-in for the core's client of its own daemon."""

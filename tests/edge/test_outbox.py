@@ -1,0 +1,235 @@
+"""The outbox loses nothing it answered for: not by a kill, a full disk or a damaged file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from forecourt_edge.config import OutboxConfig
+from forecourt_edge.errors import OutboxFull, OutboxInUse
+from forecourt_edge.outbox import Cursor, Lane, Message, Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WRITER = """
+import sys
+from pathlib import Path
+from forecourt_edge.config import OutboxConfig
+from forecourt_edge.outbox import Cursor, Lane, Message, Outbox
+
+outbox = Outbox(OutboxConfig(path=Path(sys.argv[1])))
+held = outbox.cursor(1, "SN1")
+number = held.number if held else 0
+while True:
+    number += 1
+    outbox.take_over(
+        Cursor(nozzle=1, device_serial="SN1", number=number, totalizer_ml=number),
+        messages=[Message(lane=Lane.SALES, message_id=f"sale-{number}", body={"n": number})],
+    )
+    print(number, flush=True)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "outbox.db"
+
+
+@pytest.fixture
+def outbox(path: Path) -> Iterator[Outbox]:
+    with closing(Outbox(OutboxConfig(path=path))) as opened:
+        yield opened
+
+
+def sale(number: int, **body: object) -> Message:
+    return Message(lane=Lane.SALES, message_id=f"sale-{number}", body={"n": number, **body})
+
+
+def at(number: int) -> Cursor:
+    return Cursor(nozzle=1, device_serial="SN1", number=number, totalizer_ml=number)
+
+
+def fill(outbox: Outbox, count: int) -> None:
+    for number in range(1, count + 1):
+        outbox.take_over(at(number), messages=[sale(number)])
+
+
+def test_cursor_and_sale_are_there_together_after_every_kill(path: Path) -> None:
+    """Killed at any moment, what was answered is there and the cursor fits the rows."""
+    answered = 0
+    for round_ in range(6):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        ) as writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            time.sleep(0.01 + 0.017 * round_)
+            writer.send_signal(signal.SIGKILL)
+            said = [int(line) for line in writer.stdout.read().split()]
+        answered = max([answered, *said])
+        with closing(Outbox(OutboxConfig(path=path))) as opened:
+            cursor = opened.cursor(1, "SN1")
+            assert cursor is not None
+            assert cursor.number >= answered
+            assert opened.count() == cursor.number
+            answered = cursor.number
+
+    with closing(Outbox(OutboxConfig(path=path))) as opened:
+        ids = [waiting.message_id for waiting in opened.after(0, 1_000_000)]
+    assert ids == [f"sale-{number}" for number in range(1, answered + 1)]
+
+
+def test_a_full_disk_stores_neither_sale_nor_cursor_and_later_both(
+    outbox: Outbox,
+) -> None:
+    fill(outbox, 1)
+    pages = outbox.connection.execute("PRAGMA page_count").fetchone()[0]
+    outbox.connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    def fill_up() -> None:
+        for number in range(2, 100):
+            outbox.take_over(at(number), messages=[sale(number, padding="x" * 3_000)])
+
+    with pytest.raises(OutboxFull) as caught:
+        fill_up()
+
+    assert caught.value.reason == "disk"
+    cursor = outbox.cursor(1, "SN1")
+    assert cursor is not None
+    assert outbox.count() == cursor.number
+    outbox.connection.execute("PRAGMA max_page_count = 1000000")
+    outbox.take_over(at(cursor.number + 1), messages=[sale(cursor.number + 1)])
+    assert outbox.count() == cursor.number + 1
+
+
+def test_what_the_cloud_holds_is_deleted_and_only_that(outbox: Outbox) -> None:
+    fill(outbox, 3)
+
+    assert outbox.accept(["sale-2", "sale-9"]) == [2]
+    assert [waiting.message_id for waiting in outbox.after(0, 10)] == ["sale-1", "sale-3"]
+
+
+def test_at_the_cap_nothing_is_stored_and_nothing_dropped(path: Path) -> None:
+    with closing(Outbox(OutboxConfig(path=path, sales_max=2))) as outbox:
+        fill(outbox, 2)
+
+        with pytest.raises(OutboxFull) as caught:
+            outbox.take_over(at(3), messages=[sale(3)])
+
+        assert (caught.value.reason, caught.value.rows) == ("cap", 2)
+        assert outbox.count() == 2
+        assert outbox.cursor(1, "SN1") == at(2)
+
+
+def test_readings_give_way_to_newer_ones_and_sales_do_not(path: Path) -> None:
+    with closing(Outbox(OutboxConfig(path=path, readings_max=2))) as outbox:
+        fill(outbox, 1)
+        for number in range(4):
+            reading = Message(lane=Lane.READINGS, message_id=f"r-{number}", body={})
+            outbox.put_reading(reading, fact=("last", str(number)))
+
+        ids = [waiting.message_id for waiting in outbox.after(0, 10)]
+        assert ids == ["sale-1", "r-2", "r-3"]
+        assert outbox.fact("last") == "3"
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"n": 2}', b"\xff\xfe", b"[]"])
+def test_a_corrupted_row_is_put_aside_and_the_rest_goes_on(outbox: Outbox, damage: bytes) -> None:
+    fill(outbox, 3)
+    outbox.connection.execute("UPDATE messages SET body = ? WHERE local_id = 2", (damage,))
+
+    ids = [waiting.message_id for waiting in outbox.after(0, 10)]
+
+    assert ids == ["sale-1", "sale-3"]
+    [refused] = outbox.quarantined()
+    assert (refused.message_id, refused.reason) == ("sale-2", "corrupted")
+    assert refused.body == damage
+
+
+def test_a_refused_sale_is_kept_with_its_reason(outbox: Outbox) -> None:
+    fill(outbox, 2)
+
+    assert outbox.refuse({"sale-1": "unknown_grade", "sale-7": "unknown"}) == [1]
+
+    [refused] = outbox.quarantined()
+    assert (refused.message_id, refused.reason) == ("sale-1", "unknown_grade")
+    assert outbox.count() == 1
+
+
+def test_a_torn_tail_of_the_log_costs_nothing_that_was_answered(path: Path) -> None:
+    outbox = Outbox(OutboxConfig(path=path))
+    fill(outbox, 20)
+    log = path.with_name("outbox.db-wal").read_bytes()
+    data = path.read_bytes()
+    outbox.close()
+    path.write_bytes(data)
+    path.with_name("outbox.db-wal").write_bytes(log + os.urandom(5_000))
+
+    with closing(Outbox(OutboxConfig(path=path))) as opened:
+        assert opened.count() == 20
+        assert opened.cursor(1, "SN1") == at(20)
+
+
+def test_of_a_damaged_file_everything_readable_is_kept(path: Path) -> None:
+    outbox = Outbox(OutboxConfig(path=path))
+    for number in range(1, 201):
+        outbox.take_over(at(number), messages=[sale(number, padding="x" * 200)])
+    outbox.close()
+    data = bytearray(path.read_bytes())
+    page = 4096 * (len(data) // 4096 // 2)
+    data[page : page + 4096] = os.urandom(4096)
+    path.write_bytes(data)
+
+    with closing(Outbox(OutboxConfig(path=path))) as opened:
+        kept = [waiting.body["n"] for waiting in opened.after(0, 1000)]
+        assert len(kept) > 150
+        assert kept == sorted(kept)
+        opened.take_over(at(201), messages=[sale(201)])
+    assert path.with_name("outbox.db.damaged-1").exists()
+
+
+def test_a_file_that_is_no_database_is_set_aside_not_overwritten(path: Path) -> None:
+    path.write_bytes(b"this is not a database" * 500)
+
+    with closing(Outbox(OutboxConfig(path=path))) as opened:
+        assert opened.count() == 0
+
+    assert path.with_name("outbox.db.damaged-1").read_bytes().startswith(b"this is not")
+
+
+def test_a_second_component_on_the_same_outbox_is_refused(outbox: Outbox, path: Path) -> None:
+    fill(outbox, 1)
+
+    with pytest.raises(OutboxInUse):
+        Outbox(OutboxConfig(path=path))
+
+    assert outbox.count() == 1
+
+
+def test_the_same_message_stored_again_stays_one(outbox: Outbox) -> None:
+    fill(outbox, 1)
+
+    outbox.take_over(at(1), messages=[sale(1)])
+
+    assert outbox.count() == 1
+
+
+def test_what_cannot_be_opened_is_not_taken_for_damaged(path: Path) -> None:
+    path.mkdir()
+
+    with pytest.raises(sqlite3.OperationalError):
+        Outbox(OutboxConfig(path=path))
+
+    assert path.is_dir()

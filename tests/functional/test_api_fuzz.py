@@ -1,0 +1,193 @@
+"""
+Whatever is sent, the APIs answer as they describe themselves: never with a failure of ours.
+
+Requests are made from the served description: values its schemas allow, values they do not,
+and bytes that are no document at all. Every answer has a status the description lists for
+that operation, and every refusal is a problem document.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from forecourt.sales_table import SalesTable, Status, StoredSale
+from functions.members import handler as members
+from functions.openapi import handler as openapi
+from functions.operator import handler as operator
+from tests.functional.conftest import SALES_TABLE
+from tests.functional.http import Client
+from tests.functional.test_operator_api import PROGRAM, SALE, STATION
+
+DESCRIBED = json.loads(openapi.DOCUMENT)
+OPERATIONS = [
+    pytest.param(path, method.upper(), operation, id=f"{method.upper()} {path}")
+    for path, methods in DESCRIBED["paths"].items()
+    for method, operation in methods.items()
+]
+ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=40)
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+PATH_VALUES = {
+    "member_id": st.sampled_from(["me", "m-1", "sub-fuzz"]),
+    "identity_id": st.sampled_from(["plate.Uo5XbYpSWDcTYGQSP4XkFw", "plate"]),
+    "station_id": st.sampled_from(["s0001", "s0002"]),
+    "version": st.sampled_from(["1", "2", "0", "999999"]),
+    "sale_id": st.sampled_from([SALE.sale_id, "x"]),
+}
+# To unbind what is bound, its digest would have to be guessed.
+UNLIKELY = "/{identity_id}"
+# As a path travels: no separators, since those make another path.
+ANY_PART = st.text(st.characters(exclude_characters="/?#", codec="utf-8"), min_size=1, max_size=80)
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" not in schema:
+        return schema
+    found: dict[str, Any] = DESCRIBED["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return found
+
+
+def values_for(schema: dict[str, Any], *, careful: bool) -> st.SearchStrategy[Any]:
+    """Return values of *schema*, or now and then one that is not unless *careful*."""
+    allowed = _allowed(resolved(schema), careful=careful)
+    return allowed if careful else allowed | ANY_JSON
+
+
+def _allowed(schema: dict[str, Any], *, careful: bool) -> st.SearchStrategy[Any]:
+    if "const" in schema:
+        return st.just(schema["const"])
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    if "anyOf" in schema:
+        return st.one_of([values_for(each, careful=careful) for each in schema["anyOf"]])
+    match schema.get("type"):
+        case "null":
+            return st.none()
+        case "integer":
+            low, high = schema.get("minimum", -10), schema.get("maximum", 10**9)
+            within = st.integers(low, high)
+            return within if careful else within | st.sampled_from([low - 1, high + 1])
+        case "array":
+            least = schema.get("minItems", 0)
+            items = values_for(schema["items"], careful=careful)
+            return st.lists(items, min_size=least, max_size=least + 2)
+        case "object":
+            return _objects(schema, careful=careful)
+        case _:
+            return _texts(schema, careful=careful)
+
+
+def _texts(schema: dict[str, Any], *, careful: bool) -> st.SearchStrategy[Any]:
+    known = {"date-time": ["2026-11-23T08:15:00Z"], "date": ["1990-02-01"]}
+    examples = schema.get("examples") or known.get(schema.get("format", "")) or []
+    if careful and examples:
+        return st.sampled_from(examples)
+    pattern = schema.get("pattern")
+    if pattern:
+        return st.from_regex(pattern, fullmatch=True)
+    return st.text(st.characters(codec="utf-8"), max_size=schema.get("maxLength", 20))
+
+
+def _objects(schema: dict[str, Any], *, careful: bool) -> st.SearchStrategy[Any]:
+    fields = {
+        name: values_for(each, careful=careful)
+        for name, each in schema.get("properties", {}).items()
+        if name != "csr"  # moto, unlike AWS, fails on a request it cannot read
+    }
+    required = set(schema.get("required", ()))
+    return st.fixed_dictionaries(
+        {name: fields[name] for name in required},
+        optional={name: each for name, each in fields.items() if name not in required},
+    )
+
+
+def bodies_for(
+    operation: dict[str, Any], *, careful: bool
+) -> st.SearchStrategy[str | bytes | None]:
+    nonsense = st.none() | st.binary(max_size=60) | ANY_TEXT
+    if "requestBody" not in operation:
+        return st.none() if careful else st.just("{}") | nonsense
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    documents = _allowed(resolved(schema), careful=careful).map(json.dumps)
+    return documents if careful else documents | ANY_JSON.map(json.dumps) | nonsense
+
+
+@st.composite
+def requests_for(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> dict[str, Any]:
+    careful = draw(st.booleans())
+
+    def part(match: re.Match[str]) -> str:
+        known = PATH_VALUES[match[1]]
+        return draw(known if careful else known | ANY_PART)
+
+    query = {
+        each["name"]: draw(values_for(each["schema"], careful=careful))
+        for each in operation.get("parameters", ())
+        if each.get("in") == "query" and (each["required"] or draw(st.booleans()))
+    }
+    if careful:
+        query.pop("cursor", None)
+    keys = st.uuids().map(str)
+    return {
+        "path": re.sub(r"\{(\w+)\}", part, path),
+        "raw": draw(bodies_for(operation, careful=careful)),
+        "query": query,
+        "headers": {
+            "idempotency-key": draw(keys if careful else keys | st.just("1") | ANY_TEXT),
+            **({} if careful else {"if-match": draw(st.just('"1"') | ANY_TEXT)}),
+        },
+    }
+
+
+@pytest.fixture
+def peopled(aws: None) -> None:  # noqa: ARG001
+    """Enrol a member, register a station, draft a program and hold a sale."""
+    operator_of = Client(handle=operator.handle, subject="sub-fuzz", groups="[operator]")
+    member = Client(handle=members.handle, subject="sub-fuzz", groups="[member]")
+    member.post("/members", {})
+    operator_of.post("/stations", {**STATION, "station_id": "s0002"})
+    operator_of.post("/programs", PROGRAM)
+    SalesTable(operator.dynamodb, name=SALES_TABLE).add(
+        StoredSale(sale=SALE, status=Status.HELD, received_at=SALE.recorded_at)
+    )
+
+
+@pytest.mark.usefixtures("peopled")
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
+def test_whatever_is_sent_is_answered_as_described(
+    path: str, method: str, operation: dict[str, Any]
+) -> None:
+    function = members if path.startswith("/members") else operator
+    client = Client(handle=function.handle, subject="sub-fuzz", groups="[member operator]")
+    succeeded = []
+
+    @settings(
+        max_examples=20,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(requests_for(path, operation))
+    def answered(request: dict[str, Any]) -> None:
+        reply = client.send(method, **request)
+
+        assert str(reply.status) in operation["responses"], reply
+        assert reply.status < 500, reply
+        if reply.status >= 400:
+            assert reply.code
+        else:
+            json.loads(reply.text or "{}")
+            succeeded.append(reply)
+
+    answered()
+    assert succeeded or path.endswith(UNLIKELY)

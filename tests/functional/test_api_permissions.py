@@ -1,0 +1,99 @@
+"""Every route against every group: who gets in, and that refusing writes nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from forecourt.callers import Group
+from forecourt.doors import WRITES
+from functions.members import handler as members
+from functions.openapi import handler as openapi
+from functions.operator import handler as operator
+from tests.functional.conftest import LOYALTY_TABLE, REQUESTS_TABLE, SALES_TABLE
+from tests.functional.http import Client
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+SALE_ID = "20261123T081500Z.s0001.SN1.3.1.1000"
+STATION = {"station_id": "s0002", "name": "East", "zone": "Asia/Shanghai", "grades": ["92"]}
+RULE = {"rule_id": "a", "basis": "volume", "points": 1, "per": 1000, "rounding": "floor"}
+PROGRAM = {"zone": "Asia/Shanghai", "rules": [RULE], "validity": None}
+PLATE = {"kind": "plate", "value": "浙A12345"}
+
+STAFF = "attendant manager operator"
+READERS = "manager operator auditor"
+
+# Route, path as asked, body, and the groups that get in. Where the path names a member it is
+# somebody else than the caller.
+ROUTES: list[tuple[str, str, Any, str]] = [
+    ("POST /members", "/members", {}, f"member {STAFF}"),
+    ("GET /members/{member_id}", "/members/m-1", None, READERS),
+    ("PATCH /members/{member_id}", "/members/m-1", {"name": "Li"}, "manager operator"),
+    ("GET /members/{member_id}/identities", "/members/m-1/identities", None, READERS),
+    ("POST /members/{member_id}/identities", "/members/m-1/identities", PLATE, STAFF),
+    (
+        "DELETE /members/{member_id}/identities/{identity_id}",
+        "/members/m-1/identities/plate.Uo5XbYpSWDcTYGQSP4XkFw",
+        None,
+        "manager operator",
+    ),
+    ("GET /members/{member_id}/points", "/members/m-1/points", None, READERS),
+    ("GET /members/{member_id}/entries", "/members/m-1/entries", None, READERS),
+    ("GET /members/{member_id}/sales", "/members/m-1/sales", None, READERS),
+    ("GET /stations", "/stations", None, READERS),
+    ("POST /stations", "/stations", STATION, "operator"),
+    ("GET /stations/{station_id}", "/stations/s0001", None, READERS),
+    ("POST /stations/{station_id}/certificates", "/stations/s0001/certificates", {}, "operator"),
+    ("GET /programs", "/programs", None, READERS),
+    ("POST /programs", "/programs", PROGRAM, "operator"),
+    ("GET /programs/{version}", "/programs/1", None, READERS),
+    ("PUT /programs/{version}", "/programs/1", PROGRAM, "operator"),
+    ("POST /programs/{version}/validation", "/programs/1/validation", None, "operator"),
+    ("POST /programs/{version}/activation", "/programs/1/activation", {}, "operator"),
+    ("GET /sales", "/sales?queue=held", None, READERS),
+    ("POST /sales/{sale_id}/release", f"/sales/{SALE_ID}/release", None, "manager operator"),
+    ("POST /sales/{sale_id}/rejection", f"/sales/{SALE_ID}/rejection", None, "manager operator"),
+]
+DESCRIBED = json.loads(openapi.DOCUMENT)["paths"]
+
+
+def test_every_route_is_in_the_table() -> None:
+    described = {
+        f"{method.upper()} {path}" for path, methods in DESCRIBED.items() for method in methods
+    }
+
+    assert {route for route, *_ in ROUTES} == described
+
+
+@pytest.mark.parametrize("group", [*Group, None])
+def test_a_group_gets_into_its_routes_and_no_others(dynamodb: Any, group: Group | None) -> None:
+    for route, target, body, allowed in ROUTES:
+        function = members if route.split(" ")[1].startswith("/members") else operator
+        client = Client(handle=function.handle, subject="sub-1", groups=f"[{group or ''}]")
+        before = everything(dynamodb)
+        method = route.split(" ")[0]
+        path, _, query = target.partition("?")
+
+        if method in WRITES:
+            reply = client.write(method, path, body)
+        else:
+            reply = client.get(path, **dict([query.split("=")] if query else []))
+
+        if group and group in allowed.split():
+            assert reply.status < 300 or reply.code.startswith("unknown_"), (route, reply)
+            continue
+        refusals = {"forbidden"} if group not in {Group.MEMBER, None} else {"unknown_member"}
+        if "{member_id}" not in route and route != "POST /members":
+            refusals = {"forbidden"}
+        assert reply.code in refusals, (route, reply)
+        assert everything(dynamodb) == before, route
+
+
+def everything(dynamodb: Any) -> list[Any]:
+    return [
+        dynamodb.scan(TableName=table)["Items"]
+        for table in (LOYALTY_TABLE, SALES_TABLE, REQUESTS_TABLE)
+    ]

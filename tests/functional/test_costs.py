@@ -1,0 +1,206 @@
+"""
+What a sale costs: item sizes, round trips and units, counted and held.
+
+Sizes follow DynamoDB's rules (Developer Guide, "DynamoDB item sizes and formats"): names and
+strings in UTF-8, a number about half a byte a digit, three bytes for a list or map and one
+for each element of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from forecourt.assignment import Assignment
+from forecourt.loyalty_table import LoyaltyTable
+from forecourt.sales_table import SalesTable
+from tests.functional.clients import Counting
+from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.world import sale_record
+from tests.specimens import CARD, PLATE, SALE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.functional.world import World
+
+MEMBER_ID = "f3b1c7de-8a52-4a8e-9d0b-6f4f3f1f2a10"
+ONE_UNIT = 1024
+# A ciphertext of AWS KMS under a symmetric key is about this much longer than its plaintext;
+# moto adds less.
+KMS_OVERHEAD = 160
+MOTO_OVERHEAD = 36 + 12 + 16
+
+
+def size(item: Mapping[str, Mapping[str, Any]]) -> int:
+    """Return the bytes DynamoDB counts for *item*."""
+    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
+
+
+def _value_size(value: Mapping[str, Any]) -> int:
+    kind: str
+    content: Any
+    ((kind, content),) = value.items()
+    match kind:
+        case "S":
+            return len(str(content).encode())
+        case "N":
+            digits: str = content.lstrip("-").strip("0")
+            return (len(digits) + 1) // 2 + 1 + int(content.startswith("-"))
+        case "B":
+            return len(bytes(content))
+        case "BOOL" | "NULL":
+            return 1
+        case "L":
+            return 3 + sum(1 + _value_size(each) for each in content)
+        case _:
+            return 3 + sum(1 + len(k.encode()) + _value_size(v) for k, v in content.items())
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"S": "浙A"}, 4),
+        ({"N": "0"}, 1),
+        ({"N": "-27"}, 3),
+        ({"N": "123456789"}, 6),
+        ({"B": b"123"}, 3),
+        ({"BOOL": True}, 1),
+        ({"L": [{"S": "ab"}, {"NULL": True}]}, 3 + 3 + 2),
+        ({"M": {"ab": {"S": "c"}}}, 3 + 4),
+    ],
+)
+def test_sizes_are_counted_as_published(value: dict[str, Any], expected: int) -> None:
+    assert size({"a": value}) == 1 + expected
+
+
+def raw(world: World, table: str, kind: str) -> dict[str, Any]:
+    """Return the one item of a type, as DynamoDB keeps it."""
+    items = world.dynamodb.scan(TableName=table)["Items"]
+    (item,) = (each for each in items if each["type"]["S"] == kind)
+    return dict(item)
+
+
+def judge(world: World, context: Any, *, dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send one sale with a plate and a card all the way, every call through *dynamodb*."""
+    from functions.accrual import handler as accrual  # noqa: PLC0415
+    from functions.ingest import handler as ingest  # noqa: PLC0415
+    from functions.matching import handler as matching  # noqa: PLC0415
+
+    sales = SalesTable(dynamodb, name=SALES_TABLE)
+    loyalty = LoyaltyTable(dynamodb, name=LOYALTY_TABLE)
+    monkeypatch.setattr(ingest, "sales", sales)
+    monkeypatch.setattr(ingest, "loyalty", loyalty)
+    monkeypatch.setattr(matching, "assignment", Assignment(sales=sales, loyalty=loyalty))
+    monkeypatch.setattr(accrual, "loyalty", loyalty)
+    ingest.handle({"Records": [sale_record(SALE)]}, context)
+    matching.handle({"Records": world.records(SALES_TABLE, status="received")}, context)
+    accrual.handle({"Records": world.records(SALES_TABLE, status="matched")}, context)
+    assert world.loyalty.account(MEMBER_ID).version == 1
+
+
+@pytest.fixture
+def prepared(world: World, told: Any) -> World:
+    """Return a world with a member and a program, in containers that are warm."""
+    from functions.accrual import handler as accrual  # noqa: PLC0415
+    from functions.ingest import handler as ingest  # noqa: PLC0415
+
+    world.enrol(MEMBER_ID, PLATE, CARD)
+    world.activate()
+    told()
+    ingest.remembered_station("s0001")
+    ingest.identity_secret()
+    accrual.program.cache_clear()
+    accrual.program(1)
+    return world
+
+
+def test_each_item_of_a_sale_fits_into_one_unit(
+    prepared: World, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge(prepared, context, dynamodb=prepared.dynamodb, monkeypatch=monkeypatch)
+
+    sizes = {
+        "sale": size(raw(prepared, SALES_TABLE, "sale")) + KMS_OVERHEAD - MOTO_OVERHEAD,
+        "entry": size(raw(prepared, LOYALTY_TABLE, "entry")),
+        "account": size(raw(prepared, LOYALTY_TABLE, "account")),
+    }
+
+    assert max(sizes.values()) <= ONE_UNIT, sizes
+
+
+def test_a_sale_takes_five_round_trips(
+    prepared: World, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting = Counting(prepared.dynamodb)
+
+    judge(prepared, context, dynamodb=counting, monkeypatch=monkeypatch)
+
+    assert counting.calls == {
+        "put_item": 1,  # the sale
+        "batch_get_item": 2,  # whose plate and card; the account and the program's timeline
+        "update_item": 1,  # the owner
+        "transact_write_items": 1,  # the entry and the account
+    }
+
+
+def test_a_sale_takes_six_write_units_and_at_most_four_read_units(
+    prepared: World, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metered = Metered(prepared.dynamodb)
+
+    judge(prepared, context, dynamodb=metered, monkeypatch=monkeypatch)
+
+    assert metered.write_units == 6
+    assert metered.read_units <= 4
+
+
+class Metered:
+    """
+    A client that adds up units by DynamoDB's published prices, for what moto does not charge.
+
+    A write costs a unit for each KB of the larger of the item before and after, in a
+    transaction two; a read half a unit for each 4 KB, a consistent one a whole.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.write_units = 0
+        self.read_units = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def put_item(self, **arguments: Any) -> Any:
+        self.write_units += _write_units(arguments["Item"])
+        return self._client.put_item(**arguments)
+
+    def update_item(self, **arguments: Any) -> Any:
+        response = self._client.update_item(**arguments)
+        key = {"TableName": arguments["TableName"], "Key": arguments["Key"]}
+        after = self._client.get_item(**key, ConsistentRead=True)["Item"]
+        self.write_units += _write_units(after)
+        return response
+
+    def transact_write_items(self, **arguments: Any) -> Any:
+        for each in arguments["TransactItems"]:
+            self.write_units += 2 * _write_units(each["Put"]["Item"])
+        return self._client.transact_write_items(**arguments)
+
+    def batch_get_item(self, **arguments: Any) -> Any:
+        response = self._client.batch_get_item(**arguments)
+        ((table, request),) = arguments["RequestItems"].items()
+        found = response["Responses"][table]
+        each = 1.0 if request["ConsistentRead"] else 0.5
+        self.read_units += each * (len(request["Keys"]) - len(found))
+        self.read_units += sum(each * -(-size(item) // 4096) for item in found)
+        return response
+
+    def get_item(self, **arguments: Any) -> Any:
+        raise AssertionError(arguments)  # a warm container reads nothing else
+
+
+def _write_units(item: Mapping[str, Mapping[str, Any]]) -> int:
+    longer = KMS_OVERHEAD - MOTO_OVERHEAD if "sealed" in item else 0
+    return -(-(size(item) + longer) // ONE_UNIT)

@@ -1,0 +1,337 @@
+"""What the bus is told: every committed change once per delivery, as its schema says."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from forecourt.events import DetailType, events_of
+from forecourt.ledger import Account, EntryKind, earn
+from forecourt.loyalty_table import trace_to_map
+from forecourt.messages import NozzleReading
+from forecourt.program import Evaluation, Trace
+from forecourt.reconciliation import Finding, FindingKind, reconcile
+from forecourt.sales import EvidenceKind
+from tests.functional.conftest import EVENT_BUS, LOYALTY_TABLE
+from tests.functional.world import key_of
+from tests.schemas import validator
+from tests.specimens import EVENTS, PLATE, SALE, sale, sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from tests.functional.world import World
+
+AT = datetime(2026, 11, 23, 8, 15, 4, tzinfo=UTC)
+DAY = date(2026, 11, 23)
+
+
+def enrolled(world: World) -> None:
+    world.enrol("m1")
+
+
+def profile_changed(world: World) -> None:
+    world.enrol("m1")
+    world.members.change("m1", {"name": "Han Meimei"}, expected_version=1)
+
+
+def identity_bound(world: World) -> None:
+    world.enrol("m1", PLATE)
+
+
+def identity_unbound(world: World) -> None:
+    world.enrol("m1", PLATE)
+    world.members.unbind("m1", key_of(PLATE), unbound_at=AT)
+
+
+def entry_recorded(world: World) -> None:
+    trace = trace_to_map(Trace(rule_id="litre", outcome="earned", points=39))
+    posting = earn(
+        Account(member_id="m1", buckets={}),
+        entry_id=SALE.sale_id,
+        points=39,
+        expires_on=date(2027, 11, 30),
+        program_version=1,
+        trace=(trace,),
+        occurred_at=SALE.key.completed_at,
+        posted_at=AT,
+    )
+    assert world.loyalty.post(*posting)
+
+
+def program_activated(world: World) -> None:
+    world.activate()
+
+
+def station_registered(world: World) -> None:
+    world.register()
+
+
+def findings_of_a_bad_day() -> list[Finding]:
+    """Return findings of every kind, as reconciliation writes them."""
+    opens_at = SALE.key.completed_at - timedelta(hours=1)
+    after_a_lost_one = sale(
+        completed_at=SALE.key.completed_at + timedelta(minutes=10),
+        recorded_at=SALE.recorded_at + timedelta(minutes=10),
+        totalizer_ml=SALE.key.totalizer_ml + 70_000,
+        transaction=4713,
+    )
+    reading = sample("station/samples/reading")["reading"]["nozzles"]
+    gap = sample("station/samples/gap")["gap"]
+    moved, went_back = (
+        [NozzleReading(**{**reading[0], "totalizer_ml": totalizer_ml})]
+        for totalizer_ml in (123_600_000, 1_000)
+    )
+    result = reconcile(
+        opens_at=opens_at,
+        closes_at=opens_at + timedelta(days=1),
+        sales=[SALE, after_a_lost_one],
+        readings=[
+            (opens_at + timedelta(hours=2), moved),
+            (opens_at + timedelta(hours=3), went_back),
+        ],
+        owned=[SALE.sale_id],
+        judged=[],
+        gaps=[gap],
+    )
+    return list(result.findings)
+
+
+def case_opened(world: World) -> None:
+    world.loyalty.keep_case("s0001", DAY, findings=findings_of_a_bad_day(), opened_at=AT)
+
+
+# What somebody does that the bus is then told of.
+CAUSES: dict[DetailType, Callable[[World], None]] = {
+    DetailType.ENTRY_RECORDED: entry_recorded,
+    DetailType.MEMBER_ENROLLED: enrolled,
+    DetailType.MEMBER_CHANGED: profile_changed,
+    DetailType.IDENTITY_BOUND: identity_bound,
+    DetailType.IDENTITY_UNBOUND: identity_unbound,
+    DetailType.PROGRAM_DRAFTED: program_activated,
+    DetailType.PROGRAM_ACTIVATED: program_activated,
+    DetailType.STATION_REGISTERED: station_registered,
+    DetailType.CASE_OPENED: case_opened,
+}
+
+
+@pytest.fixture
+def relay(aws: None) -> ModuleType:  # noqa: ARG001 - the bus is in it
+    from functions.relay import handler  # noqa: PLC0415 - its clients need the environment
+
+    return handler
+
+
+class Bus:
+    """
+    The bus, with an ear on it; may refuse events about some stations, as EventBridge may.
+
+    What moto takes is heard; moto itself refuses nothing.
+    """
+
+    def __init__(self, bus: Any) -> None:
+        self._bus = bus
+        self.refuses: set[str] = set()
+        self.sizes: list[int] = []
+        self.heard: list[dict[str, Any]] = []
+
+    def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
+        self.sizes.append(len(Entries))
+        results = [self._take(entry) for entry in Entries]
+        failed = sum("ErrorCode" in result for result in results)
+        return {"FailedEntryCount": failed, "Entries": results}
+
+    def _take(self, entry: dict[str, str]) -> dict[str, str]:
+        assert entry["EventBusName"] == EVENT_BUS
+        detail = json.loads(entry["Detail"])
+        if detail.get("station_id") in self.refuses:
+            return {"ErrorCode": "ThrottlingException", "ErrorMessage": "later"}
+        (result,) = self._bus.put_events(Entries=[entry])["Entries"]
+        self.heard.append(
+            {"source": entry["Source"], "detail-type": entry["DetailType"], "detail": detail}
+        )
+        return dict(result)
+
+
+@pytest.fixture
+def bus(relay: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Bus:
+    bus = Bus(relay.bus)
+    monkeypatch.setattr(relay, "bus", bus)
+    return bus
+
+
+def told(relay: ModuleType, context: Any, records: list[dict[str, Any]]) -> list[str]:
+    """Relay a batch; return where the stream is to resume."""
+    response = relay.handle({"Records": records}, context)
+    return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
+
+
+def test_every_detail_type_has_a_schema_a_sample_and_a_cause() -> None:
+    names = {str(each) for each in DetailType}
+
+    assert {path.name.removesuffix(".schema.json") for path in EVENTS.glob("bus/*.json")} == names
+    assert {path.stem for path in EVENTS.glob("bus/samples/*.json")} == names
+    assert set(CAUSES) == set(DetailType)
+
+
+@pytest.mark.parametrize("detail_type", DetailType)
+def test_a_sample_is_what_the_change_it_stands_for_tells_the_bus(
+    world: World, relay: ModuleType, context: Any, bus: Bus, detail_type: DetailType
+) -> None:
+    CAUSES[detail_type](world)
+
+    assert told(relay, context, world.records(LOYALTY_TABLE)) == []
+
+    (event,) = (each for each in bus.heard if each["detail-type"] == detail_type)
+    validator(f"bus/{detail_type}").validate(event)
+    assert event == sample(f"bus/samples/{detail_type}")
+
+
+def test_the_schemas_name_exactly_the_kinds_there_are() -> None:
+    entry = sample("bus/EntryRecorded.schema")["properties"]["detail"]["properties"]
+    case = sample("bus/CaseOpened.schema")["properties"]["detail"]["properties"]["findings"]
+    kinds = [each["properties"]["kind"] for each in case["items"]["oneOf"]]
+
+    assert set(entry["kind"]["enum"]) == set(EntryKind)
+    assert {k for kind in kinds for k in kind.get("enum", [kind.get("const")])} == set(FindingKind)
+    for name in ("IdentityBound", "IdentityUnbound"):
+        detail = sample(f"bus/{name}.schema")["properties"]["detail"]["properties"]
+        assert set(detail["kind"]["enum"]) == set(EvidenceKind)
+
+
+def test_findings_of_a_bad_day_are_of_every_kind() -> None:
+    assert {each.kind for each in findings_of_a_bad_day()} == set(FindingKind)
+
+
+@pytest.mark.parametrize("detail_type", DetailType)
+def test_a_record_that_comes_twice_gives_the_same_event_id(
+    world: World, detail_type: DetailType
+) -> None:
+    CAUSES[detail_type](world)
+    records = world.records(LOYALTY_TABLE)
+
+    once = [each.detail["event_id"] for record in records for each in events_of(record)]
+    again = [each.detail["event_id"] for record in records for each in events_of(record)]
+
+    assert once == again
+    assert len(set(once)) == len(once)
+
+
+def test_no_name_plate_or_phone_is_told(
+    world: World, relay: ModuleType, context: Any, bus: Bus
+) -> None:
+    for cause in (identity_unbound, entry_recorded):
+        cause(world)
+
+    told(relay, context, world.records(LOYALTY_TABLE))
+
+    said = json.dumps(bus.heard, ensure_ascii=False)
+    assert "IdentityBound" in said
+    assert "浙A" not in said
+    assert "Li Lei" not in said
+
+
+def test_an_evaluation_and_a_closed_case_are_nobodys_news(
+    world: World, relay: ModuleType, context: Any, bus: Bus
+) -> None:
+    nothing = Evaluation(points=0, expires_on=None, trace=())
+    world.loyalty.record_evaluation("m1", SALE, version=1, evaluation=nothing)
+    case_opened(world)
+    (evaluated, opened) = world.records(LOYALTY_TABLE)
+    assert [each.detail_type for each in events_of(opened)] == [DetailType.CASE_OPENED]
+    world.loyalty.keep_case("s0001", DAY, findings=[], opened_at=AT)
+
+    assert told(relay, context, [evaluated, *world.records(LOYALTY_TABLE)]) == []
+
+    assert bus.heard == []
+
+
+def test_what_is_deleted_for_good_is_nobodys_news_either(
+    world: World, relay: ModuleType, context: Any, bus: Bus
+) -> None:
+    for cause in (entry_recorded, program_activated, station_registered, enrolled):
+        cause(world)
+    world.records(LOYALTY_TABLE)
+    for item in world.dynamodb.scan(TableName=LOYALTY_TABLE)["Items"]:
+        key = {"pk": item["pk"], "sk": item["sk"]}
+        world.dynamodb.delete_item(TableName=LOYALTY_TABLE, Key=key)
+
+    assert told(relay, context, world.records(LOYALTY_TABLE)) == []
+
+    assert bus.heard == []
+
+
+def test_an_identity_changed_without_changing_hands_is_nobodys_news(world: World) -> None:
+    identity_bound(world)
+    (record,) = (
+        each for each in world.records(LOYALTY_TABLE) if "IdentityBound" in str(events_of(each))
+    )
+    change = record["dynamodb"]
+
+    touched = {**record, "dynamodb": {**change, "OldImage": change["NewImage"]}}
+
+    assert events_of(touched) == []
+
+
+def test_an_identity_that_changes_hands_in_one_write_is_unbound_and_bound(world: World) -> None:
+    identity_bound(world)
+    (record,) = (
+        each for each in world.records(LOYALTY_TABLE) if "IdentityBound" in str(events_of(each))
+    )
+    change = record["dynamodb"]
+    old = {**change["NewImage"], "member_id": {"S": "m0"}}
+
+    moved = {**record, "dynamodb": {**change, "OldImage": old}}
+
+    assert [(each.detail_type, each.detail["member_id"]) for each in events_of(moved)] == [
+        (DetailType.IDENTITY_UNBOUND, "m0"),
+        (DetailType.IDENTITY_BOUND, "m1"),
+    ]
+
+
+def test_a_later_activation_tells_of_itself_alone(
+    world: World, relay: ModuleType, context: Any, bus: Bus
+) -> None:
+    world.activate()
+    world.records(LOYALTY_TABLE)
+    world.activate(effective_at=AT)
+
+    told(relay, context, world.records(LOYALTY_TABLE))
+
+    activated = [each for each in bus.heard if each["detail-type"] == "ProgramActivated"]
+    assert [each["detail"]["version"] for each in activated] == [2]
+
+
+def test_more_events_than_one_call_takes_are_told_in_order(
+    world: World, relay: ModuleType, context: Any, bus: Bus
+) -> None:
+    stations = [f"s{number:04}" for number in range(25)]
+    for station_id in stations:
+        world.register(station_id)
+
+    assert told(relay, context, world.records(LOYALTY_TABLE)) == []
+
+    assert [each["detail"]["station_id"] for each in bus.heard] == stations
+
+
+@pytest.mark.parametrize("refused", [0, 9, 10, 12, 24])
+def test_the_stream_resumes_at_the_first_event_refused_and_no_event_is_lost(
+    world: World, relay: ModuleType, context: Any, bus: Bus, refused: int
+) -> None:
+    for number in range(25):
+        world.register(f"s{number:04}")
+    records = world.records(LOYALTY_TABLE)
+    bus.refuses = {f"s{refused:04}"}
+
+    resumed_at = told(relay, context, records)
+    bus.refuses = set()
+    again = told(relay, context, records[refused:])
+
+    assert resumed_at == [records[refused]["dynamodb"]["SequenceNumber"]]
+    assert again == []
+    assert max(bus.sizes) <= 10
+    assert {each["detail"]["station_id"] for each in bus.heard} == {f"s{n:04}" for n in range(25)}

@@ -1,0 +1,202 @@
+"""
+A platform in memory, filled by its real writers: nothing in a table is made by hand.
+
+Records are what DynamoDB's own stream holds, in the spelling Lambda gives them.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from moto.iotdata.models import iotdata_backends
+
+from forecourt.attributes import from_item
+from forecourt.identity import digest, normalise
+from forecourt.loyalty_table import LoyaltyTable, Station
+from forecourt.matching import EvidenceKey
+from forecourt.members_table import MembersTable
+from forecourt.operator_table import OperatorTable
+from forecourt.sales_table import SalesTable, StoredSale
+from forecourt.sealing import Sealer
+from tests.functional.conftest import (
+    ACCOUNT_ID,
+    IDENTITY_SECRET,
+    LOYALTY_TABLE,
+    REGION,
+    SALES_TABLE,
+    SEAL_KEY_ID,
+    client,
+)
+from tests.specimens import OPEN_SINCE, RECEIVED_AT, STATION_ID, payload, sale_document
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from forecourt.sales import Evidence, Sale
+
+BOUND_AT = datetime(2026, 11, 1, tzinfo=UTC)
+
+LITRES: dict[str, Any] = {
+    "zone": "Asia/Shanghai",
+    "rules": [
+        {
+            "rule_id": "litre",
+            "grades": [],
+            "basis": "volume",
+            "points": 1,
+            "per": 1000,
+            "minimum": 0,
+            "rounding": "floor",
+        }
+    ],
+    "validity": {"months": 12, "end_of": "month"},
+}
+
+
+def key_of(evidence: Evidence) -> EvidenceKey:
+    """Return the keyed hash under which ingest and the members API file *evidence*."""
+    normalised = normalise(evidence.kind, evidence.value)
+    return EvidenceKey(
+        kind=evidence.kind, digest=digest(IDENTITY_SECRET.encode(), evidence.kind, normalised)
+    )
+
+
+class World:
+    """The tables, and what people and stations do to them."""
+
+    def __init__(self, dynamodb: Any) -> None:
+        self.dynamodb = dynamodb
+        self.sales = SalesTable(dynamodb, name=SALES_TABLE)
+        self.loyalty = LoyaltyTable(dynamodb, name=LOYALTY_TABLE)
+        self.sealer = Sealer(client("kms"), key_id=SEAL_KEY_ID)
+        self.members = MembersTable(dynamodb, name=LOYALTY_TABLE, sealer=self.sealer)
+        self.operator = OperatorTable(dynamodb, name=LOYALTY_TABLE)
+        self._streams = client("dynamodbstreams")
+        self._iterators: dict[str, str] = {}
+
+    def register(
+        self, station_id: str = STATION_ID, *, open_since: datetime = OPEN_SINCE
+    ) -> Station:
+        station = Station(
+            station_id=station_id,
+            name="West Lake",
+            zone="Asia/Shanghai",
+            grades=frozenset({"92", "95"}),
+            open_since=open_since,
+        )
+        return self.operator.register(station, opening_stated=True)
+
+    def enrol(self, member_id: str, *evidence: Evidence) -> None:
+        self.members.enrol(
+            member_id, {"name": "Li Lei"}, enrolled_by=member_id, enrolled_at=BOUND_AT
+        )
+        for each in evidence:
+            self.bind(member_id, each)
+
+    def bind(self, member_id: str, evidence: Evidence) -> EvidenceKey:
+        key = key_of(evidence)
+        self.members.bind(member_id, key, evidence.value, bound_at=BOUND_AT)
+        return key
+
+    def activate(
+        self, document: Mapping[str, Any] = LITRES, *, effective_at: datetime = OPEN_SINCE
+    ) -> int:
+        """Put a program in force; return its version."""
+        version = self.operator.draft(
+            document,
+            request_id=f"request-{effective_at:%Y%m%dT%H%M%S}",
+            drafted_by="op",
+            drafted_at=OPEN_SINCE,
+        )
+        self.operator.activate(version, effective_at=effective_at, now=OPEN_SINCE)
+        return version.version
+
+    def records(self, table: str, *, status: str | None = None) -> list[dict[str, Any]]:
+        """
+        Return the stream records of *table* since the last call, as Lambda delivers them.
+
+        With a *status*, only those whose new image is a sale in it: the mapping's filter.
+        """
+        if table not in self._iterators:
+            arn = self.dynamodb.describe_table(TableName=table)["Table"]["LatestStreamArn"]
+            shards = self._streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+            self._iterators[table] = self._streams.get_shard_iterator(
+                StreamArn=arn, ShardId=shards[0]["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            )["ShardIterator"]
+        response = self._streams.get_records(ShardIterator=self._iterators[table])
+        self._iterators[table] = response["NextShardIterator"]
+        found = [_as_lambda_spells_it(record) for record in response["Records"]]
+        return [
+            record
+            for record in found
+            if status is None
+            or record["dynamodb"].get("NewImage", {}).get("status") == {"S": status}
+        ]
+
+    def items(self, table: str) -> list[dict[str, Any]]:
+        """Return everything in *table*, decoded, by key."""
+        items = self.dynamodb.scan(TableName=table)["Items"]
+        return sorted(map(from_item, items), key=lambda item: (item["pk"], item["sk"]))
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """Return everything there is, to be compared after a refusal."""
+        return [item for table in (SALES_TABLE, LOYALTY_TABLE) for item in self.items(table)]
+
+    def stored(self, sale: Sale) -> StoredSale:
+        return self.sales.sale(sale.sale_id)
+
+
+def acknowledgements() -> list[tuple[str, dict[str, Any]]]:
+    """Return what stations were sent, as (topic, document), in order."""
+    published = iotdata_backends[ACCOUNT_ID][REGION].published_payloads
+    return [(topic, json.loads(body)) for topic, body in published]
+
+
+def sqs_record(
+    message: bytes,
+    *,
+    topic: str = f"forecourt/{STATION_ID}/up/sales",
+    message_id: str = "message-1",
+    received_at: datetime = RECEIVED_AT,
+) -> dict[str, Any]:
+    """Return *message* as the topic rule puts it on the queue and Lambda hands it over."""
+    body = {
+        "payload": base64.b64encode(message).decode(),
+        "topic": topic,
+        "client_id": topic.split("/")[1],
+        "received_at_ms": int(received_at.timestamp() * 1000),
+    }
+    return {
+        "messageId": message_id,
+        "receiptHandle": f"receipt-of-{message_id}",
+        "body": json.dumps(body),
+        "attributes": {"ApproximateReceiveCount": "1"},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:messages",
+        "awsRegion": REGION,
+    }
+
+
+def sale_record(sale: Sale, **changes: Any) -> dict[str, Any]:
+    """Return the queue's record of a message that tells *sale*."""
+    sent_at = changes.pop("sent_at", RECEIVED_AT)
+    return sqs_record(payload(sale_document(sale, sent_at=sent_at)), **changes)
+
+
+def _as_lambda_spells_it(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Write binary values in base64 and times as numbers, as JSON has neither."""
+    spelt = copy.deepcopy(dict(record))
+    change = spelt["dynamodb"]
+    created_at: datetime = change["ApproximateCreationDateTime"]
+    change["ApproximateCreationDateTime"] = created_at.timestamp()
+    for image in ("NewImage", "OldImage"):
+        for value in change.get(image, {}).values():
+            if "B" in value:
+                value["B"] = base64.b64encode(value["B"]).decode()
+    assert json.loads(json.dumps(spelt)) == spelt
+    return spelt

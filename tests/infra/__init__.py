@@ -1,0 +1,1 @@
+"""What the deployed stack promises, read from the templates."""

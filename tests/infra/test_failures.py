@@ -1,0 +1,178 @@
+"""Nothing fails silently: every hop has a place for its failures, and an alarm on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.infra.templates import referenced
+
+if TYPE_CHECKING:
+    from tests.infra.templates import Synthesised
+
+STREAM_READERS = {"matching", "accrual", "relay"}
+# Invoked without anybody waiting for the answer.
+STARTED_BY_OTHERS = {"claims", "reconciliation"}
+
+
+def alarms_on(aws: Synthesised, metric: str, dimension: str) -> set[str]:
+    """Return the logical ids that *metric* raises a delivered alarm for."""
+    return {
+        logical_id
+        for alarm in aws.of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["Properties"]["MetricName"] == metric and alarm["Properties"]["AlarmActions"]
+        for each in alarm["Properties"]["Dimensions"]
+        if each["Name"] == dimension
+        for logical_id in referenced(each["Value"])
+    }
+
+
+def failure_queues(aws: Synthesised) -> set[str]:
+    """Return the logical ids of all queues something sends its failures to."""
+    found: set[str] = set()
+    for mapping in aws.mappings().values():
+        found |= referenced(mapping.get("DestinationConfig"))
+    for config in aws.of_type("AWS::Lambda::EventInvokeConfig").values():
+        found |= referenced(config["Properties"]["DestinationConfig"])
+    for rule in aws.of_type("AWS::Events::Rule").values():
+        for target in rule["Properties"]["Targets"]:
+            found |= referenced(target["DeadLetterConfig"])
+    for schedule in aws.of_type("AWS::Scheduler::Schedule").values():
+        found |= referenced(schedule["Properties"]["Target"]["DeadLetterConfig"])
+    for queue in aws.of_type("AWS::SQS::Queue").values():
+        found |= referenced(queue["Properties"].get("RedrivePolicy"))
+    for rule in aws.of_type("AWS::IoT::TopicRule").values():
+        error_action = rule["Properties"]["TopicRulePayload"]["ErrorAction"]
+        found |= referenced(error_action["Sqs"]["QueueUrl"])
+    return found
+
+
+def stream_mappings(aws: Synthesised) -> dict[str, dict[str, Any]]:
+    by_function = {logical_id: name for name, logical_id in aws.functions().items()}
+    return {
+        by_function[mapping["FunctionName"]["Ref"]]: mapping
+        for mapping in aws.mappings().values()
+        if "StartingPosition" in mapping
+    }
+
+
+def test_the_streams_are_read_by_these_and_no_more(aws: Synthesised) -> None:
+    assert stream_mappings(aws).keys() == STREAM_READERS
+
+
+def test_a_stream_serves_at_most_two_readers(aws: Synthesised) -> None:
+    sources = [str(mapping["EventSourceArn"]) for mapping in stream_mappings(aws).values()]
+
+    assert max(sources.count(source) for source in sources) <= 2
+
+
+@pytest.mark.parametrize("function", sorted(STREAM_READERS))
+def test_one_bad_record_does_not_hold_up_a_stream_forever(aws: Synthesised, function: str) -> None:
+    mapping = stream_mappings(aws)[function]
+
+    assert 0 < mapping["MaximumRetryAttempts"] <= 100
+    assert 0 < mapping["MaximumRecordAgeInSeconds"] < 24 * 3600
+    assert mapping["BisectBatchOnFunctionError"] is True
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert referenced(mapping["DestinationConfig"]["OnFailure"]) <= failure_queues(aws)
+
+
+@pytest.mark.parametrize("function", sorted(STREAM_READERS))
+def test_a_stream_is_read_from_its_first_record(aws: Synthesised, function: str) -> None:
+    assert stream_mappings(aws)[function]["StartingPosition"] == "TRIM_HORIZON"
+
+
+def test_a_message_that_cannot_be_ingested_ends_in_a_failure_queue(aws: Synthesised) -> None:
+    (mapping,) = (each for each in aws.mappings().values() if "StartingPosition" not in each)
+    (queue,) = referenced(mapping["EventSourceArn"])
+    properties = aws.resources[queue]["Properties"]
+
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert 1 < properties["RedrivePolicy"]["maxReceiveCount"] <= 10
+
+
+def test_ingest_has_time_to_retry_before_a_message_shows_up_again(aws: Synthesised) -> None:
+    queue = aws.one("AWS::SQS::Queue", "IntakeMessages")["Properties"]
+
+    assert queue["VisibilityTimeout"] >= 6 * aws.properties_of("ingest")["Timeout"]
+
+
+@pytest.mark.parametrize("function", sorted(STARTED_BY_OTHERS))
+def test_what_is_started_asynchronously_reports_its_last_failure(
+    aws: Synthesised, function: str
+) -> None:
+    (config,) = (
+        config["Properties"]
+        for config in aws.of_type("AWS::Lambda::EventInvokeConfig").values()
+        if config["Properties"]["FunctionName"] == {"Ref": aws.functions()[function]}
+    )
+
+    assert referenced(config["DestinationConfig"]["OnFailure"]) <= failure_queues(aws)
+
+
+def test_every_rule_and_schedule_keeps_what_it_could_not_deliver(aws: Synthesised) -> None:
+    targets = [
+        target
+        for rule in aws.of_type("AWS::Events::Rule").values()
+        for target in rule["Properties"]["Targets"]
+    ]
+    targets += [
+        schedule["Properties"]["Target"]
+        for schedule in aws.of_type("AWS::Scheduler::Schedule").values()
+    ]
+
+    assert targets
+    assert all("DeadLetterConfig" in target for target in targets)
+
+
+def test_every_queue_of_failures_has_an_alarm(aws: Synthesised) -> None:
+    watched = alarms_on(aws, "ApproximateNumberOfMessagesVisible", "QueueName")
+
+    assert failure_queues(aws) == watched
+
+
+def test_every_queue_is_either_worked_on_or_a_place_for_failures(aws: Synthesised) -> None:
+    worked_on = {
+        queue
+        for mapping in aws.mappings().values()
+        if "StartingPosition" not in mapping
+        for queue in referenced(mapping["EventSourceArn"])
+    }
+
+    assert aws.of_type("AWS::SQS::Queue").keys() == worked_on | failure_queues(aws)
+
+
+def test_waiting_messages_raise_an_alarm(aws: Synthesised) -> None:
+    waiting = alarms_on(aws, "ApproximateAgeOfOldestMessage", "QueueName")
+
+    assert len(waiting) == 1
+    assert not waiting & failure_queues(aws)
+
+
+@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+def test_every_function_has_an_alarm(aws: Synthesised, metric: str) -> None:
+    assert alarms_on(aws, metric, "FunctionName") == set(aws.functions().values())
+
+
+def test_every_stream_reader_has_an_alarm_on_its_lag(aws: Synthesised) -> None:
+    readers = {aws.functions()[name] for name in STREAM_READERS}
+
+    assert alarms_on(aws, "IteratorAge", "FunctionName") == readers
+
+
+def test_the_api_has_an_alarm_on_its_own_errors(aws: Synthesised) -> None:
+    assert alarms_on(aws, "5xx", "ApiId") == aws.of_type("AWS::ApiGatewayV2::Api").keys()
+
+
+def test_a_service_may_write_to_the_encrypted_queues_and_the_topic(aws: Synthesised) -> None:
+    key = aws.one("AWS::KMS::Key", "KeysData")["Properties"]["KeyPolicy"]["Statement"]
+    (statement,) = (each for each in key if "Service" in each["Principal"])
+
+    assert set(statement["Principal"]["Service"]) == {
+        "cloudwatch.amazonaws.com",
+        "events.amazonaws.com",
+    }
+    assert statement["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    }

@@ -1,0 +1,234 @@
+"""Each function may do what it is for, on the partitions it works on, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.infra.templates import listed, referenced
+
+if TYPE_CHECKING:
+    from tests.infra.templates import Synthesised
+
+EVERY_FUNCTION = {
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+READS_STREAM = {
+    "dynamodb:DescribeStream",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "dynamodb:ListStreams",
+}
+READS_QUEUE = {
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+    "sqs:ReceiveMessage",
+}
+REPORTS_FAILURES = {"sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"}
+
+# What each function may do to items: operation, table, partitions.
+ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
+    "ingest": {
+        ("PutItem", "Sales", ("STATION#*", "QUARANTINE#*")),
+        ("GetItem", "Loyalty", ("STATIONS",)),
+    },
+    "matching": {
+        ("BatchGetItem", "Loyalty", ("IDENTITY#*",)),
+        ("UpdateItem", "Sales", ("STATION#*",)),
+        ("PutItem", "Sales", ("EVIDENCE#*",)),
+    },
+    "accrual": {
+        ("BatchGetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
+        ("GetItem", "Loyalty", ("PROGRAM",)),
+        ("PutItem", "Loyalty", ("MEMBER#*",)),
+    },
+    "claims": {
+        ("Query", "Sales", ("EVIDENCE#*",)),
+        ("DeleteItem", "Sales", ("EVIDENCE#*",)),
+        ("GetItem", "Sales", ("STATION#*",)),
+        ("UpdateItem", "Sales", ("STATION#*",)),
+        ("BatchGetItem", "Loyalty", ("IDENTITY#*",)),
+    },
+    "relay": set(),
+    "members": {
+        ("GetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
+        ("Query", "Loyalty", ("MEMBER#*",)),
+        ("UpdateItem", "Loyalty", ("MEMBER#*",)),
+        ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
+        ("PutItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
+        ("DeleteItem", "Loyalty", ("IDENTITY#*",)),
+        ("BatchGetItem", "Sales", ("STATION#*",)),
+        ("GetItem", "Requests", ("*",)),
+        ("PutItem", "Requests", ("*",)),
+        ("UpdateItem", "Requests", ("*",)),
+        ("DeleteItem", "Requests", ("*",)),
+    },
+    "operator": {
+        ("GetItem", "Loyalty", ("STATIONS", "PROGRAM")),
+        ("Query", "Loyalty", ("STATIONS", "PROGRAM")),
+        ("PutItem", "Loyalty", ("STATIONS", "PROGRAM")),
+        ("UpdateItem", "Loyalty", ("PROGRAM",)),
+        ("GetItem", "Sales", ("STATION#*",)),
+        ("UpdateItem", "Sales", ("STATION#*",)),
+        ("Query", "Sales/index/review", ("held", "unmatched", "quarantined")),
+        ("GetItem", "Requests", ("*",)),
+        ("PutItem", "Requests", ("*",)),
+        ("UpdateItem", "Requests", ("*",)),
+        ("DeleteItem", "Requests", ("*",)),
+    },
+    "reconciliation": {
+        ("Query", "Sales", ("STATION#*",)),
+        ("Query", "Loyalty", ("STATIONS",)),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
+        ("PutItem", "Loyalty", ("CASES#*",)),
+        ("DeleteItem", "Loyalty", ("CASES#*",)),
+    },
+    "openapi": set(),
+}
+
+# What else it may do, apart from keys.
+OTHERS: dict[str, set[str]] = {
+    "ingest": READS_QUEUE | {"secretsmanager:GetSecretValue", "iot:Publish"},
+    "matching": READS_STREAM | REPORTS_FAILURES,
+    "accrual": READS_STREAM | REPORTS_FAILURES,
+    "claims": REPORTS_FAILURES,
+    "relay": READS_STREAM | REPORTS_FAILURES | {"events:PutEvents"},
+    "members": {"secretsmanager:GetSecretValue"},
+    "operator": {
+        "iot:AttachPolicy",
+        "iot:AttachThingPrincipal",
+        "iot:CreateCertificateFromCsr",
+        "iot:CreateKeysAndCertificate",
+        "iot:CreateThing",
+        "iot:ListThingPrincipals",
+    },
+    "reconciliation": REPORTS_FAILURES,
+    "openapi": set(),
+}
+
+# What it may do with the key that seals personal values.
+SEALING: dict[str, set[str]] = {
+    "ingest": {"kms:Encrypt"},
+    "members": {"kms:Encrypt", "kms:Decrypt"},
+    "operator": {"kms:Decrypt"},
+}
+
+ITEM_OPERATION = "dynamodb:"
+
+
+def is_about_items(statement: dict[str, Any]) -> bool:
+    return all(
+        action.startswith(ITEM_OPERATION) and action not in READS_STREAM
+        for action in listed(statement["Action"])
+    )
+
+
+def table_in(resource: Any) -> str:
+    """Return `Sales`, or `Sales/index/review`, for a table's ARN."""
+    (logical_id,) = referenced(resource)
+    for table in ("Sales", "Loyalty", "Requests"):
+        if logical_id.startswith(f"Tables{table}"):
+            suffix = resource["Fn::Join"][1][-1] if "Fn::Join" in resource else ""
+            return f"{table}{suffix}"
+    raise AssertionError(resource)
+
+
+def test_every_function_is_accounted_for(aws: Synthesised) -> None:
+    assert aws.functions().keys() == ITEMS.keys() == OTHERS.keys()
+
+
+@pytest.mark.parametrize("function", sorted(ITEMS))
+def test_a_function_touches_only_its_own_partitions(aws: Synthesised, function: str) -> None:
+    granted = {
+        (
+            action.removeprefix(ITEM_OPERATION),
+            table_in(resource),
+            tuple(
+                listed(statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
+            ),
+        )
+        for statement in aws.statements_of(function)
+        if is_about_items(statement)
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+
+    assert granted == ITEMS[function]
+
+
+@pytest.mark.parametrize("function", sorted(OTHERS))
+def test_a_function_may_do_nothing_else(aws: Synthesised, function: str) -> None:
+    granted = {
+        action
+        for statement in aws.statements_of(function)
+        if not is_about_items(statement)
+        for action in listed(statement["Action"])
+        if not action.startswith("kms:")
+    }
+
+    assert granted == EVERY_FUNCTION | OTHERS[function]
+
+
+@pytest.mark.parametrize("function", sorted(ITEMS))
+def test_only_those_entitled_open_a_sealed_value(aws: Synthesised, function: str) -> None:
+    granted = {
+        action
+        for statement in aws.statements_of(function)
+        if any(key.startswith("KeysSeal") for key in referenced(statement["Resource"]))
+        for action in listed(statement["Action"])
+    }
+
+    assert granted == SEALING.get(function, set())
+
+
+@pytest.mark.parametrize("function", sorted(ITEMS))
+def test_no_function_may_do_everything_of_a_service(aws: Synthesised, function: str) -> None:
+    families = {
+        action
+        for statement in aws.statements_of(function)
+        for action in listed(statement["Action"])
+        if "*" in action
+    }
+
+    assert families <= {"kms:GenerateDataKey*", "kms:ReEncrypt*"}
+
+
+@pytest.mark.parametrize("function", sorted(ITEMS))
+def test_a_resource_is_named_wherever_it_can_be(aws: Synthesised, function: str) -> None:
+    on_everything = {
+        action
+        for statement in aws.statements_of(function)
+        if statement["Resource"] == "*"
+        for action in listed(statement["Action"])
+    }
+
+    assert on_everything <= {
+        # None of these can be limited to a resource.
+        "dynamodb:ListStreams",
+        "iot:AttachThingPrincipal",
+        "iot:CreateCertificateFromCsr",
+        "iot:CreateKeysAndCertificate",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    }
+
+
+def test_no_role_carries_a_managed_policy(aws: Synthesised) -> None:
+    for role in aws.of_type("AWS::IAM::Role").values():
+        assert "ManagedPolicyArns" not in role["Properties"]
+
+
+def test_a_role_of_a_service_serves_this_account_only(aws: Synthesised) -> None:
+    for logical_id in ("IntakeRuleRole", "JobsSchedulerRole"):
+        (statement,) = aws.one("AWS::IAM::Role", logical_id)["Properties"][
+            "AssumeRolePolicyDocument"
+        ]["Statement"]
+        assert statement["Condition"] == {
+            "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+        }

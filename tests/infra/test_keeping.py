@@ -1,0 +1,98 @@
+"""What must not be lost survives the stack, a mistake and a thief."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.infra.templates import Synthesised
+
+KEPT_TYPES = (
+    "AWS::Cognito::UserPool",
+    "AWS::KMS::Key",
+    "AWS::SecretsManager::Secret",
+    "AWS::SQS::Queue",
+)
+LEDGERS = ("TablesSales", "TablesLoyalty")
+
+
+@pytest.mark.parametrize("table", LEDGERS)
+def test_a_ledger_survives_a_deletion_of_the_stack(aws: Synthesised, table: str) -> None:
+    resource = aws.one("AWS::DynamoDB::Table", table)
+
+    assert resource["DeletionPolicy"] == "Retain"
+    assert resource["UpdateReplacePolicy"] == "Retain"
+    assert resource["Properties"]["DeletionProtectionEnabled"] is True
+
+
+@pytest.mark.parametrize("table", LEDGERS)
+def test_a_ledger_can_be_taken_back_to_any_second(aws: Synthesised, table: str) -> None:
+    properties = aws.one("AWS::DynamoDB::Table", table)["Properties"]
+
+    assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+
+
+@pytest.mark.parametrize("kind", KEPT_TYPES)
+def test_keys_secret_users_and_messages_survive_too(aws: Synthesised, kind: str) -> None:
+    resources = aws.of_type(kind)
+
+    assert resources
+    assert {resource["DeletionPolicy"] for resource in resources.values()} == {"Retain"}
+
+
+def test_users_cannot_be_deleted_by_accident(aws: Synthesised) -> None:
+    (pool,) = aws.of_type("AWS::Cognito::UserPool").values()
+
+    assert pool["Properties"]["DeletionProtection"] == "ACTIVE"
+
+
+def test_every_table_and_queue_is_encrypted_with_our_key(aws: Synthesised) -> None:
+    (key,) = (name for name in aws.of_type("AWS::KMS::Key") if name.startswith("KeysData"))
+    arn = {"Fn::GetAtt": [key, "Arn"]}
+
+    for table in aws.of_type("AWS::DynamoDB::Table").values():
+        assert table["Properties"]["SSESpecification"]["KMSMasterKeyId"] == arn
+    for queue in aws.of_type("AWS::SQS::Queue").values():
+        assert queue["Properties"]["KmsMasterKeyId"] == arn
+
+
+def test_keys_are_rotated(aws: Synthesised) -> None:
+    keys = aws.of_type("AWS::KMS::Key").values()
+
+    assert all(key["Properties"]["EnableKeyRotation"] is True for key in keys)
+
+
+def test_the_identity_secret_is_generated_and_stands_in_no_template(aws: Synthesised) -> None:
+    (secret,) = aws.of_type("AWS::SecretsManager::Secret").values()
+
+    assert secret["Properties"]["GenerateSecretString"]["PasswordLength"] >= 32
+    assert "SecretString" not in secret["Properties"]
+
+
+def test_every_queue_and_topic_refuses_unencrypted_connections(aws: Synthesised) -> None:
+    refusals = [
+        (statement["Resource"], statement["Action"])
+        for kind in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy")
+        for policy in aws.of_type(kind).values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny"
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    ]
+
+    guarded = aws.of_type("AWS::SQS::Queue").keys() | aws.of_type("AWS::SNS::Topic").keys()
+    assert len(refusals) == len(guarded)
+
+
+def test_every_log_ends(aws: Synthesised) -> None:
+    groups = aws.of_type("AWS::Logs::LogGroup").values()
+
+    assert all(group["Properties"]["RetentionInDays"] > 0 for group in groups)
+
+
+def test_events_can_be_replayed(aws: Synthesised) -> None:
+    (archive,) = aws.of_type("AWS::Events::Archive").values()
+
+    assert archive["Properties"]["EventPattern"] == {"source": ["forecourt"]}
+    assert archive["Properties"]["RetentionDays"] >= 30

@@ -1,0 +1,89 @@
+"""What a test begins with: sample messages, and a sale to be changed in what the test is about."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from forecourt.instants import format_instant
+from forecourt.messages import SaleMessage, read_message
+from forecourt.sales import Evidence, EvidenceKind, Sale, SaleKey
+
+EVENTS = Path(__file__).parents[1] / "events"
+
+STATION_ID = "s0001"
+OPEN_SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+RECEIVED_AT = datetime(2026, 11, 23, 8, 15, 4, tzinfo=UTC)
+PLATE = Evidence(kind=EvidenceKind.PLATE, value="浙A12345", confidence=97, source="camera-1")
+CARD = Evidence(kind=EvidenceKind.CARD, value="6217001234567890")
+
+_KEY_FIELDS = {field.name for field in fields(SaleKey)}
+
+
+def sample(path: str) -> dict[str, Any]:
+    """Return a sample by its path under `events/`, without the suffix."""
+    document: dict[str, Any] = json.loads((EVENTS / f"{path}.json").read_text(encoding="utf-8"))
+    return document
+
+
+def payload(document: Any) -> bytes:
+    """Return *document* as a station sends it."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _sampled() -> Sale:
+    message = read_message(payload(sample("station/samples/sale")))
+    assert isinstance(message, SaleMessage)
+    return message.sale
+
+
+SALE = _sampled()
+
+
+def sale(**changes: Any) -> Sale:
+    """Return the sample sale with *changes*, of which some may be parts of its key."""
+    of_key = {name: changes.pop(name) for name in list(changes) if name in _KEY_FIELDS}
+    return replace(SALE, key=replace(SALE.key, **of_key), **changes)
+
+
+def sale_document(sale: Sale, *, sent_at: datetime | None = None) -> dict[str, Any]:
+    """Return the message that tells *sale*, sent when it was recorded unless *sent_at* says."""
+    return {
+        "schema": "sale/1",
+        "sent_at": format_instant(sent_at or sale.recorded_at),
+        "sale": {
+            "sale_id": sale.sale_id,
+            "station_id": sale.key.station_id,
+            "device_serial": sale.key.device_serial,
+            "nozzle": sale.key.nozzle,
+            "transaction": sale.key.transaction,
+            "grade": sale.grade,
+            "unit_price_milli_per_litre": sale.unit_price_milli_per_litre,
+            "volume_ml": sale.volume_ml,
+            "amount_fen": sale.amount_fen,
+            "volume_resolution_ml": sale.volume_resolution_ml,
+            "totalizer_ml": sale.key.totalizer_ml,
+            "started_at": format_instant(sale.started_at) if sale.started_at else None,
+            "completed_at": format_instant(sale.key.completed_at),
+            "recorded_at": format_instant(sale.recorded_at),
+            "clock_offset_seconds": sale.clock_offset_seconds,
+            "clock_synchronised": sale.clock_synchronised,
+            "test_delivery": sale.test_delivery,
+            "evidence": [
+                {
+                    name: value
+                    for name, value in (
+                        ("kind", str(each.kind)),
+                        ("value", each.value),
+                        ("confidence", each.confidence),
+                        ("source", each.source),
+                    )
+                    if value is not None
+                }
+                for each in sale.evidence
+            ],
+        },
+    }

@@ -1,0 +1,171 @@
+"""Program documents: what their shape allows, what is found in them, and who reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from forecourt.documents import (
+    Day,
+    Finding,
+    Instant,
+    ProgramDocument,
+    Severity,
+    findings_about,
+    zone_exists,
+)
+from forecourt.program import Basis, EndOf, program_from_document
+from forecourt.rounding import Rounding
+
+RULE = {
+    "rule_id": "petrol",
+    "grades": ["92"],
+    "basis": "volume",
+    "points": 10,
+    "per": 1000,
+    "rounding": "floor",
+}
+PROGRAM = {"zone": "Asia/Shanghai", "rules": [RULE], "validity": {"months": 12, "end_of": "month"}}
+
+
+def rule(**changes: Any) -> dict[str, Any]:
+    return {**RULE, **changes}
+
+
+def findings(*rules: dict[str, Any], sold: str = "92", **changes: Any) -> list[Finding]:
+    program = ProgramDocument.model_validate({**PROGRAM, "rules": list(rules), **changes})
+    return findings_about(program, sold=frozenset(sold.split()))
+
+
+def told(found: list[Finding]) -> list[tuple[str, str, str]]:
+    return [(each.severity, each.code, each.at) for each in found]
+
+
+def test_a_dumped_document_is_what_the_program_is_built_from() -> None:
+    document = ProgramDocument.model_validate(PROGRAM).model_dump(mode="json")
+
+    program = program_from_document(document, version=7)
+
+    (built,) = program.rules
+    assert (program.version, program.zone.key) == (7, "Asia/Shanghai")
+    assert (built.rule_id, built.basis) == ("petrol", Basis.VOLUME)
+    assert built.grades == {"92"}
+    assert (built.points, built.per, built.minimum) == (10, 1000, 0)
+    assert built.rounding is Rounding.FLOOR
+    assert program.validity is not None
+    assert (program.validity.months, program.validity.end_of) == (12, EndOf.MONTH)
+
+
+def test_points_without_end_have_no_validity() -> None:
+    document = ProgramDocument.model_validate({**PROGRAM, "validity": None}).model_dump(mode="json")
+
+    assert program_from_document(document, version=1).validity is None
+
+
+def test_whether_points_run_out_has_to_be_said() -> None:
+    with pytest.raises(ValidationError):
+        ProgramDocument.model_validate({"zone": "Asia/Shanghai", "rules": [RULE]})
+
+
+def test_a_sound_program_has_no_findings() -> None:
+    assert findings(RULE, rule(rule_id="rest", grades=[]), sold="92 95 0") == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ([], [(Severity.ERROR, "no_rules", "/rules")]),
+        (
+            [RULE, rule(grades=["95"])],
+            [(Severity.ERROR, "duplicate_rule_id", "/rules/1/rule_id")],
+        ),
+        (
+            [RULE, rule(rule_id="again")],
+            [(Severity.ERROR, "unreachable_rule", "/rules/1")],
+        ),
+        (
+            [rule(grades=[]), rule(rule_id="never")],
+            [(Severity.ERROR, "unreachable_rule", "/rules/1")],
+        ),
+        (
+            [rule(grades=[]), rule(rule_id="never", grades=[])],
+            [(Severity.ERROR, "unreachable_rule", "/rules/1")],
+        ),
+        (
+            [RULE, rule(rule_id="b", grades=["95"]), rule(rule_id="c", grades=["92", "95"])],
+            [(Severity.ERROR, "unreachable_rule", "/rules/2")],
+        ),
+        (
+            [RULE, rule(rule_id="b", grades=["92", "95"])],
+            [(Severity.WARNING, "partly_unreachable_rule", "/rules/1/grades")],
+        ),
+        ([rule(points=0)], [(Severity.WARNING, "zero_points", "/rules/0/points")]),
+        (
+            [rule(minimum=2_000_001)],
+            [(Severity.WARNING, "implausible_minimum", "/rules/0/minimum")],
+        ),
+    ],
+)
+def test_what_is_wrong_with_rules_is_found(
+    rules: list[dict[str, Any]], expected: list[tuple[str, str, str]]
+) -> None:
+    assert told(findings(*rules, sold="92 95" if "95" in str(rules) else "92")) == expected
+
+
+def test_a_large_minimum_in_money_is_nobodys_mistake() -> None:
+    assert findings(rule(basis="amount", minimum=2_000_001)) == []
+
+
+def test_grades_sold_and_grades_ruled_are_compared() -> None:
+    found = findings(RULE, rule(rule_id="b", grades=["95", "98"]), sold="92 95 0")
+
+    assert [(each.code, each.facts["grade"]) for each in found] == [
+        ("grade_without_rule", "0"),
+        ("grade_not_sold", "98"),
+    ]
+
+
+def test_an_unknown_zone_is_found() -> None:
+    assert told(findings(RULE, zone="Asia/Atlantis")) == [("error", "unknown_zone", "/zone")]
+
+
+def test_points_that_end_the_day_they_are_earned_are_remarked_on() -> None:
+    found = findings(RULE, validity={"months": 0, "end_of": "day"})
+
+    assert told(found) == [("warning", "expires_the_same_day", "/validity")]
+    assert findings(RULE, validity={"months": 0, "end_of": "year"}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "exists"),
+    [
+        ("Asia/Shanghai", True),
+        ("UTC", True),
+        ("Asia/Atlantis", False),
+        ("Asia", False),
+        ("../etc/passwd", False),
+        ("/etc/passwd", False),
+        ("", False),
+    ],
+)
+def test_zones_are_those_of_the_tz_database(name: str, *, exists: bool) -> None:
+    assert zone_exists(name) is exists
+
+
+@pytest.mark.parametrize("text", ["2026-11-23T08:15:00Z", "2026-11-23T08:15:00.5Z"])
+def test_instants_are_utc(text: str) -> None:
+    assert TypeAdapter(Instant).validate_python(text).utcoffset() is not None
+
+
+@pytest.mark.parametrize("value", ["2026-11-23T08:15:00", "2026-11-23", "now", 0, None, True])
+def test_a_time_without_a_zone_is_no_instant(value: object) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Instant).validate_python(value)
+
+
+@pytest.mark.parametrize("value", ["2026-02-30", "23.11.2026", 0, None])
+def test_a_day_is_a_date_of_the_calendar(value: object) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Day).validate_python(value)

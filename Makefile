@@ -23,6 +23,7 @@ export PYTHONDONTWRITEBYTECODE :=
 SALES ?=
 STAGES ?=
 FILLS ?=
+MEMBERS ?=
 
 .PHONY: help
 help: ## list the targets
@@ -71,6 +72,10 @@ replay: setup $(TEST_READY) ## run 11,830 real petrol purchases; FILLS=500 runs 
 .PHONY: bench
 bench: setup $(TEST_READY) ## measure costs and speed, write build/bench.json
 	@$(BIN)/python -m tests.bench
+
+.PHONY: match-eval
+match-eval: setup $(TEST_READY) ## judge simulated sales of 100,000 members; MEMBERS=10000000 of so many
+	@$(BIN)/python -m tests.bench.match_eval $(if $(MEMBERS),--members $(MEMBERS))
 
 ##### Proving it right
 

@@ -32,13 +32,20 @@ WEIGHTS = Weights(
     members=10_000_000,
     prior=-2340,
     levels={
-        "phone": {"same": 3220, "same.4": 2950, "close": 1980, "close.4": 1700, "differs": -910},
+        "phone": {
+            "same": 3220,
+            "same.4": 2950,
+            "close": 1980,
+            "close.4": 1700,
+            "differs": -910,
+            "none": -120,
+        },
         "plate": {"same": 2840, "close": 2400, "differs": -320, "differs.unsure": -100},
         "payment": {"same": 2370, "differs": -150},
         "card": {"same": 2000, "differs": -100},
         "presence": {"same": 900},
-        "claim": {"same": 600},
-        "station": {"usual": 950, "usual.car": 100, "known": 400, "new": -250},
+        "claim": {"same": 1000},
+        "station": {"usual": 950, "known": 400, "new": -250},
         "hour": {"usual": 50, "known": 0, "new": -150},
         "grade": {"usual": 40, "known": -100, "new": -460},
         "litres": {"near": 40, "off": 0, "far": -150},
@@ -348,12 +355,20 @@ def test_of_two_cameras_the_one_that_read_right_counts(members: Members) -> None
     assert decision.by.count("plate") == 1
 
 
-def test_who_shares_the_car_gains_little_from_sharing_its_habits(members: Members) -> None:
+def test_the_habits_of_who_is_known_by_the_car_say_nothing(members: Members) -> None:
     members.bind("a", plate=PLATE)
 
     decision = members.decide(saw(plate=PLATE))
 
-    assert "usual.car" in {each.level for each in decision.pieces}
+    assert {each.field for each in decision.pieces} == {"plate", "phone"}
+
+
+def test_a_guest_who_typed_no_phone_is_likelier_no_member(members: Members) -> None:
+    members.bind("a", payment="tok-a")
+
+    decision = members.decide(saw(payment="tok-a"))
+
+    assert ("phone", "none", -120) in decision.pieces
 
 
 def test_a_claim_without_any_identity_credits_nobody(members: Members) -> None:
@@ -370,6 +385,18 @@ def test_a_claim_beside_a_bound_plate_credits(members: Members) -> None:
     decision = members.decide(saw(plate=PLATE), claimed_by="a")
 
     assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "a")
+
+
+def test_a_member_who_answers_is_believed_at_a_lower_threshold(members: Members) -> None:
+    members.bind("a", phone="13900000000", plate=PLATE)
+    cautious = replace(WEIGHTS, prior=WEIGHTS.prior - 200)
+
+    alone = members.decide(saw(plate=PLATE), weights=cautious)
+    answered = members.decide(saw(plate=PLATE), weights=cautious, claimed_by="a")
+
+    assert alone.outcome is not Outcome.CREDITED
+    assert 999_000 <= answered.posterior_ppm < 999_900
+    assert answered.outcome is Outcome.CREDITED
 
 
 def test_fields_without_a_weight_are_not_weighed(members: Members) -> None:
@@ -398,7 +425,7 @@ def test_what_weights_learn_from_is_everything_that_can_be_known(members: Member
 
     (found,) = stop.value.value
     assert found.levels["phone"] == "same.0"
-    assert found.levels["station"] == "usual.car"
+    assert "station" not in found.levels  # known by the car
 
 
 def gathered(members: Members, *observations: Observation) -> tuple[int, list[Candidate]]:

@@ -277,3 +277,9 @@ def test_levels_without_a_weight_fall_back_to_their_base_or_say_nothing() -> Non
     levels = {"payment": "same.7", "plate": "upside_down", "shoe_size": "same"}
 
     assert WEIGHTS.known(levels) == {"payment": "same"}
+
+
+@pytest.mark.parametrize("vouched", [0, 1_000_000])
+def test_a_vouched_sale_needs_a_threshold_too(vouched: int) -> None:
+    with pytest.raises(ValueError, match=str(vouched)):
+        Policy(vouched_ppm=vouched)

@@ -44,6 +44,7 @@ OBSERVATIONS_MAX = 8
 KEYS_MAX = 100  # DynamoDB takes no more in one BatchGetItem
 
 TOLERANT_KINDS = ("phone", "plate")  # in this order: phones come closest to the whole batch
+KINDS = ("phone", "plate", "payment", "card", "etc_tag", "presence")
 HABITS = ("station", "hour", "grade", "litres", "rhythm")
 CLAIM = "claim"
 
@@ -60,6 +61,7 @@ DEFAULT_POLICY = Policy(
     ),
     telling=frozenset({"phone", "payment", "card", "etc_tag", "receipt"}),
     implausible=frozenset({("rhythm", "burst")}),
+    vouching=frozenset({("receipt", "same"), (CLAIM, "same")}),
 )  # fmt: skip
 """A car may be driven by several members: its plate alone contradicts nobody."""
 
@@ -68,6 +70,7 @@ ONE_CAR_ONE_MEMBER = Policy(
     dependent=DEFAULT_POLICY.dependent,
     telling=DEFAULT_POLICY.telling | {"plate"},
     implausible=DEFAULT_POLICY.implausible,
+    vouching=DEFAULT_POLICY.vouching,
 )
 """A car is its member's: whoever else fills it is asked."""
 
@@ -205,9 +208,11 @@ def compare(
 
     *owned* says what look-ups found: which observations are the candidate's own, `same` or
     `close`. The rest is compared with the portrait; of what the candidate never bound,
-    nothing is known and nothing said. The circumstances are how densely the phone's block
-    is populated, whether the camera doubts its reading, and, for habits, whether the car is
-    the candidate's: who shares the car shares the pump.
+    nothing is known and nothing said. What was not observed at all is a level of its own,
+    `none`: guests who are no members seldom type a phone and show no card. The
+    circumstances are how densely the phone's block is populated and whether the camera
+    doubts its reading. Habits count only for who is not known by the car: whoever shares
+    the car shares the pump, the hours and the grade.
     """
     levels: dict[str, str] = {}
     for each in observations:
@@ -221,10 +226,10 @@ def compare(
                 else ""
             )
             levels[each.kind] = f"{level}.{circumstance}" if circumstance else level
-    if portrait and portrait.behaviour:
-        car = base_of(levels.get("plate", "")) in {"same", "close"}
-        for habit, level in portrait.behaviour.levels(fill).items():
-            levels[habit] = f"{level}.car" if car else level
+    seen = {each.kind for each in observations}
+    levels |= dict.fromkeys((kind for kind in KINDS if kind not in seen), "none")
+    if portrait and portrait.behaviour and not _by_car(levels):
+        levels |= portrait.behaviour.levels(fill)
     return weights.known(levels) if weights else levels
 
 
@@ -357,8 +362,14 @@ class _Case:
         (only,) = candidates
         if len(strong_fields(only, self._policy)) == 1:
             return False
+        if _by_car(only.levels):
+            every -= {*HABITS}
         least = weights.total(only) + weights.worst(every - only.levels.keys())
         return posterior_of(least) >= self._policy.credit_ppm
+
+
+def _by_car(levels: Mapping[str, str]) -> bool:
+    return base_of(levels.get("plate", "")) in {"same", "close"}
 
 
 def _against(portrait: Portrait | None, seen: Observation, tolerate: Tolerance) -> str | None:

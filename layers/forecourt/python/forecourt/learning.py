@@ -288,7 +288,8 @@ class _Counting:
         for (Laplace's rule of succession).
         """
         name, names = self._pairs.fields[place], self._pairs.names[place]
-        observed = self._pairs.observed[name]
+        # Where saying nothing is a level, every sale was asked.
+        observed = 1 if "none" in names else self._pairs.observed[name]
         asked = float((nobody * observed).sum()) + 2.0
         floors = self._floors.get(name, {})
         found = np.array([base_of(level) in {"same", "close"} for level in names])

@@ -111,7 +111,8 @@ class Policy:
     `strong` are (field, base level) pairs that identify somebody. `dependent` ones never
     suffice without another strong one. `telling` fields contradict when another candidate
     agrees strongly in one where the leader does not. `implausible` levels send a sale that one
-    identity alone speaks for to a person.
+    identity alone speaks for to a person. With a `vouching` level the member has answered what a
+    pending sale asks, and `vouched_ppm` is enough.
     """
 
     credit_ppm: int = 999_900
@@ -120,11 +121,15 @@ class Policy:
     dependent: frozenset[tuple[str, str]] = frozenset()
     telling: frozenset[str] = frozenset()
     implausible: frozenset[tuple[str, str]] = frozenset()
+    vouching: frozenset[tuple[str, str]] = frozenset()
+    vouched_ppm: int = 999_000
 
     def __post_init__(self) -> None:
         """Refuse thresholds that leave no room between nothing and certainty."""
         if not 0 < self.pending_ppm <= self.credit_ppm < CERTAIN_PPM:
             raise ValueError((self.pending_ppm, self.credit_ppm))
+        if not 0 < self.vouched_ppm < CERTAIN_PPM:
+            raise ValueError(self.vouched_ppm)
 
 
 class Piece(NamedTuple):
@@ -186,7 +191,8 @@ def decide(candidates: Sequence[Candidate], *, weights: Weights, policy: Policy)
     )
     leader = candidates[place]
     reason = _objection(leader, candidates, policy)
-    if reason is None and posterior < policy.credit_ppm:
+    vouched = not policy.vouching.isdisjoint(leader.levels.items())
+    if reason is None and posterior < (policy.vouched_ppm if vouched else policy.credit_ppm):
         reason = Reason.UNSURE
     return Decision(
         outcome=Outcome.PENDING if reason else Outcome.CREDITED,

@@ -14,6 +14,7 @@ from constructs import Construct
 
 from infra.findings import accept
 from infra.functions import LOG_RETENTION, PlatformFunction
+from infra.keys import about
 from infra.tables import REVIEW_INDEX
 
 if TYPE_CHECKING:
@@ -176,7 +177,12 @@ class Api(Construct):
         tables.sales.let(members, "BatchGetItem", leading_keys=["STATION#*"])
         self._let_answer_once(members)
         identity_secret.let_read(members)
-        members.allow("kms:Encrypt", "kms:Decrypt", on=self._keys.seal.key_arn)
+        members.allow(
+            "kms:Encrypt",
+            "kms:Decrypt",
+            on=self._keys.seal.key_arn,
+            conditions=about("member_id"),
+        )
         return members
 
     def _operator(self, station_policy: iot.CfnPolicy) -> PlatformFunction:
@@ -209,25 +215,27 @@ class Api(Construct):
             index=REVIEW_INDEX,
         )
         self._let_answer_once(operator)
-        operator.allow("kms:Decrypt", on=self._keys.seal.key_arn)
+        operator.allow("kms:Decrypt", on=self._keys.seal.key_arn, conditions=about("sale_id"))
         self._let_register_stations(operator)
         return operator
 
     def _let_register_stations(self, operator: PlatformFunction) -> None:
         stack = cdk.Stack.of(self)
         things = stack.format_arn(service="iot", resource="thing", resource_name="*")
+        certificates = stack.format_arn(service="iot", resource="cert", resource_name="*")
         operator.allow("iot:CreateThing", "iot:ListThingPrincipals", on=things)
+        operator.allow("iot:AttachPolicy", on=certificates)
         operator.allow(
             "iot:CreateKeysAndCertificate",
             "iot:CreateCertificateFromCsr",
-            "iot:AttachPolicy",
             "iot:AttachThingPrincipal",
             on="*",
         )
         reasons = {
             things: "A station's name is known when it is registered.",
-            "*": "A certificate's id is known when it has been made; AWS IoT limits neither its "
-            "making nor AttachThingPrincipal to a resource.",
+            certificates: "A certificate's id is known when it has been made.",
+            "*": "AWS IoT limits neither making a certificate nor AttachThingPrincipal to a "
+            "resource.",
         }
         accept(
             operator.execution_role,

@@ -11,7 +11,7 @@ from aws_cdk import aws_lambda_destinations as destinations
 from constructs import Construct
 
 from infra.functions import PlatformFunction
-from infra.queues import FailureQueue, accept_encrypted_sends
+from infra.queues import FailureQueue, usable_by
 from infra.streams import read_stream
 
 if TYPE_CHECKING:
@@ -101,9 +101,8 @@ class Earning(Construct):
             timeout=cdk.Duration.seconds(60),
         )
         claims.configure_async_invoke(
-            on_failure=destinations.SqsDestination(failures), retry_attempts=2
+            on_failure=destinations.SqsDestination(usable_by(claims, failures)), retry_attempts=2
         )
-        accept_encrypted_sends(claims.execution_role)
         sales.let(claims, "Query", "DeleteItem", leading_keys=["EVIDENCE#*"])
         sales.let(claims, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
         loyalty.let(claims, "BatchGetItem", leading_keys=["IDENTITY#*"])

@@ -123,6 +123,7 @@ class PlatformFunction(lambda_.Function):
             },
         )
         log_group.grant_write(role)
+        self.short_name = name
         self.execution_role = role
         self.reads_a_stream = False
         accept(

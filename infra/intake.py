@@ -13,7 +13,8 @@ from constructs import Construct
 
 from infra.findings import accept
 from infra.functions import TIMEOUT, PlatformFunction
-from infra.queues import FailureQueue, accept_encrypted_sends
+from infra.keys import about
+from infra.queues import FailureQueue, accept_encrypted_sends, usable_by
 
 if TYPE_CHECKING:
     from infra.functions import Runtime
@@ -81,7 +82,9 @@ class Intake(Construct):
         )
         self.ingest.add_event_source(
             event_sources.SqsEventSource(
-                self.queue, batch_size=BATCH_SIZE, report_batch_item_failures=True
+                usable_by(self.ingest, self.queue),
+                batch_size=BATCH_SIZE,
+                report_batch_item_failures=True,
             )
         )
         self._grant(tables=tables, keys=keys, identity_secret=identity_secret)
@@ -90,7 +93,7 @@ class Intake(Construct):
         tables.sales.let(self.ingest, "PutItem", leading_keys=["STATION#*", "QUARANTINE#*"])
         tables.loyalty.let(self.ingest, "GetItem", leading_keys=["STATIONS"])
         identity_secret.let_read(self.ingest)
-        self.ingest.allow("kms:Encrypt", on=keys.seal.key_arn)
+        self.ingest.allow("kms:Encrypt", on=keys.seal.key_arn, conditions=about("sale_id"))
         acks = self._iot_arn("topic", "forecourt/*/down/acks")
         self.ingest.allow("iot:Publish", on=acks)
         accept(

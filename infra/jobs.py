@@ -13,7 +13,7 @@ from constructs import Construct
 
 from infra.findings import accept
 from infra.functions import PlatformFunction
-from infra.queues import FailureQueue, accept_encrypted_sends
+from infra.queues import FailureQueue, accept_encrypted_sends, usable_by
 
 if TYPE_CHECKING:
     from infra.functions import Runtime
@@ -55,9 +55,9 @@ class Jobs(Construct):
             timeout=cdk.Duration.minutes(10),
         )
         self.reconciliation.configure_async_invoke(
-            on_failure=destinations.SqsDestination(failures), retry_attempts=2
+            on_failure=destinations.SqsDestination(usable_by(self.reconciliation, failures)),
+            retry_attempts=2,
         )
-        accept_encrypted_sends(self.reconciliation.execution_role)
         tables.sales.let(self.reconciliation, "Query", leading_keys=["STATION#*"])
         tables.loyalty.let(self.reconciliation, "Query", leading_keys=["STATIONS"])
         tables.loyalty.let(self.reconciliation, "BatchGetItem", leading_keys=["MEMBER#*"])

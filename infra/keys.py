@@ -21,7 +21,17 @@ from constructs import Construct
 if TYPE_CHECKING:
     from infra.target import Target
 
-__all__ = ["Keys"]
+__all__ = ["Keys", "about"]
+
+
+def about(name: str) -> dict[str, dict[str, str]]:
+    """
+    Return the condition that a value is sealed as part of something with a *name*, as `sale_id`.
+
+    The encryption context names the item a value belongs to: who may open what belongs to a sale
+    cannot open what belongs to a member.
+    """
+    return {"StringLike": {f"kms:EncryptionContext:{name}": "*"}}
 
 
 class Keys(Construct):

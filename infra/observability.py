@@ -15,7 +15,7 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.functions import PlatformFunction
+from infra.functions import METRICS_NAMESPACE, PlatformFunction
 from infra.queues import FailureQueue
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from infra.keys import Keys
     from infra.target import Target
 
-__all__ = ["Observability"]
+__all__ = ["ALARMING_METRICS", "Observability"]
 
 MINUTE = cdk.Duration.minutes(1)
 FIVE_MINUTES = cdk.Duration.minutes(5)
@@ -36,6 +36,14 @@ MESSAGE_AGE_MAX_SECONDS = 60
 STREAM_AGE_MAX_MS = 60_000
 # One error is retried and mostly gone; this many in five minutes are not chance.
 ERRORS_MAX = 5
+# What the functions themselves find alarming, by function and metric.
+ALARMING_METRICS = {
+    "ingest": {
+        "MessagesQuarantined": "a station sent what is no message of ours",
+        "TransactionsLost": "a pump overwrote sales before they were read",
+    },
+    "reconciliation": {"StationDaysDifferent": "pump, sales and ledger do not agree"},
+}
 
 
 class Observability(Construct):
@@ -66,6 +74,7 @@ class Observability(Construct):
         self._watch_failures()
         self._watch_functions()
         self._watch_doors()
+        self._watch_business()
         self._dashboard()
 
     def _watch_failures(self) -> None:
@@ -120,6 +129,19 @@ class Observability(Construct):
             above=ERRORS_MAX,
             means="the API answers with errors of its own",
         )
+
+    def _watch_business(self) -> None:
+        for function in self._functions:
+            for name, means in ALARMING_METRICS.get(function.short_name, {}).items():
+                metric = cloudwatch.Metric(
+                    namespace=METRICS_NAMESPACE,
+                    metric_name=name,
+                    # Powertools reports under the service, which is the function's name.
+                    dimensions_map={"service": function.short_name},
+                    period=FIVE_MINUTES,
+                    statistic="Sum",
+                )
+                self._alarm(function, name, metric, above=0, means=means)
 
     def _alarm(
         self,

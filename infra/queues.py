@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from aws_cdk import aws_iam as iam
     from constructs import Construct
 
+    from infra.functions import PlatformFunction
     from infra.keys import Keys
     from infra.target import Target
 
-__all__ = ["FailureQueue", "accept_encrypted_sends"]
+__all__ = ["FailureQueue", "accept_encrypted_sends", "usable_by"]
 
 # SQS keeps no message longer.
 RETENTION_MAX = cdk.Duration.days(14)
@@ -32,6 +33,25 @@ def accept_encrypted_sends(role: iam.IRole) -> None:
             for family in ("GenerateDataKey*", "ReEncrypt*")
         },
     )
+
+
+def usable_by(function: PlatformFunction, queue: sqs.Queue) -> sqs.IQueue:
+    """
+    Let *function* use the key of *queue* through SQS; return the queue as if it had no key.
+
+    With the key, CDK's grants on the queue would let the function use it for whatever else it
+    protects.
+    """
+    key = queue.encryption_master_key
+    if key is None:
+        raise ValueError(f"{queue.node.path} has no key of its own")
+    function.allow(
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        on=key.key_arn,
+        conditions={"StringEquals": {"kms:ViaService": f"sqs.{queue.stack.region}.amazonaws.com"}},
+    )
+    return sqs.Queue.from_queue_arn(queue, "WithoutKey", queue.queue_arn)
 
 
 class FailureQueue(sqs.Queue):

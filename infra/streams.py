@@ -9,7 +9,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
 
-from infra.queues import accept_encrypted_sends
+from infra.queues import usable_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,9 +53,8 @@ def read_stream(
             bisect_batch_on_error=True,
             retry_attempts=RETRIES_MAX,
             max_record_age=RECORD_AGE_MAX,
-            on_failure=event_sources.SqsDlq(on_failure),
+            on_failure=event_sources.SqsDlq(usable_by(function, on_failure)),
             filters=[{"pattern": json.dumps(pattern)} for pattern in filters],
         )
     )
-    accept_encrypted_sends(function.execution_role)
     function.reads_a_stream = True

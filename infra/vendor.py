@@ -50,7 +50,7 @@ def vendor_layer(*, python: str, wheel_platform: str | None) -> Path:
 def _install(folder: Path, platform_options: list[str]) -> None:
     subprocess.run(  # noqa: S603 - pip with our own pins, no shell
         [
-            *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+            *(sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"),
             *("--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-compile"),
             *("--target", str(folder), "--requirement", str(REQUIREMENTS)),
             *platform_options,

@@ -9,6 +9,7 @@ there: Lambda replays a stream from its lowest failure anyway.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -23,7 +24,12 @@ from forecourt.settings import Settings
 from forecourt.streams import one_by_one
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from forecourt.matching import EvidenceKey
+    from forecourt.sales_table import StoredSale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +52,21 @@ assignment = Assignment(
 @metrics.log_metrics
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return one_by_one(event["Records"], match, logger=logger)
+    records = event["Records"]
+    # One look-up for the whole batch: under load it is what keeps up.
+    owners = assignment.owners([sale_of(record) for record in records])
+    return one_by_one(records, partial(match, owners=owners), logger=logger)
 
 
-def match(record: dict[str, Any]) -> None:
-    """Assign the sale in *record*'s new image."""
-    stored = sale_from_item(record["dynamodb"]["NewImage"])
-    decision = assignment.assign(stored)
+def sale_of(record: dict[str, Any]) -> StoredSale:
+    """Return the sale in *record*'s new image."""
+    return sale_from_item(record["dynamodb"]["NewImage"])
+
+
+def match(record: dict[str, Any], *, owners: Mapping[EvidenceKey, str]) -> None:
+    """Assign the sale in *record*."""
+    stored = sale_of(record)
+    decision = assignment.assign(stored, owners=owners)
     credited = isinstance(decision, Credited)
     metrics.add_metric(
         name="SalesMatched" if credited else "SalesUnmatched", unit=MetricUnit.Count, value=1

@@ -92,7 +92,7 @@ class PointsView(BaseModel):
 
 
 class TraceView(BaseModel):
-    """What one rule made of a sale."""
+    """What a rule made of a sale; `rule` is empty and `outcome` `no_rule` when none covers it."""
 
     rule: str
     outcome: str

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 from typing import TYPE_CHECKING, Self
 
@@ -41,14 +43,16 @@ class Cdk:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # A group of its own, so that it can be ended with the synthesis it starts.
+            start_new_session=True,
         )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        if error is not None:
-            self._process.kill()
+        if error is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._lines += self._output()
         self._process.wait()
         if self._process.stdout is not None:

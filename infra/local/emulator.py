@@ -2,23 +2,30 @@
 MiniStack, started so that it is this machine's alone and ends with whoever started it.
 
 Run as `python -m infra.local.emulator`.  Its MQTT port would otherwise be open to the network,
-it would stay behind when its parent is killed, and conditions on leading keys would not count.
+it would stay behind when its parent is killed, and three kinds of grants would be judged otherwise
+than by AWS.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
+from pathlib import Path
 from typing import Any
 
 from ministack.app import main
+from ministack.core import iam_actions
 
 from infra.local.leading_keys import enforce_leading_keys
 
 LOOPBACK = "127.0.0.1"
+FOLDER_PREFIX = "forecourt-"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - the value to be replaced
 
 
@@ -40,11 +47,43 @@ def listen_on_loopback_only() -> None:
     asyncio.BaseEventLoop.create_server = create_loopback_server  # type: ignore[method-assign,assignment]
 
 
+def judge_policies_by_their_certificate() -> None:
+    """AWS IoT judges AttachPolicy by the certificate it is for, MiniStack by nothing: `*`."""
+    resource_of = iam_actions.extract_resource_arn
+
+    def resource_with_certificate(
+        service: str, method: str, path: str, headers: Any, body: bytes, *others: Any
+    ) -> Any:
+        if service == "iot" and method == "PUT" and path.startswith("/target-policies/"):
+            return json.loads(body)["target"]
+        return resource_of(service, method, path, headers, body, *others)
+
+    iam_actions.extract_resource_arn = resource_with_certificate
+
+
+def know_encryption_contexts() -> None:
+    """Tell conditions on `kms:EncryptionContext:<name>` what a request says there."""
+    context_of = iam_actions.request_tag_context
+
+    def context_with_encryption(service: str, action: str, body: bytes, params: Any) -> Any:
+        context = context_of(service, action, body, params)
+        if service != "kms":
+            return context
+        named = json.loads(body or b"{}").get("EncryptionContext", {})
+        return context | {f"kms:EncryptionContext:{name}": named[name] for name in named}
+
+    iam_actions.request_tag_context = context_with_encryption
+
+
 def end_with_parent() -> None:
     """End when standard input closes: the parent holds its other end."""
 
     def wait_for_the_end() -> None:
         sys.stdin.buffer.read()
+        # The parent would have removed it.
+        folder = Path(tempfile.gettempdir())
+        if folder.name.startswith(FOLDER_PREFIX):
+            shutil.rmtree(folder, ignore_errors=True)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait_for_the_end, daemon=True).start()
@@ -53,5 +92,7 @@ def end_with_parent() -> None:
 if __name__ == "__main__":
     listen_on_loopback_only()
     enforce_leading_keys()
+    judge_policies_by_their_certificate()
+    know_encryption_contexts()
     end_with_parent()
     main()

@@ -18,10 +18,12 @@ from typing import Self
 
 from infra.local.errors import EmulatorDidNotStart
 
-__all__ = ["ACCOUNT", "ADMINISTRATOR", "REGION", "MiniStack"]
+__all__ = ["ACCOUNT", "ADMINISTRATOR", "REGION", "MiniStack", "environment_without_aws"]
 
 ROOT = Path(__file__).parents[2]
 LOOPBACK = "127.0.0.1"
+# The emulator removes its folder by itself only when its name begins like this.
+FOLDER_PREFIX = "forecourt-"
 ACCOUNT = "000000000000"
 REGION = "ap-southeast-1"
 # MiniStack's root user: key and secret alike.  All other keys are judged by their policies.
@@ -50,7 +52,7 @@ class MiniStack:
     """
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="forecourt-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
         self._ports = Ports(http=0, mqtt=0)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -86,21 +88,13 @@ class MiniStack:
 
     def environment(self) -> dict[str, str]:
         """Return the environment in which AWS is this emulator and the caller its administrator."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-        loopback = ",".join(filter(None, [kept.get("NO_PROXY", ""), LOOPBACK, "localhost"]))
         return {
-            **kept,
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")]),
+            **environment_without_aws(),
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": ADMINISTRATOR,
             "AWS_SECRET_ACCESS_KEY": ADMINISTRATOR,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "NO_PROXY": loopback,
-            "no_proxy": loopback,
         }
 
     def close(self) -> None:
@@ -168,6 +162,21 @@ class MiniStack:
                 continue
             return bool(ready["iot_mtls"] == "listening")
         raise EmulatorDidNotStart(log=self.log())
+
+
+def environment_without_aws() -> dict[str, str]:
+    """Return our environment without profile, credentials or endpoint of any AWS."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    loopback = ",".join(filter(None, [kept.get("NO_PROXY", ""), LOOPBACK, "localhost"]))
+    return {
+        **kept,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")]),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": loopback,
+        "no_proxy": loopback,
+    }
 
 
 def _free_ports() -> Ports:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 
+from infra.local.assembly import LocalAssembly
 from infra.local.cdk import Cdk
 from infra.local.errors import LocalStackError
 from infra.local.ministack import ACCOUNT, ADMINISTRATOR, LOOPBACK, REGION, MiniStack
@@ -196,17 +197,12 @@ class LocalStack:
 
     def _start(self) -> None:
         self._say("Starting MiniStack (local AWS, IAM enforced), cdk synth ...")
-        self._ministack = MiniStack()
-        assembly = self.folder / "cdk.out"
         # Synthesis needs no AWS: it goes on while the emulator starts.
-        with self._cdk("synth", "--quiet", "--output", str(assembly)):
-            self._resources.enter_context(self._ministack)
+        with LocalAssembly() as assembly:
+            self._ministack = self._resources.enter_context(MiniStack())
             self.ca_pem_path.write_bytes(self._emulator.fetch("/_ministack/iot/ca.pem"))
             self._say(f"MiniStack answers at {self.endpoint_url}")
-        self._deploy(assembly)
-
-    def _cdk(self, *arguments: str) -> Cdk:
-        return Cdk(*arguments, environment=self._emulator.environment())
+        self._deploy(assembly.folder)
 
     def _deploy(self, assembly: Path) -> None:
         self._say("cdk deploy ...")
@@ -216,9 +212,10 @@ class LocalStack:
             CreateBucketConfiguration={"LocationConstraint": REGION},
         )
         outputs = self.folder / "outputs.json"
-        with self._cdk(
+        with Cdk(
             *("deploy", "--app", str(assembly), "--require-approval", "never"),
             *("--method", "direct", "--progress", "events", "--outputs-file", str(outputs)),
+            environment=self._emulator.environment(),
         ) as deployment:
             for done, total in deployment.progress():
                 self._say(f"  {done} of {total} resources")

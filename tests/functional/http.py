@@ -101,7 +101,7 @@ class Client:
         )
         answer = self.handle(event, self.context)
         return Reply(
-            status=answer["statusCode"], headers=answer["headers"], text=answer["body"] or ""
+            status=answer["statusCode"], headers=answer["headers"], text=answer["body"]
         )
 
     @property

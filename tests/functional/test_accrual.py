@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from forecourt.contention import ATTEMPTS
 from forecourt.ledger import earn
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from botocore.exceptions import ClientError
 
 YEAR_END = date(2027, 11, 30)
 OTHER = sale(transaction=4712, totalizer_ml=123_500_000)
@@ -231,7 +231,6 @@ def test_a_transaction_that_lost_a_race_is_judged_and_sent_again(
         ("transact_write_items", refusal("ThrottlingException")),
         ("transact_write_items", refusal("ProvisionedThroughputExceededException")),
         ("transact_write_items", cancellation("ValidationError", "None")),
-        ("batch_get_item", refusal("ThrottlingException")),
         ("get_item", refusal("InternalServerError")),
     ],
 )
@@ -311,7 +310,22 @@ def test_a_programs_document_is_read_once_in_a_containers_life(
 
     judged(accrual, context, *records)
 
-    assert reluctant.calls == 1
+    assert reluctant.calls == 2  # the document, and the account for the member's second sale
+
+
+def test_a_batch_whose_look_up_fails_is_left_to_the_stream_untouched(
+    accrual: ModuleType, matched: Any, world: World, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.activate()
+    records = matched(SALE, OTHER)
+    before = ledger(world)
+    reluctant = Reluctant(world.dynamodb, "batch_get_item", refusal("ThrottlingException"))
+    monkeypatch.setattr(accrual, "loyalty", LoyaltyTable(reluctant, name=LOYALTY_TABLE))
+
+    with pytest.raises(ClientError):
+        judged(accrual, context, *records)
+
+    assert ledger(world) == before
 
 
 def test_neither_account_nor_program_is_read_from_a_replica_that_lags(

@@ -132,8 +132,9 @@ def test_a_pointer_to_a_sale_somebody_got_meanwhile_is_removed_and_the_sale_kept
     unmatched(SALE)
     world.sales.credit(SALE.sale_id, member_id="m9", by=["card"], decided_at=RECEIVED_AT)
     world.enrol("m1", PLATE)
-
     (event,) = bound_events(world)
+    world.members.unbind("m1", key_of(PLATE), unbound_at=RECEIVED_AT)
+
     claims.handle(event, context)
 
     assert world.stored(SALE).member_id == "m9"

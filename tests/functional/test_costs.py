@@ -8,17 +8,19 @@ for each element of it.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from forecourt.assignment import Assignment
+from forecourt.documents import MAX_RULES
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.sales_table import SalesTable
 from tests.functional.clients import Counting
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
-from tests.functional.world import sale_record
-from tests.specimens import CARD, PLATE, SALE
+from tests.functional.world import LITRES, sale_record
+from tests.specimens import CARD, OPEN_SINCE, PLATE, SALE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,6 +130,24 @@ def test_each_item_of_a_sale_fits_into_one_unit(
     }
 
     assert max(sizes.values()) <= ONE_UNIT, sizes
+
+
+def test_an_entry_under_a_program_of_a_hundred_rules_fits_into_one_unit(
+    prepared: World, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (everything,) = LITRES["rules"]
+    rules = [
+        {**everything, "rule_id": f"{number:032}", "grades": [f"grade-{number}"]}
+        for number in range(MAX_RULES - 1)
+    ]
+    hundred = {**LITRES, "rules": [*rules, everything]}
+    prepared.activate(hundred, effective_at=OPEN_SINCE + timedelta(days=1))
+
+    judge(prepared, context, dynamodb=prepared.dynamodb, monkeypatch=monkeypatch)
+
+    entry = raw(prepared, LOYALTY_TABLE, "entry")
+    assert entry["program_version"] == {"N": "2"}
+    assert size(entry) <= ONE_UNIT
 
 
 def test_a_sale_takes_five_round_trips(

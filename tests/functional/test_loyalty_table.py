@@ -211,16 +211,16 @@ def test_the_standing_is_the_account_and_the_timeline(world: World) -> None:
     _, account = posting()
     world.loyalty.post(*posting())
 
-    standing = world.loyalty.standing("m1")
+    standing = world.loyalty.standings(["m1"])
 
-    assert standing.account == account
+    assert standing.accounts == {"m1": account}
     assert standing.timeline == (Activation(effective_at=OPEN_SINCE, version=version),)
 
 
 def test_the_standing_of_a_newcomer_before_the_program_began_is_empty(world: World) -> None:
-    standing = world.loyalty.standing("m1")
+    standing = world.loyalty.standings(["m1"])
 
-    assert (standing.account, standing.timeline) == (EMPTY, ())
+    assert (standing.accounts, standing.timeline) == ({"m1": EMPTY}, ())
 
 
 def test_a_programs_document_is_read_as_it_was_drafted(world: World) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from forecourt.assignment import Assignment
 from forecourt.contention import ATTEMPTS
@@ -20,6 +21,7 @@ from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, sale
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from forecourt.sales_table import StoredSale
     from tests.functional.world import World
 
 BARE = sale(evidence=())
@@ -35,6 +37,11 @@ def matching() -> ModuleType:
 
 def received(world: World) -> list[dict[str, Any]]:
     return world.records(SALES_TABLE, status="received")
+
+
+def assigned(assignment: Assignment, stored: StoredSale) -> Credited | Unmatched:
+    """Look up and assign one sale, as the handler does for a batch."""
+    return assignment.assign(stored, owners=assignment.owners([stored]))
 
 
 def assignment(world: World, *, sales_client: Any = None, loyalty_client: Any = None) -> Assignment:
@@ -166,9 +173,9 @@ def test_a_batch_stops_at_its_first_failure_and_goes_on_from_there(
     records = received(world)
     numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
     reluctant = Reluctant(
-        world.dynamodb, "batch_get_item", refusal("ProvisionedThroughputExceededException")
+        world.dynamodb, "update_item", refusal("ProvisionedThroughputExceededException")
     )
-    monkeypatch.setattr(matching, "assignment", assignment(world, loyalty_client=reluctant))
+    monkeypatch.setattr(matching, "assignment", assignment(world, sales_client=reluctant))
 
     first = matching.handle({"Records": records}, context)
     untouched = world.stored(OTHER).status
@@ -180,6 +187,33 @@ def test_a_batch_stops_at_its_first_failure_and_goes_on_from_there(
     assert [world.stored(each).member_id for each in (SALE, OTHER)] == ["m1", "m1"]
 
 
+def test_a_batch_whose_look_up_fails_is_left_to_the_stream_untouched(
+    matching: ModuleType, told: Any, world: World, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.enrol("m1", PLATE)
+    told(SALE, OTHER)
+    reluctant = Reluctant(world.dynamodb, "batch_get_item", refusal("ThrottlingException"))
+    monkeypatch.setattr(matching, "assignment", assignment(world, loyalty_client=reluctant))
+
+    with pytest.raises(ClientError):
+        matching.handle({"Records": received(world)}, context)
+
+    assert {world.stored(each).status for each in (SALE, OTHER)} == {Status.RECEIVED}
+
+
+def test_a_batch_is_looked_up_in_one_round_trip(
+    matching: ModuleType, told: Any, world: World, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.enrol("m1", PLATE)
+    told(SALE, OTHER)
+    counting = Reluctant(world.dynamodb, "batch_get_item")
+    monkeypatch.setattr(matching, "assignment", assignment(world, loyalty_client=counting))
+
+    matching.handle({"Records": received(world)}, context)
+
+    assert counting.calls == 1
+
+
 def test_an_identity_bound_between_look_up_and_decision_still_gets_its_sale(
     told: Any, world: World
 ) -> None:
@@ -187,7 +221,7 @@ def test_an_identity_bound_between_look_up_and_decision_still_gets_its_sale(
     told(SALE)
     crossing = Interrupting(world.dynamodb, "transact_write_items", lambda: world.bind("m1", PLATE))
 
-    decision = assignment(world, sales_client=crossing).assign(world.stored(SALE))
+    decision = assigned(assignment(world, sales_client=crossing), world.stored(SALE))
 
     assert decision == Credited(member_id="m1", by=("plate",))
     assert world.stored(SALE).member_id == "m1"
@@ -200,7 +234,9 @@ def test_an_identity_that_has_not_reached_every_replica_still_gets_its_sale(
     world.enrol("m1", PLATE)
     told(SALE)
 
-    decision = assignment(world, loyalty_client=Lagging(world.dynamodb)).assign(world.stored(SALE))
+    decision = assigned(
+        assignment(world, loyalty_client=Lagging(world.dynamodb)), world.stored(SALE)
+    )
 
     assert decision == Credited(member_id="m1", by=("plate",))
     assert world.stored(SALE).member_id == "m1"
@@ -210,7 +246,7 @@ def test_an_identity_bound_after_the_second_look_finds_the_pointer(told: Any, wo
     world.enrol("m1")
     told(SALE)
 
-    decision = assignment(world).assign(world.stored(SALE))
+    decision = assigned(assignment(world), world.stored(SALE))
     key = world.bind("m1", PLATE)
 
     assert decision == Unmatched(reason="unknown")
@@ -228,7 +264,7 @@ def test_a_sale_decided_by_a_rival_meanwhile_keeps_that_decision(told: Any, worl
         ),
     )
 
-    assignment(world, sales_client=rival).assign(stored)
+    assigned(assignment(world, sales_client=rival), stored)
 
     assert world.stored(BARE).member_id == "m9"
 
@@ -238,7 +274,7 @@ def test_a_conflict_with_another_transaction_is_tried_again(told: Any, world: Wo
     conflict = cancellation("TransactionConflict", "None", "None")
     reluctant = Reluctant(world.dynamodb, "transact_write_items", conflict, conflict)
 
-    assignment(world, sales_client=reluctant).assign(world.stored(SALE))
+    assigned(assignment(world, sales_client=reluctant), world.stored(SALE))
 
     assert reluctant.calls == 3
     assert world.stored(SALE).status is Status.UNMATCHED
@@ -270,7 +306,7 @@ def test_decisions_are_dated_by_the_clock(told: Any, world: World) -> None:
     told(SALE)
     by_the_clock = Assignment(sales=world.sales, loyalty=world.loyalty)
 
-    by_the_clock.assign(world.stored(SALE))
+    assigned(by_the_clock, world.stored(SALE))
 
     decided_at = world.stored(SALE).decided_at
     assert decided_at is not None

@@ -404,7 +404,7 @@ class Pump:
         sale = sale_at(minute, grade="0")
         self.store(sale, member_id=member_id)
         evaluation = Evaluation(
-            points=0, expires_on=None, trace=(Trace(rule_id="petrol", outcome="other_grade"),)
+            points=0, expires_on=None, trace=(Trace(rule_id="", outcome="no_rule"),)
         )
         assert self.loyalty.record_evaluation(member_id, sale, version=1, evaluation=evaluation)
 
@@ -602,7 +602,7 @@ def test_sales_tell_litres_money_station_and_points(anna: Client, pump: Pump) ->
         "completed_at": "2026-11-23T08:15:00Z",
         "points": 0,
         "program_version": 1,
-        "trace": [{"rule": "petrol", "outcome": "other_grade", "points": 0}],
+        "trace": [{"rule": "", "outcome": "no_rule", "points": 0}],
     }
 
 

@@ -501,7 +501,7 @@ def test_the_very_first_activation_may_lie_in_the_past(operator: Client, dynamod
     reply = activate(operator, 1, "2026-01-01T00:00:00Z")
 
     assert reply.body == {"version": 1, "effective_at": "2026-01-01T00:00:00Z"}
-    standing = LoyaltyTable(dynamodb, name=LOYALTY_TABLE).standing("m-1")
+    standing = LoyaltyTable(dynamodb, name=LOYALTY_TABLE).standings(["m-1"])
     assert [(each.version, each.effective_at.year) for each in standing.timeline] == [(1, 2026)]
     assert LoyaltyTable(dynamodb, name=LOYALTY_TABLE).program_document(1) == PROGRAM
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
@@ -116,7 +117,7 @@ def test_nothing_is_left_when_it_was_left() -> None:
     assert not folder.exists()
 
 
-def test_it_ends_when_its_parent_is_killed() -> None:
+def test_it_ends_and_cleans_up_when_its_parent_is_killed() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER],
         cwd=ROOT,
@@ -125,12 +126,13 @@ def test_it_ends_when_its_parent_is_killed() -> None:
         text=True,
     ) as holder:
         assert holder.stdout is not None
-        pid = int(holder.stdout.readline().split()[0])
-        assert is_running(pid)
+        pid, folder = holder.stdout.readline().split()
+        assert is_running(int(pid))
 
         holder.send_signal(signal.SIGKILL)
 
-    wait_until_gone(pid)
+    wait_until_gone(int(pid))
+    assert not Path(folder).exists()
 
 
 def test_a_taken_port_is_left_to_whoever_has_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infra.observability import ALARMING_METRICS
 from tests.infra.templates import referenced
 
 if TYPE_CHECKING:
     from tests.infra.templates import Synthesised
 
+ROOT = Path(__file__).parents[2]
 STREAM_READERS = {"matching", "accrual", "relay"}
 # Invoked without anybody waiting for the answer.
 STARTED_BY_OTHERS = {"claims", "reconciliation"}
@@ -163,6 +166,25 @@ def test_every_stream_reader_has_an_alarm_on_its_lag(aws: Synthesised) -> None:
 
 def test_the_api_has_an_alarm_on_its_own_errors(aws: Synthesised) -> None:
     assert alarms_on(aws, "5xx", "ApiId") == aws.of_type("AWS::ApiGatewayV2::Api").keys()
+
+
+@pytest.mark.parametrize(
+    ("function", "metric"),
+    [(function, metric) for function, metrics in ALARMING_METRICS.items() for metric in metrics],
+)
+def test_what_a_function_finds_alarming_raises_an_alarm(
+    aws: Synthesised, function: str, metric: str
+) -> None:
+    handler = (ROOT / "functions" / function / "handler.py").read_text()
+    (alarm,) = (
+        alarm["Properties"]
+        for alarm in aws.of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["Properties"]["MetricName"] == metric
+    )
+
+    assert f'name="{metric}"' in handler
+    assert alarm["Namespace"] == "Forecourt"
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": function}]
 
 
 def test_a_service_may_write_to_the_encrypted_queues_and_the_topic(aws: Synthesised) -> None:

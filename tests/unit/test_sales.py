@@ -216,6 +216,27 @@ def test_a_gateway_clock_may_be_ten_minutes_off(sign: int) -> None:
     assert doubts(SALE, sent_at=beyond) == [Doubt.GATEWAY_CLOCK_OFF]
 
 
+def test_without_any_clock_to_trust_a_sale_may_wait_ten_minutes() -> None:
+    timeless = sale(clock_offset_seconds=None, clock_synchronised=False)
+    limit = timeless.recorded_at + MAX_CLOCK_OFFSET
+    beyond = limit + SECOND
+
+    assert doubts(timeless, sent_at=limit, received_at=limit) == []
+    assert doubts(timeless, sent_at=beyond, received_at=beyond) == [Doubt.CLOCK_UNSYNCHRONISED]
+
+
+@pytest.mark.parametrize(
+    ("offset", "synchronised"), [(0, False), (None, True), (0, True)], ids=["pump", "gateway", "2"]
+)
+def test_one_clock_to_trust_is_enough_for_a_sale_that_waited_long(
+    offset: int | None, *, synchronised: bool
+) -> None:
+    waited = sale(clock_offset_seconds=offset, clock_synchronised=synchronised)
+    later = waited.recorded_at + timedelta(weeks=6)
+
+    assert doubts(waited, sent_at=later, received_at=later) == []
+
+
 def test_a_sale_may_be_completed_ten_minutes_ahead_of_the_gateway() -> None:
     limit = SALE.recorded_at + MAX_CLOCK_OFFSET
 

@@ -108,6 +108,8 @@ class Door:
             answer = _plain_answer(self._refusal(refusal))
         else:
             answer = self.app.resolve(event, context)
+            # An answer without a body has an empty one: null is no text to send.
+            answer["body"] = answer["body"] or ""
         self._logger.info(
             "answered",
             method=event["requestContext"]["http"]["method"],

@@ -66,10 +66,10 @@ class Station:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What one round trip tells accrual: the account, and which program is in force when."""
+class Standings:
+    """What one round trip tells accrual: accounts by member, and the program's timeline."""
 
-    account: Account
+    accounts: dict[str, Account]
     timeline: tuple[Activation, ...]
 
 
@@ -212,23 +212,22 @@ class LoyaltyTable:
             return Account(member_id=member_id, buckets={})
         return account_from_item(response["Item"])
 
-    def standing(self, member_id: str) -> Standing:
-        """Return the account and the program's timeline, both as of now."""
+    def standings(self, member_ids: Iterable[str]) -> Standings:
+        """Return the members' accounts and the program's timeline, all as of now."""
+        wanted = sorted(set(member_ids))
+        keys = [*map(account_key, wanted), to_item(TIMELINE_KEY)]
         items = {
-            item["sk"]["S"]: item
-            for item in batch_get(
-                self._dynamodb,
-                self._name,
-                [account_key(member_id), to_item(TIMELINE_KEY)],
-                consistent=True,
-            )
+            item["pk"]["S"]: item
+            for item in batch_get(self._dynamodb, self._name, keys, consistent=True)
         }
-        account = items.get("ACCOUNT#points")
-        return Standing(
-            account=(
-                account_from_item(account) if account else Account(member_id=member_id, buckets={})
-            ),
-            timeline=timeline_from_item(items.get("TIMELINE")),
+        accounts = {}
+        for member_id in wanted:
+            item = items.get(f"MEMBER#{member_id}")
+            accounts[member_id] = (
+                account_from_item(item) if item else Account(member_id=member_id, buckets={})
+            )
+        return Standings(
+            accounts=accounts, timeline=timeline_from_item(items.get(TIMELINE_KEY["pk"]))
         )
 
     def program_document(self, version: int) -> dict[str, Any]:

@@ -98,7 +98,11 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """What one rule made of a sale: its points, or the reason it gave none."""
+    """
+    What a rule made of a sale: its points, or the reason it gave none.
+
+    `rule_id` is empty when no rule covers the grade.
+    """
 
     rule_id: str
     outcome: str
@@ -165,26 +169,26 @@ def evaluate(program: Program, sale: Sale) -> Evaluation:
 
     The first rule that covers the grade decides, and no later one is asked. Rounding mode
     and order (multiply, then round once) are the published ones of the rule.
+
+    The trace is kept with every sale, so it is silent about rules for other grades: the
+    version it is stored beside says which these were.
     """
+    rule = next((each for each in program.rules if each.covers(sale.grade)), None)
+    if rule is None:
+        nothing = Trace(rule_id="", outcome="no_rule")
+        return Evaluation(points=0, expires_on=None, trace=(nothing,))
+    quantity = sale.volume_ml if rule.basis is Basis.VOLUME else sale.amount_fen
+    if quantity < rule.minimum:
+        trace = Trace(rule_id=rule.rule_id, outcome="below_minimum")
+    else:
+        points = divide(quantity * rule.points, rule.per, rule.rounding)
+        trace = Trace(rule_id=rule.rule_id, outcome="earned", points=points)
     on = business_day(sale.key.completed_at, program.zone)
-    trace: list[Trace] = []
-    for rule in program.rules:
-        if not rule.covers(sale.grade):
-            trace.append(Trace(rule_id=rule.rule_id, outcome="other_grade"))
-            continue
-        quantity = sale.volume_ml if rule.basis is Basis.VOLUME else sale.amount_fen
-        if quantity < rule.minimum:
-            trace.append(Trace(rule_id=rule.rule_id, outcome="below_minimum"))
-            points = 0
-        else:
-            points = divide(quantity * rule.points, rule.per, rule.rounding)
-            trace.append(Trace(rule_id=rule.rule_id, outcome="earned", points=points))
-        return Evaluation(
-            points=points,
-            expires_on=last_valid_day(on, program.validity),
-            trace=tuple(trace),
-        )
-    return Evaluation(points=0, expires_on=None, trace=tuple(trace))
+    return Evaluation(
+        points=trace.points,
+        expires_on=last_valid_day(on, program.validity),
+        trace=(trace,),
+    )
 
 
 def last_valid_day(earned_on: date, validity: Validity | None) -> date | None:

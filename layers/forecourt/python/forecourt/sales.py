@@ -154,6 +154,7 @@ class Doubt(StrEnum):
     COMPLETED_BEFORE_STARTED = "completed_before_started"
     DEVICE_CLOCK_OFF = "device_clock_off"
     GATEWAY_CLOCK_OFF = "gateway_clock_off"
+    CLOCK_UNSYNCHRONISED = "clock_unsynchronised"
     COMPLETED_IN_FUTURE = "completed_in_future"
     BEFORE_STATION_OPENED = "before_station_opened"
     UNKNOWN_GRADE = "unknown_grade"
@@ -186,6 +187,7 @@ def doubts_about(
         ),
         Doubt.DEVICE_CLOCK_OFF: abs(device_offset) > MAX_CLOCK_OFFSET,
         Doubt.GATEWAY_CLOCK_OFF: abs(sent_at - received_at) > MAX_CLOCK_OFFSET,
+        Doubt.CLOCK_UNSYNCHRONISED: _time_unknown(sale, sent_at),
         Doubt.COMPLETED_IN_FUTURE: (
             completed_at - min(sale.recorded_at, received_at) > MAX_CLOCK_OFFSET
         ),
@@ -211,6 +213,18 @@ def _amount_adds_up(sale: Sale) -> bool:
         + (sale.volume_ml + 1) // 2
     )
     return abs(computed - sale.amount_fen * 10_000) <= tolerance
+
+
+def _time_unknown(sale: Sale, sent_at: datetime) -> bool:
+    """
+    Return whether no clock that can be trusted says when the sale was made.
+
+    A pump without a clock has the gateway's, which was perhaps not set yet when it read the
+    record. That the clock is right at sending vouches for a sale that was read just before,
+    not for one that waited while the clock may have been put right.
+    """
+    clocked = sale.clock_offset_seconds is not None or sale.clock_synchronised
+    return not clocked and sent_at - sale.recorded_at > MAX_CLOCK_OFFSET
 
 
 def _flow_impossible(sale: Sale) -> bool:

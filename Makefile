@@ -23,6 +23,7 @@ export PYTHONDONTWRITEBYTECODE :=
 SALES ?=
 STAGES ?=
 FILLS ?=
+MEMBERS ?=
 
 .PHONY: help
 help: ## list the targets
@@ -75,6 +76,10 @@ sim: setup ## run SEEDS histories of the ledger; print the first that fails, cut
 .PHONY: bench
 bench: setup $(TEST_READY) ## measure costs and speed, write build/bench.json
 	@$(BIN)/python -m tests.bench
+
+.PHONY: match-eval
+match-eval: setup $(TEST_READY) ## judge simulated sales of 100,000 members; MEMBERS=10000000 of so many
+	@$(BIN)/python -m tests.bench.match_eval $(if $(MEMBERS),--members $(MEMBERS))
 
 ##### Proving it right
 

@@ -1,0 +1,169 @@
+"""
+A member's refuelling habits, kept in one small item.
+
+Updated sale by sale and never recomputed: old sales fade, because every count is halved when
+their sum reaches `MEMORY`. The size is bounded whatever a member does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MEMORY = 48
+STATIONS_MAX = 6
+GRADES_MAX = 4
+HOUR_BANDS = 8  # of three hours each
+HOURS_A_BAND = 3
+ENOUGH_SALES = 3  # below that a habit is an anecdote
+EASE = 4  # a new litre figure or interval moves the mean by a quarter of the difference
+
+DAY_SECONDS = 86_400
+BURST_SECONDS = 7_200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """What a sale tells about habits; `hour` is local to the station, `at` is epoch seconds."""
+
+    station_id: str
+    grade: str
+    volume_ml: int
+    hour: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """
+    Habits: faded counts by station, hour band and grade; mean litres and mean interval.
+
+    `spread_ml` is the mean deviation of the litres. `interval_seconds` is zero until there
+    was a second sale.
+    """
+
+    sales: int = 0
+    stations: Mapping[str, int] = field(default_factory=dict)
+    bands: tuple[int, ...] = (0,) * HOUR_BANDS
+    grades: Mapping[str, int] = field(default_factory=dict)
+    volume_ml: int = 0
+    spread_ml: int = 0
+    interval_seconds: int = 0
+    last_at: int = 0
+
+    def after(self, fill: Fill) -> Behaviour:
+        """
+        Return the habits with one more sale in them.
+
+        A sale that comes late counts for place, hour, grade and litres, but not for the rhythm.
+        """
+        band = fill.hour // HOURS_A_BAND
+        bands = tuple(count + (place == band) for place, count in enumerate(self.bands))
+        stations = _counted(self.stations, fill.station_id, STATIONS_MAX)
+        grades = _counted(self.grades, fill.grade, GRADES_MAX)
+        if sum(bands) >= MEMORY:
+            bands = tuple(count // 2 for count in bands)
+            stations, grades = _halved(stations), _halved(grades)
+        gap = fill.at - self.last_at
+        first = self.sales == 0
+        return Behaviour(
+            sales=self.sales + 1,
+            stations=stations,
+            bands=bands,
+            grades=grades,
+            volume_ml=fill.volume_ml if first else _eased(self.volume_ml, fill.volume_ml),
+            spread_ml=(
+                fill.volume_ml // EASE
+                if first
+                else _eased(self.spread_ml, abs(fill.volume_ml - self.volume_ml))
+            ),
+            interval_seconds=(
+                self.interval_seconds
+                if first or gap <= 0
+                else _eased(self.interval_seconds, gap)
+                if self.interval_seconds
+                else gap
+            ),
+            last_at=max(self.last_at, fill.at),
+        )
+
+    def levels(self, fill: Fill) -> dict[str, str]:
+        """Return how a sale agrees with the habits; nothing while there are too few sales."""
+        if self.sales < ENOUGH_SALES:
+            return {}
+        said = {
+            "station": _frequency(self.stations.get(fill.station_id, 0), sum(self.bands)),
+            "hour": _frequency(self.bands[fill.hour // HOURS_A_BAND], sum(self.bands)),
+            "grade": _frequency(self.grades.get(fill.grade, 0), sum(self.bands)),
+            "litres": self._litres(fill.volume_ml),
+        }
+        rhythm = self._rhythm(fill.at)
+        if rhythm:
+            said["rhythm"] = rhythm
+        return said
+
+    def _litres(self, volume_ml: int) -> str:
+        off = abs(volume_ml - self.volume_ml)
+        spread = max(self.spread_ml, 1_000)
+        return "near" if off <= spread else "off" if off <= 3 * spread else "far"
+
+    def _rhythm(self, at: int) -> str | None:
+        gap = at - self.last_at
+        if not self.interval_seconds or gap <= 0:
+            return None
+        if gap < BURST_SECONDS and self.interval_seconds > DAY_SECONDS:
+            return "burst"
+        percent = gap * 100 // self.interval_seconds
+        if percent < 20:  # noqa: PLR2004
+            return "much_too_early"
+        return "early" if percent < 50 else "due" if percent < 200 else "late"  # noqa: PLR2004
+
+
+def behaviour_to_map(behaviour: Behaviour) -> dict[str, Any]:
+    """Return the habits as a map of an item: under 400 bytes, whatever the member did."""
+    return {
+        "sales": behaviour.sales,
+        "stations": dict(behaviour.stations),
+        "bands": list(behaviour.bands),
+        "grades": dict(behaviour.grades),
+        "volume_ml": behaviour.volume_ml,
+        "spread_ml": behaviour.spread_ml,
+        "interval_seconds": behaviour.interval_seconds,
+        "last_at": behaviour.last_at,
+    }
+
+
+def behaviour_from_map(values: Mapping[str, Any]) -> Behaviour:
+    """Return the habits an item holds."""
+    return Behaviour(**{**values, "bands": tuple(values["bands"])})
+
+
+def _counted(counts: Mapping[str, int], name: str, most: int) -> dict[str, int]:
+    """
+    Return *counts* with one more for *name*, keeping the *most* frequent.
+
+    The rarest makes room for a newcomer, which starts afresh: a place visited once must not
+    inherit somebody else's count.
+    """
+    counted = {**counts, name: counts.get(name, 0) + 1}
+    if len(counted) > most:
+        rarest = min((each for each in counted if each != name), key=lambda each: counted[each])
+        del counted[rarest]
+    return counted
+
+
+def _halved(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count // 2 for name, count in counts.items() if count > 1}
+
+
+def _eased(mean: int, value: int) -> int:
+    return (mean * (EASE - 1) + value) // EASE
+
+
+def _frequency(count: int, whole: int) -> str:
+    if count == 0:
+        return "new"
+    return "usual" if count * 4 >= whole else "known"

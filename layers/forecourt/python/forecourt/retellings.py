@@ -1,0 +1,180 @@
+"""
+One sale, told by pump, till and payment provider.
+
+Tellings are one sale when station, nozzle, time, amount and litres agree as far as each
+tells them. What the pump tells is the sale; a till's telling joins it, a payment joins
+either. The result does not depend on the order in which tellings arrive, and a telling
+that comes again changes nothing. Whatever fits two sales, or contradicts the one it
+belongs to, is held for a person.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+WINDOW = timedelta(minutes=10)  # hanging up, walking to the till, paying
+VOLUME_TOLERANCE_ML = 10  # a till prints hundredths of a litre
+
+
+class Source(StrEnum):
+    """Who tells of a sale, the most trustworthy first."""
+
+    PUMP = "pump"
+    TILL = "till"
+    PAYMENT = "payment"
+
+
+class Conflict(StrEnum):
+    """Why a merged sale is held."""
+
+    AMOUNT_DIFFERS = "amount_differs"
+    VOLUME_DIFFERS = "volume_differs"
+    TOLD_TWICE = "told_twice"
+    AMBIGUOUS = "ambiguous"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """A sale as one source tells it, under the source's own id; `None` is not told."""
+
+    source: Source
+    told_id: str
+    station_id: str
+    at: datetime
+    amount_fen: int
+    nozzle: int | None = None
+    volume_ml: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneSale:
+    """All that was told of one sale, and why a person has to look at it, if so."""
+
+    tellings: tuple[Telling, ...]
+    held_because: Conflict | None = None
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Return who told of it."""
+        return tuple(dict.fromkeys(each.source for each in self.tellings))
+
+
+def meeting_keys(telling: Telling) -> tuple[str, ...]:
+    """
+    Return the keys under which other tellings of the same sale are found, its own first.
+
+    A telling is stored under its own window and looked for in the windows around it.
+    """
+    seconds = int(WINDOW.total_seconds())
+    window = int(telling.at.timestamp()) // seconds
+    return tuple(f"{telling.station_id}#{each}" for each in (window, window - 1, window + 1))
+
+
+def merge(tellings: Collection[Telling]) -> tuple[OneSale, ...]:
+    """Return the sales behind *tellings* of one station and time, in order of time."""
+    groups: list[_Group] = []
+    for source in Source:
+        told = sorted({each for each in tellings if each.source is source}, key=_order)
+        _add(groups, told)
+    return tuple(
+        OneSale(tellings=tuple(group.tellings), held_because=group.held)
+        for group in sorted(groups, key=lambda group: _order(group.tellings[0]))
+    )
+
+
+@dataclass(slots=True)
+class _Group:
+    tellings: list[Telling]
+    held: Conflict | None = None
+
+
+def _add(groups: list[_Group], told: Sequence[Telling]) -> None:
+    """Let the tellings of one source join the sales of the sources before it."""
+    joining: dict[int, list[Telling]] = defaultdict(list)
+    new: list[_Group] = []
+    for same_id in _by_id(told):
+        first = same_id[0]
+        if len(same_id) > 1:  # the source contradicts itself
+            new.append(_Group(list(same_id), Conflict.TOLD_TWICE))
+            continue
+        fits = [place for place, group in enumerate(groups) if _fits(first, group)]
+        if len(fits) == 1:
+            joining[fits[0]].append(first)
+        elif fits:
+            new.append(_Group([first], Conflict.AMBIGUOUS))
+            for place in fits:
+                groups[place].held = groups[place].held or Conflict.AMBIGUOUS
+        elif conflict := _contradicted(first, groups):
+            place, why = conflict
+            groups[place].tellings.append(first)
+            groups[place].held = groups[place].held or why
+        else:
+            new.append(_Group([first]))
+    for place, joined in joining.items():
+        groups[place].tellings += joined
+        if len(joined) > 1:
+            groups[place].held = groups[place].held or Conflict.TOLD_TWICE
+    groups += new
+
+
+def _by_id(told: Sequence[Telling]) -> list[list[Telling]]:
+    found: dict[str, list[Telling]] = defaultdict(list)
+    for each in told:
+        found[each.told_id].append(each)
+    return list(found.values())
+
+
+def _fits(telling: Telling, group: _Group) -> bool:
+    return all(
+        _near(telling, each) and _same_nozzle(telling, each) and _difference(telling, each) is None
+        for each in group.tellings
+    )
+
+
+def _contradicted(telling: Telling, groups: Sequence[_Group]) -> tuple[int, Conflict] | None:
+    """Return the one sale of the same nozzle and time that says something else."""
+    if telling.nozzle is None:
+        return None
+    found = [
+        (place, difference)
+        for place, group in enumerate(groups)
+        if _near(telling, group.tellings[0])
+        and telling.nozzle == group.tellings[0].nozzle
+        and (difference := _difference(telling, group.tellings[0]))
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _near(one: Telling, two: Telling) -> bool:
+    return one.station_id == two.station_id and abs(one.at - two.at) <= WINDOW
+
+
+def _same_nozzle(one: Telling, two: Telling) -> bool:
+    return one.nozzle is None or two.nozzle is None or one.nozzle == two.nozzle
+
+
+def _difference(one: Telling, two: Telling) -> Conflict | None:
+    if one.amount_fen != two.amount_fen:
+        return Conflict.AMOUNT_DIFFERS
+    if one.volume_ml is None or two.volume_ml is None:
+        return None
+    far = abs(one.volume_ml - two.volume_ml) > VOLUME_TOLERANCE_ML
+    return Conflict.VOLUME_DIFFERS if far else None
+
+
+def _order(telling: Telling) -> tuple[datetime, str, int, int, int]:
+    return (
+        telling.at,
+        telling.told_id,
+        telling.amount_fen,
+        telling.nozzle or 0,
+        telling.volume_ml or 0,
+    )

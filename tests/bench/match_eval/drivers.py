@@ -1,0 +1,130 @@
+"""Habits of a household, and the portrait that matching would have of a member."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from forecourt.behaviour import Behaviour, Fill
+from forecourt.inquiry import Portrait
+from tests.bench.match_eval import population as people
+
+if TYPE_CHECKING:
+    from tests.bench.match_eval.population import Population
+
+DAY = 86_400
+SPREAD = 1_000_000_007  # keeps the draws of one seed apart from another's
+REMEMBERED = 10  # past sales replayed into a portrait at most
+GRADES, GRADE_SHARES = ("92", "95", "98", "0"), (55, 32, 5, 8)
+MEAN_DAYS = (2, 5, 7, 7, 9, 10, 12, 14, 18, 25)
+MEAN_LITRES = {"92": (25, 45), "95": (28, 50), "98": (30, 55), "0": (40, 180)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """What a household does at the pump, as nobody but the simulation knows it."""
+
+    city: int
+    stations: tuple[int, ...]
+    grade: str
+    mean_ml: int
+    interval: int
+    peak: int
+
+    def fill(self, rng: Random, *, at: int, stations_here: int) -> Fill:
+        """Return a fill like theirs."""
+        drawn = rng.random()
+        station = (
+            self.stations[0] if drawn < 0.65
+            else self.stations[1] if drawn < 0.83
+            else self.stations[2] if drawn < 0.90
+            else rng.randrange(stations_here)
+        )  # fmt: skip
+        hour = (
+            (self.peak + rng.choice((-1, 0, 0, 1))) % 24
+            if rng.random() < 0.7
+            else rng.randrange(6, 23)
+        )
+        grade = self.grade if rng.random() < 0.98 else rng.choice(GRADES)
+        litres = self.mean_ml * min(1.6, max(0.2, rng.gauss(1.0, 0.2)))
+        return Fill(
+            station_id=f"s{self.city}-{station}",
+            grade=grade,
+            volume_ml=int(litres) // 10 * 10,
+            hour=hour,
+            at=at,
+        )
+
+    def gap(self, rng: Random) -> int:
+        """Return the seconds from one fill to the next."""
+        if rng.random() < 0.03:  # topping up before a journey
+            return int(self.interval * rng.uniform(0.02, 1.0))
+        return int(self.interval * rng.lognormvariate(0.0, 0.35))
+
+
+def habits_of(household: int, *, city: int, stations_here: int, seed: int) -> Habits:
+    """Return the habits of a household, always the same."""
+    rng = Random(seed * SPREAD + household)
+    grade = rng.choices(GRADES, GRADE_SHARES)[0]
+    low, high = MEAN_LITRES[grade]
+    return Habits(
+        city=city,
+        stations=tuple(rng.randrange(stations_here) for _ in range(3)),
+        grade=grade,
+        mean_ml=rng.randrange(low, high) * 1000,
+        interval=int(
+            DAY * rng.choice((2, 5, 7, 7, 9, 10, 12, 14, 18, 25)) * rng.uniform(0.8, 1.25)
+        ),
+        peak=rng.choice((7, 8, 9, 12, 15, 17, 18, 19, 20)),
+    )
+
+
+def habits_of_member(population: Population, member: int) -> Habits:
+    city = int(population.cities[member])
+    return habits_of(
+        population.household(member),
+        city=city,
+        stations_here=int(population.stations[city]),
+        seed=population.seed,
+    )
+
+
+def portrait_of(population: Population, member: int, *, at: int, made_it: bool) -> Portrait:
+    """
+    Return what is on record of *member* just before the instant *at*.
+
+    Whoever *made* the sale is due for one; anybody else is anywhere in their cycle.
+    """
+    rng = Random(population.seed * SPREAD - member)
+    habits = habits_of_member(population, member)
+    new = rng.random() < population.rates.new_member
+    sales = rng.randrange(3) if new else rng.randrange(3, REMEMBERED + 1)
+    stations_here = int(population.stations[habits.city])
+    chance = Random(at ^ member)
+    first_gap = habits.gap(chance)
+    when = at - (first_gap if made_it else max(60, int(first_gap * chance.random())))
+    times = []
+    for _ in range(sales):
+        times.append(when)
+        when -= habits.gap(rng)
+    behaviour = Behaviour()
+    for each in reversed(times):
+        behaviour = behaviour.after(habits.fill(rng, at=each, stations_here=stations_here))
+    return Portrait(identities=identities_of(population, member), behaviour=behaviour)
+
+
+def identities_of(population: Population, member: int) -> dict[str, frozenset[str]]:
+    """Return what *member* has bound, by kind."""
+    identities = {"phone": frozenset({str(population.phones[member])})}
+    if population.has(member, people.PLATE):
+        identities["plate"] = frozenset({people.plate_text(int(population.plates[member]))})
+    if population.has(member, people.PAYMENT):
+        identities["payment"] = frozenset({f"t{member}"})
+    if population.has(member, people.FLEET_DRIVER):
+        identities["card"] = frozenset({f"f{member // people.FLEET}"})
+    elif population.has(member, people.CARD):
+        identities["card"] = frozenset({f"c{member}"})
+    if population.has(member, people.ETC):
+        identities["etc_tag"] = frozenset({f"e{member}"})
+    return identities

@@ -1,0 +1,127 @@
+"""What was measured, and which targets were missed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.bench.match_eval.calibration import calibrated, rows
+from tests.bench.match_eval.evaluation import BASELINES, DEFAULT, POLICIES
+
+if TYPE_CHECKING:
+    from forecourt.trials import Comparison
+    from forecourt.weighing import Weights
+    from tests.bench.match_eval.evaluation import Result, Tally
+
+RIGHT_OF_CREDITED = 0.9999
+FALSE_PER_MILLION = 15
+CREDITED = 0.80
+SLIPS_RECOVERED = 0.75
+ORPHANS_RECOVERED = 0.50
+DECISIONS_A_SECOND = 20_000
+TIMES_FASTER = 10
+
+
+def report(
+    result: Result,
+    *,
+    members: int,
+    weights: Weights,
+    comparison: Comparison,
+    speed: float,
+    faster: float | None,
+) -> int:
+    """Print everything; return how many targets were missed."""
+    _print_policies(result)
+    _print_weights(weights, comparison)
+    _print_reads(result)
+    print("\nCalibration (posterior of the likeliest candidate)")
+    for row in rows(result):
+        print(f"  {row.name:>16}  {row.decisions:>9,}  right {row.right:.5f}")
+    if result.wrong_pieces:
+        print("\nWhat spoke for the wrong member at 0.999 and above")
+        for signature, count in result.wrong_pieces.most_common(12):
+            print(f"  {count:>5}  {signature}")
+    tally, orphans = result.tallies[DEFAULT], result.orphans
+    targets = {
+        f"right of credited {_right(tally):.6f}": _right(tally) >= RIGHT_OF_CREDITED,
+        f"false per million {_false(tally):.1f}": _false(tally) < FALSE_PER_MILLION,
+        f"credited of members' sales {_credited(tally):.4f}": _credited(tally) >= CREDITED,
+        f"typing errors recovered {_slips(tally):.4f}": _slips(tally) >= SLIPS_RECOVERED,
+        f"orphans recovered {_recovered(result):.4f}": _recovered(result) >= ORPHANS_RECOVERED,
+        f"orphans credited falsely {orphans['false']}": orphans["false"] == 0,
+        "posteriors hold in every bucket": calibrated(result),
+        f"round trips at most {result.reads.most_round_trips}": result.reads.most_round_trips <= 3,
+        f"keys in one trip at most {result.reads.most_keys}": result.reads.most_keys <= 100,
+        f"decisions a second {speed:,.0f}": speed >= DECISIONS_A_SECOND,
+    }
+    if faster is not None:
+        targets[f"times faster than a scan {faster:.1f}"] = faster >= TIMES_FASTER
+    print(f"\nTargets at {members:,} members, {tally.sales:,} sales")
+    for name, met in targets.items():
+        print(f"  {'met   ' if met else 'MISSED'}  {name}")
+    return sum(not met for met in targets.values())
+
+
+def _print_policies(result: Result) -> None:
+    print(f"\n{'policy':<36}{'sales':>10}{'credited':>10}{'pending':>9}{'false/M':>9}{'slips':>8}")
+    for name in (*BASELINES, *POLICIES):
+        tally = result.tallies[name]
+        print(
+            f"{name:<36}{tally.sales:>10,}{_credited(tally):>10.4f}"
+            f"{tally.pending / max(1, tally.sales):>9.4f}{_false(tally):>9.1f}{_slips(tally):>8.4f}"
+        )
+    default, orphans = result.tallies[DEFAULT], result.orphans
+    slips = default.slips_pending_right / max(1, default.slips)
+    named = default.pending_right / max(1, default.pending)
+    print(
+        f"pending sales name the right member in {named:.4f}"
+        f"; mistyped sales pending with the right member {slips:.4f}\n"
+        f"orphans {orphans['orphans']:,}, recovered {orphans['recovered']:,},"
+        f" credited falsely {orphans['false']}\n"
+        f"  {[(each, n) for each, n in orphans.most_common() if each.startswith('by ')]}\n"
+        f"outcomes {dict(result.reasons.most_common())}"
+    )
+
+
+def _print_weights(weights: Weights, comparison: Comparison) -> None:
+    print(f"\nWeights in bits, prior {weights.prior / 100:+.1f}")
+    for name, levels in sorted(weights.levels.items()):
+        shown = "  ".join(f"{level} {worth / 100:+.1f}" for level, worth in sorted(levels.items()))
+        print(f"  {name:<9} {shown}")
+    for name, each in (("a quarter", comparison.active), ("all", comparison.proposed)):
+        print(
+            f"  learnt from {name} of the training sales, on {each.sales:,} held back:"
+            f" credited {each.credited:,}, wrong {each.wrong}, pending {each.pending:,}"
+        )
+    print(f"  decided differently: {comparison.changed:,}; safe: {comparison.is_safe}")
+
+
+def _print_reads(result: Result) -> None:
+    reads = result.reads
+    count = max(1, reads.inquiries)
+    print(
+        f"\nA decision takes {reads.round_trips / count:.3f} round trips (at most"
+        f" {reads.most_round_trips}), {reads.keys / count:.2f} keys, {reads.portraits / count:.2f}"
+        f" portraits, {reads.units / count:.2f} read units"
+    )
+
+
+def _credited(tally: Tally) -> float:
+    """Return the share of members' sales that were credited, rightly or not."""
+    return (tally.right + tally.wrong) / max(1, tally.members_sales)
+
+
+def _right(tally: Tally) -> float:
+    return tally.right / max(1, tally.right + tally.wrong)
+
+
+def _false(tally: Tally) -> float:
+    return tally.wrong * 1_000_000 / max(1, tally.sales)
+
+
+def _slips(tally: Tally) -> float:
+    return tally.slips_right / max(1, tally.slips)
+
+
+def _recovered(result: Result) -> float:
+    return result.orphans["recovered"] / max(1, result.orphans["orphans"])

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import reduce
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forecourt.behaviour import (
+    GRADES_MAX,
+    MEMORY,
+    STATIONS_MAX,
+    Behaviour,
+    Fill,
+    behaviour_from_map,
+    behaviour_to_map,
+)
+
+DAY = 86_400
+FILL = Fill(station_id="s0001", grade="92", volume_ml=40_000, hour=8, at=1_700_000_000)
+FILLS = st.builds(
+    Fill,
+    station_id=st.integers(1, 60).map("s{:04}".format),
+    grade=st.sampled_from(["92", "95", "98", "0", "E10", "LNG"]),
+    volume_ml=st.integers(1_000, 400_000),
+    hour=st.integers(0, 23),
+    at=st.integers(1_600_000_000, 1_800_000_000),
+)
+
+
+def regular(sales: int = 8, *, days: int = 7) -> Behaviour:
+    fills = (replace(FILL, at=FILL.at + n * days * DAY) for n in range(sales))
+    return reduce(Behaviour.after, fills, Behaviour())
+
+
+def next_fill(behaviour: Behaviour, *, days: float, **changed: object) -> Fill:
+    return replace(FILL, at=behaviour.last_at + int(days * DAY), **changed)  # type: ignore[arg-type]
+
+
+def test_a_sale_like_all_the_others_agrees_in_everything() -> None:
+    behaviour = regular()
+
+    assert behaviour.levels(next_fill(behaviour, days=7)) == {
+        "station": "usual",
+        "hour": "usual",
+        "grade": "usual",
+        "litres": "near",
+        "rhythm": "due",
+    }
+
+
+def test_two_sales_are_no_habit() -> None:
+    behaviour = regular(2)
+
+    assert behaviour.levels(next_fill(behaviour, days=7)) == {}
+
+
+def test_what_never_happened_before_is_new() -> None:
+    behaviour = regular()
+
+    levels = behaviour.levels(
+        next_fill(behaviour, days=7, station_id="s0002", grade="0", hour=23, volume_ml=300_000)
+    )
+
+    assert [levels[each] for each in ("station", "grade", "hour", "litres")] == [
+        "new",
+        "new",
+        "new",
+        "far",
+    ]
+
+
+def test_a_station_visited_once_in_many_sales_is_known_but_not_usual() -> None:
+    behaviour = regular().after(replace(FILL, station_id="s0002", at=FILL.at + 60 * DAY))
+
+    assert behaviour.levels(next_fill(behaviour, days=7, station_id="s0002"))["station"] == "known"
+
+
+@pytest.mark.parametrize(
+    ("days", "rhythm"),
+    [
+        (0.04, "burst"),
+        (1.3, "much_too_early"),
+        (3.4, "early"),
+        (3.6, "due"),
+        (13.9, "due"),
+        (14.1, "late"),
+    ],
+)
+def test_the_rhythm_is_the_members_own(days: float, rhythm: str) -> None:
+    behaviour = regular(days=7)
+
+    assert behaviour.levels(next_fill(behaviour, days=days))["rhythm"] == rhythm
+
+
+def test_a_taxi_that_fills_twice_a_day_is_no_burst() -> None:
+    fills = (replace(FILL, at=FILL.at + n * DAY // 2) for n in range(9))
+    taxi = reduce(Behaviour.after, fills, Behaviour())
+
+    assert taxi.levels(next_fill(taxi, days=0.05))["rhythm"] == "much_too_early"
+
+
+def test_a_sale_told_late_says_nothing_of_the_rhythm_and_does_not_turn_time_back() -> None:
+    behaviour = regular()
+    late = next_fill(behaviour, days=-3)
+
+    assert "rhythm" not in behaviour.levels(late)
+    assert behaviour.after(late).last_at == behaviour.last_at
+    assert behaviour.after(late).interval_seconds == behaviour.interval_seconds
+
+
+def test_who_moves_house_has_new_usual_stations_within_months() -> None:
+    behaviour = regular(40)
+    for n in range(20):
+        behaviour = behaviour.after(
+            replace(FILL, station_id="s0009", at=behaviour.last_at + 7 * DAY + n)
+        )
+
+    assert behaviour.levels(next_fill(behaviour, days=7, station_id="s0009"))["station"] == "usual"
+
+
+def test_a_new_station_finds_room_among_the_known_ones() -> None:
+    fills = (replace(FILL, station_id=f"s{n:04}", at=FILL.at + n * DAY) for n in range(30))
+    roamer = reduce(Behaviour.after, fills, Behaviour())
+
+    assert len(roamer.stations) == STATIONS_MAX
+    assert "s0029" in roamer.stations
+
+
+@given(st.lists(FILLS, max_size=120))
+def test_habits_stay_small_whatever_a_member_does(fills: list[Fill]) -> None:
+    behaviour = reduce(Behaviour.after, fills, Behaviour())
+
+    assert len(behaviour.stations) <= STATIONS_MAX
+    assert len(behaviour.grades) <= GRADES_MAX
+    assert sum(behaviour.bands) < MEMORY
+    assert len(json.dumps(behaviour_to_map(behaviour))) < 400
+
+
+@given(st.lists(FILLS, max_size=30))
+def test_habits_survive_their_item(fills: list[Fill]) -> None:
+    behaviour = reduce(Behaviour.after, fills, Behaviour())
+
+    assert behaviour_from_map(json.loads(json.dumps(behaviour_to_map(behaviour)))) == behaviour

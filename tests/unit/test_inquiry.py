@@ -1,0 +1,488 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from forecourt.behaviour import Behaviour, Fill
+from forecourt.inquiry import (
+    CANDIDATES_MAX,
+    KEYS_MAX,
+    ONE_CAR_ONE_MEMBER,
+    ROUND_TRIPS_MAX,
+    SHARED_MAX,
+    Found,
+    LookUp,
+    Observation,
+    Portrait,
+    density_class,
+    gather,
+    inquire,
+)
+from forecourt.matching import EvidenceKey
+from forecourt.variants import meant_phones, phone_neighbours, plate_variants
+from forecourt.weighing import Candidate, Decision, Outcome, Policy, Reason, Weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+WEIGHTS = Weights(
+    version=1,
+    members=10_000_000,
+    prior=-2340,
+    levels={
+        "phone": {
+            "same": 3220,
+            "same.4": 2950,
+            "close": 1980,
+            "close.4": 1700,
+            "differs": -910,
+            "none": -120,
+        },
+        "plate": {"same": 2840, "close": 2400, "differs": -320, "differs.unsure": -100},
+        "payment": {"same": 2370, "differs": -150},
+        "card": {"same": 2000, "differs": -100},
+        "presence": {"same": 900},
+        "claim": {"same": 1000},
+        "station": {"usual": 950, "known": 400, "new": -250},
+        "hour": {"usual": 50, "known": 0, "new": -150},
+        "grade": {"usual": 40, "known": -100, "new": -460},
+        "litres": {"near": 40, "off": 0, "far": -150},
+        "rhythm": {"due": 60, "early": -100, "much_too_early": -510, "burst": -700, "late": 0},
+    },
+)
+FILL = Fill(station_id="s0001", grade="92", volume_ml=40_000, hour=8, at=1_700_600_000)
+REGULAR = Behaviour(
+    sales=9,
+    stations={"s0001": 9},
+    bands=(0, 0, 9, 0, 0, 0, 0, 0),
+    grades={"92": 9},
+    volume_ml=40_000,
+    spread_ml=3_000,
+    interval_seconds=600_000,
+    last_at=1_700_000_000,
+)
+STRANGE = replace(REGULAR, stations={"s0099": 9}, grades={"0": 9}, bands=(9, 0, 0, 0, 0, 0, 0, 0))
+
+PHONE, WRONG_PHONE = "13812345678", "13812345687"
+PLATE, MISREAD = "浙A12345", "浙A1234S"
+
+
+@dataclass
+class Members:
+    """Everything bound to anybody, and what was asked of it."""
+
+    owners: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    portraits: dict[str, Portrait] = field(default_factory=dict)
+    block_members: int = 0
+    asked: list[LookUp] = field(default_factory=list)
+
+    def bind(self, member_id: str, behaviour: Behaviour | None = REGULAR, **bound: str) -> None:
+        for kind, value in bound.items():
+            self.owners[kind, value] = (*self.owners.get((kind, value), ()), member_id)
+        self.portraits[member_id] = Portrait(
+            identities={kind: frozenset({value}) for kind, value in bound.items()},
+            behaviour=behaviour,
+        )
+
+    def decide(
+        self,
+        observations: Iterable[Observation],
+        *,
+        policy: Policy | None = None,
+        weights: Weights = WEIGHTS,
+        claimed_by: str | None = None,
+    ) -> Decision:
+        chosen = {"policy": policy} if policy else {}
+        inquiry = inquire(
+            observations,
+            FILL,
+            weights=weights,
+            tolerate=slips,
+            claimed_by=claimed_by,
+            **chosen,
+        )
+        self.asked = []
+        try:
+            asked = next(inquiry)
+            while True:
+                self.asked.append(asked)
+                asked = inquiry.send(self.answer(asked))
+        except StopIteration as stop:
+            decision: Decision = stop.value
+            return decision
+
+    def answer(self, asked: LookUp) -> Found:
+        return Found(
+            owners={
+                key: self.owners[key.kind, key.digest]
+                for key in asked.keys
+                if (key.kind, key.digest) in self.owners
+            },
+            portraits={each: self.portraits[each] for each in asked.portraits},
+            block_members=self.block_members if asked.with_density else 0,
+        )
+
+
+def slips(seen: Observation) -> tuple[str, ...]:
+    return meant_phones(seen.digest) if seen.kind == "phone" else plate_variants(seen.digest)
+
+
+def saw(**values: str) -> list[Observation]:
+    return [Observation(kind=kind, digest=value) for kind, value in values.items()]
+
+
+@pytest.fixture
+def members() -> Members:
+    return Members()
+
+
+def test_a_sale_without_evidence_costs_no_round_trip(members: Members) -> None:
+    decision = members.decide([])
+
+    assert decision.reason is Reason.NO_EVIDENCE
+    assert members.asked == []
+
+
+def test_two_exact_identities_are_decided_in_one_round_trip(members: Members) -> None:
+    members.bind("a", phone=PHONE, plate=PLATE)
+
+    decision = members.decide(saw(phone=PHONE, plate=PLATE))
+
+    assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "a")
+    assert len(members.asked) == 1
+
+
+def test_one_exact_identity_asks_for_the_portrait_and_is_credited_with_the_habits(
+    members: Members,
+) -> None:
+    members.bind("a", phone=PHONE)
+
+    decision = members.decide(saw(phone=PHONE))
+
+    assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "a")
+    assert [bool(each.portraits) for each in members.asked] == [False, True]
+
+
+def test_a_wrong_phone_beside_a_right_plate_is_recognised_without_a_tolerant_look_up(
+    members: Members,
+) -> None:
+    members.bind("a", phone=PHONE, plate=PLATE)
+
+    decision = members.decide(saw(phone=WRONG_PHONE, plate=PLATE))
+
+    assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "a")
+    assert ("phone", "close") in {(each.field, each.level) for each in decision.pieces}
+    assert [len(each.keys) for each in members.asked] == [2, 0]
+
+
+def test_a_wrong_phone_alone_is_found_in_one_batch_and_stays_pending(members: Members) -> None:
+    members.bind("a", phone=PHONE)
+
+    decision = members.decide(saw(phone=WRONG_PHONE))
+
+    assert (decision.outcome, decision.member_id) == (Outcome.PENDING, "a")
+    assert decision.reason is Reason.NEEDS_SECOND_IDENTITY
+    keys = [len(each.keys) for each in members.asked]
+    assert keys == [1, 99 - len({"10", "11", "12"}), 0]  # these begin no mobile number
+
+
+def test_a_misread_plate_finds_its_car_and_counts_beside_an_app_at_the_pump(
+    members: Members,
+) -> None:
+    members.bind("a", plate=PLATE, card="12345678")
+
+    decision = members.decide(saw(plate=MISREAD, card="12345678"))
+
+    assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "a")
+    assert "plate" in decision.by
+
+
+def test_a_misread_plate_alone_is_never_credited(members: Members) -> None:
+    members.bind("a", plate=PLATE)
+
+    decision = members.decide(saw(plate=MISREAD))
+
+    assert decision.outcome is not Outcome.CREDITED
+    assert len(members.asked) == ROUND_TRIPS_MAX
+
+
+def test_a_strangers_phone_ends_after_the_tolerant_look_up(members: Members) -> None:
+    decision = members.decide(saw(phone=PHONE))
+
+    assert decision.reason is Reason.UNKNOWN
+    assert len(members.asked) == 2
+
+
+def test_a_tolerant_look_up_that_could_change_nothing_is_not_made(members: Members) -> None:
+    hopeless = replace(WEIGHTS, prior=-4000)
+
+    members.decide(saw(phone=PHONE), weights=hopeless)
+
+    assert len(members.asked) == 1
+
+
+def test_portraits_that_could_change_nothing_are_not_read(members: Members) -> None:
+    members.owners["presence", "s0001#3"] = ("a", "b")
+
+    decision = members.decide(saw(presence="s0001#3"))
+
+    assert decision.reason is Reason.UNCONVINCING
+    assert len(members.asked) == 1
+
+
+def test_an_exact_phone_against_plate_token_and_grade_is_pending(members: Members) -> None:
+    members.bind("a", phone=PHONE, plate="浙B99999", payment="tok-a", behaviour=STRANGE)
+    members.bind("b", phone="13900000000", plate=PLATE, payment="tok-b")
+
+    decision = members.decide(saw(phone=PHONE, plate=PLATE, payment="tok-b"))
+
+    assert decision.outcome is Outcome.PENDING
+    assert decision.reason is Reason.CONTRADICTION
+
+
+def test_a_family_with_one_plate_is_told_apart_by_what_is_personal(members: Members) -> None:
+    members.bind("wife", phone="13900000000", plate=PLATE)
+    members.bind("husband", phone=PHONE, plate=PLATE, payment="tok-h")
+
+    alone = members.decide(saw(plate=PLATE))
+    paid = members.decide(saw(plate=PLATE, payment="tok-h"))
+
+    assert alone.outcome is not Outcome.CREDITED
+    assert (paid.outcome, paid.member_id) == (Outcome.CREDITED, "husband")
+
+
+def test_one_car_one_member_asks_when_another_member_fills_the_car(members: Members) -> None:
+    members.bind("wife", phone="13900000000", plate=PLATE)
+    members.bind("husband", phone=PHONE, payment="tok-h")
+    seen = saw(phone=PHONE, plate=PLATE, payment="tok-h")
+
+    shared = members.decide(seen)
+    strict = members.decide(seen, policy=ONE_CAR_ONE_MEMBER)
+
+    assert (shared.outcome, shared.member_id) == (Outcome.CREDITED, "husband")
+    assert (strict.outcome, strict.reason) == (Outcome.PENDING, Reason.CONTRADICTION)
+
+
+def test_what_a_whole_fleet_shares_names_nobody(members: Members) -> None:
+    members.owners["card", "FLEET001"] = tuple(f"m{n}" for n in range(20))
+
+    decision = members.decide(saw(card="FLEET001"))
+
+    assert (decision.outcome, decision.reason) == (Outcome.UNMATCHED, Reason.CROWDED)
+    assert len(members.asked) == 1
+
+
+def test_a_fleet_card_does_not_disturb_a_drivers_own_evidence(members: Members) -> None:
+    members.bind("a", phone=PHONE, plate=PLATE, card="OWNCARD1")
+    members.owners["card", "FLEET001"] = tuple(f"m{n}" for n in range(SHARED_MAX + 1))
+
+    decision = members.decide(saw(card="FLEET001", phone=PHONE, plate=PLATE))
+
+    assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "a")
+    assert "card" not in {each.field for each in decision.pieces}
+
+
+def test_a_crowd_of_candidates_is_unmatched_and_no_portrait_is_read(members: Members) -> None:
+    for place, phone in enumerate(phone_neighbours(PHONE)[-CANDIDATES_MAX - 1 :]):
+        members.bind(f"m{place}", phone=phone)
+
+    decision = members.decide(saw(phone=PHONE))
+
+    assert (decision.outcome, decision.reason) == (Outcome.UNMATCHED, Reason.CROWDED)
+    assert not any(each.portraits for each in members.asked)
+
+
+def test_a_phone_typed_for_every_guest_is_not_credited_a_second_time_within_hours(
+    members: Members,
+) -> None:
+    just_now = replace(REGULAR, last_at=FILL.at - 600, interval_seconds=100_000)
+    members.bind("attendant", phone=PHONE, behaviour=just_now)
+
+    decision = members.decide(saw(phone=PHONE))
+
+    assert decision.outcome is not Outcome.CREDITED
+
+
+def test_no_inquiry_asks_for_more_than_its_limits(members: Members) -> None:
+    for place, phone in enumerate(phone_neighbours(PHONE)[-CANDIDATES_MAX:]):
+        members.bind(f"m{place}", phone=phone)
+
+    members.decide(saw(phone=PHONE, plate=MISREAD, payment="tok-x", card="87654321"))
+
+    assert len(members.asked) == ROUND_TRIPS_MAX
+    assert max(len(each.keys) for each in members.asked) == KEYS_MAX
+    assert max(len(each.portraits) for each in members.asked) == CANDIDATES_MAX
+
+
+def test_a_dense_block_of_numbers_makes_the_same_phone_worth_less(members: Members) -> None:
+    members.bind("a", phone=PHONE, behaviour=None)
+    sparse = members.decide(saw(phone=PHONE))
+    members.block_members = 5_000
+
+    dense = members.decide(saw(phone=PHONE))
+
+    assert dense.posterior_ppm < sparse.posterior_ppm
+    assert [each.level for each in dense.pieces] == ["same.4"]
+
+
+@pytest.mark.parametrize(
+    ("block_members", "expected"),
+    [(0, 0), (15, 0), (16, 1), (64, 2), (256, 3), (1024, 4), (9999, 4)],
+)
+def test_blocks_fall_into_five_classes(block_members: int, expected: int) -> None:
+    assert density_class(block_members) == expected
+
+
+def test_a_reading_the_camera_doubts_contradicts_less(members: Members) -> None:
+    members.bind("a", phone=PHONE, plate="浙B99999")
+    read = Observation(kind="plate", digest=PLATE)
+
+    sure = members.decide([*saw(phone=PHONE), read])
+    unsure = members.decide([*saw(phone=PHONE), replace(read, unsure=True)])
+
+    assert unsure.posterior_ppm >= sure.posterior_ppm
+    assert "differs.unsure" in {each.level for each in unsure.pieces}
+
+
+def test_of_two_cameras_the_one_that_read_right_counts(members: Members) -> None:
+    members.bind("a", phone=PHONE, plate=PLATE, payment="tok-a")
+    cameras = [Observation(kind="plate", digest=each) for each in ("浙C00001", PLATE)]
+
+    decision = members.decide([*saw(payment="tok-a"), *cameras])
+
+    assert decision.by.count("plate") == 1
+
+
+def test_the_habits_of_who_is_known_by_the_car_say_nothing(members: Members) -> None:
+    members.bind("a", plate=PLATE)
+
+    decision = members.decide(saw(plate=PLATE))
+
+    assert {each.field for each in decision.pieces} == {"plate", "phone"}
+
+
+def test_a_guest_who_typed_no_phone_is_likelier_no_member(members: Members) -> None:
+    members.bind("a", payment="tok-a")
+
+    decision = members.decide(saw(payment="tok-a"))
+
+    assert ("phone", "none", -120) in decision.pieces
+
+
+def test_a_claim_without_any_identity_credits_nobody(members: Members) -> None:
+    members.bind("a", phone="13900000000")
+
+    decision = members.decide(saw(plate=PLATE), claimed_by="a")
+
+    assert decision.outcome is not Outcome.CREDITED
+
+
+def test_a_claim_beside_a_bound_plate_credits(members: Members) -> None:
+    members.bind("a", phone="13900000000", plate=PLATE)
+
+    decision = members.decide(saw(plate=PLATE), claimed_by="a")
+
+    assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "a")
+
+
+def test_a_member_who_answers_is_believed_at_a_lower_threshold(members: Members) -> None:
+    members.bind("a", phone="13900000000", plate=PLATE)
+    cautious = replace(WEIGHTS, prior=WEIGHTS.prior - 200)
+
+    alone = members.decide(saw(plate=PLATE), weights=cautious)
+    answered = members.decide(saw(plate=PLATE), weights=cautious, claimed_by="a")
+
+    assert alone.outcome is not Outcome.CREDITED
+    assert 999_000 <= answered.posterior_ppm < 999_900
+    assert answered.outcome is Outcome.CREDITED
+
+
+def test_fields_without_a_weight_are_not_weighed(members: Members) -> None:
+    members.bind("a", etc_tag="ETC00001", phone=PHONE)
+
+    decision = members.decide(saw(etc_tag="ETC00001", phone=PHONE))
+
+    assert "etc_tag" not in {each.field for each in decision.pieces}
+
+
+def test_an_observation_told_twice_is_looked_up_once(members: Members) -> None:
+    key = EvidenceKey(kind="phone", digest=PHONE)
+
+    members.decide([*saw(phone=PHONE), *saw(phone=PHONE)])
+
+    assert members.asked[0].keys == (key,)
+
+
+def test_what_weights_learn_from_is_everything_that_can_be_known(members: Members) -> None:
+    members.bind("a", phone=PHONE, plate=PLATE)
+
+    gathering = gather(saw(phone=PHONE, plate=PLATE), FILL, tolerate=slips)
+    portraits = gathering.send(members.answer(next(gathering)))
+    with pytest.raises(StopIteration) as stop:
+        gathering.send(members.answer(portraits))
+
+    (found,) = stop.value.value
+    assert found.levels["phone"] == "same.0"
+    assert "station" not in found.levels  # known by the car
+
+
+def gathered(members: Members, *observations: Observation) -> tuple[int, list[Candidate]]:
+    """Return how many round trips gathering took, and the candidates."""
+    gathering = gather(observations, FILL, tolerate=slips)
+    trips = 0
+    try:
+        asked = next(gathering)
+        while True:
+            trips += 1
+            asked = gathering.send(members.answer(asked))
+    except StopIteration as stop:
+        found: list[Candidate] = stop.value
+        return trips, found
+
+
+def test_gathering_looks_for_slips_where_nothing_exact_names_anybody(members: Members) -> None:
+    members.bind("a", phone=PHONE)
+
+    trips, (found,) = gathered(members, *saw(phone=WRONG_PHONE))
+
+    assert trips == ROUND_TRIPS_MAX
+    assert found.levels["phone"] == "close.0"
+
+
+def test_nothing_is_gathered_of_no_evidence_of_strangers_and_of_crowds(members: Members) -> None:
+    for place, phone in enumerate(phone_neighbours(PHONE)[-CANDIDATES_MAX - 1 :]):
+        members.bind(f"m{place}", phone=phone)
+
+    assert gathered(members) == (0, [])
+    assert gathered(members, *saw(payment="tok-x")) == (1, [])
+    assert gathered(members, *saw(phone=PHONE)) == (2, [])
+
+
+def test_a_neighbouring_number_that_a_crowd_shares_names_nobody(members: Members) -> None:
+    members.owners["phone", PHONE] = tuple(f"m{n}" for n in range(SHARED_MAX + 1))
+
+    decision = members.decide(saw(phone=WRONG_PHONE))
+
+    assert (decision.outcome, decision.reason) == (Outcome.UNMATCHED, Reason.UNKNOWN)
+
+
+def test_a_sure_sale_with_one_identity_still_asks_for_the_portrait(members: Members) -> None:
+    members.bind("a", payment="tok-a")
+    sure = replace(WEIGHTS, prior=0)
+
+    decision = members.decide(saw(payment="tok-a"), weights=sure)
+
+    assert decision.outcome is Outcome.CREDITED
+    assert len(members.asked) == 2
+
+
+def test_an_identity_bound_between_two_look_ups_is_seen_in_the_portrait(members: Members) -> None:
+    members.bind("a", phone=PHONE, plate=PLATE)
+    del members.owners["phone", PHONE]
+
+    decision = members.decide(saw(phone=PHONE, plate=PLATE))
+
+    assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "a")
+    assert "phone" in decision.by

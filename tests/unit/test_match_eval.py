@@ -1,0 +1,128 @@
+"""The simulation behind the measurement is honest: repeatable, and as told by its rates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from forecourt.identity import normalise
+from forecourt.inquiry import inquire
+from forecourt.sales import EvidenceKind
+from forecourt.weighing import Outcome
+from tests.bench.match_eval import population as people
+from tests.bench.match_eval.calibration import calibrated, draw
+from tests.bench.match_eval.evaluation import DEFAULT, Result, evaluate
+from tests.bench.match_eval.orphanage import Orphanage
+from tests.bench.match_eval.population import Population, build, plate_code, plate_text
+from tests.bench.match_eval.rates import Rates, rates_from
+from tests.bench.match_eval.sales import SaleMaker
+from tests.bench.match_eval.store import Store, slips
+from tests.bench.match_eval.training import learn
+
+SIZE = 20_000
+
+
+@pytest.fixture(scope="module")
+def population() -> Population:
+    return build(members=SIZE, cities=30, rates=Rates(), seed=3)
+
+
+def test_the_same_seed_makes_the_same_members_and_sales(population: Population) -> None:
+    again = build(members=SIZE, cities=30, rates=Rates(), seed=3)
+
+    assert np.array_equal(again.phones, population.phones)
+    assert np.array_equal(again.plates, population.plates)
+    assert list(SaleMaker(again, stream=7).sales(200)) == list(
+        SaleMaker(population, stream=7).sales(200)
+    )
+
+
+def test_every_member_has_a_number_of_their_own_from_a_real_range(population: Population) -> None:
+    assert len(np.unique(population.phones)) == SIZE
+    assert set(map(int, np.unique(population.phones // 10**8))) <= set(people.RANGES)
+
+
+def test_every_plate_is_one_by_the_grammar_and_survives_its_code(population: Population) -> None:
+    for code in map(int, population.plates[:500]):
+        text = plate_text(code)
+        assert normalise(EvidenceKind.PLATE, text) == text
+        assert plate_code(text) == code
+
+
+def test_families_share_their_plate_and_nobody_else_does(population: Population) -> None:
+    shared = SIZE - len(np.unique(population.plates))
+    families = int((population.flags & people.FAMILY != 0).sum()) // 2
+
+    assert shared == families > 0
+
+
+def test_rates_are_met_by_the_sales(population: Population) -> None:
+    sales = list(SaleMaker(population, stream=5).sales(6_000))
+    members = [sale for sale in sales if sale.member is not None]
+    typed = [sale for sale in members if any(each.kind == "phone" for each in sale.observations)]
+
+    assert len(members) / len(sales) == pytest.approx(1 - Rates().strangers, abs=0.015)
+    assert len(typed) / len(members) == pytest.approx(Rates().phone_typed, abs=0.03)
+    mistyped = sum(sale.mistyped for sale in typed)
+    assert mistyped / len(typed) == pytest.approx(Rates().phone_mistyped, abs=0.01)
+
+
+def test_a_rate_can_be_set_and_an_unknown_one_is_refused() -> None:
+    assert rates_from(["phone_typed=0.5"]).phone_typed == 0.5
+    with pytest.raises(SystemExit):
+        rates_from(["phone_tiped=0.5"])
+    with pytest.raises(SystemExit):
+        rates_from(["phone_typed=2"])
+
+
+def test_a_member_is_found_by_everything_bound_and_a_free_number_by_nobody(
+    population: Population,
+) -> None:
+    for member in (0, 17, SIZE - 1):
+        assert population.phone_owner(int(population.phones[member])) == member
+        if population.has(member, people.PLATE):
+            assert member in population.plate_owners(int(population.plates[member]))
+    assert population.phone_owner(10_000_000_000) is None
+
+
+def test_learnt_weights_credit_most_sales_and_hardly_any_wrongly(population: Population) -> None:
+    weights, document, _ = learn(population, sales=6_000)
+
+    result = evaluate(population, weights, Orphanage(population, stream=1), stream=1, sales=2_000)
+
+    tally = result.tallies[DEFAULT]
+    assert document["members"] == SIZE
+    assert tally.right > 0.75 * tally.members_sales
+    assert tally.wrong <= 1
+    assert result.reads.most_round_trips <= 3
+    assert draw(result, members=SIZE).endswith("</svg>\n")
+
+
+def test_strangers_are_never_taken_for_members(population: Population) -> None:
+    weights, _, _ = learn(population, sales=4_000)
+    only = replace(
+        population,
+        rates=replace(Rates(), strangers=1.0, stranger_drives_members_car=0.0),
+    )
+    store = Store(only)
+
+    credited = [
+        sale
+        for sale in SaleMaker(only, stream=2).sales(3_000)
+        if store.converse(
+            inquire(sale.observations, sale.fill, weights=weights, tolerate=slips), sale
+        ).outcome
+        is Outcome.CREDITED
+    ]
+
+    assert credited == []
+
+
+@pytest.mark.parametrize(("right", "holds"), [(980, True), (979, False)])
+def test_a_bucket_that_promises_more_than_it_keeps_is_found(right: int, holds: bool) -> None:  # noqa: FBT001
+    result = Result()
+    result.buckets[4], result.buckets_right[4] = 1000, right
+
+    assert calibrated(result) is holds

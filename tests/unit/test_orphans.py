@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+
+import pytest
+
+from forecourt.behaviour import Behaviour, Fill
+from forecourt.inquiry import Observation
+from forecourt.matching import EvidenceKey
+from forecourt.orphans import (
+    POINTERS_MAX,
+    SUGGESTIONS_MAX,
+    WAITING,
+    pointers,
+    still_waits,
+    suggestions,
+)
+from forecourt.weighing import Decision, Outcome, Reason
+
+DAY = 86_400
+FILL = Fill(station_id="s0001", grade="92", volume_ml=40_000, hour=8, at=1_700_000_000)
+NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+UNKNOWN = Decision(outcome=Outcome.UNMATCHED, weights_version=1, reason=Reason.UNKNOWN)
+PLATE = Observation(kind="plate", digest="p")
+HABITS = reduce(
+    Behaviour.after, (replace(FILL, at=FILL.at + n * 7 * DAY) for n in range(8)), Behaviour()
+)
+NEXT = replace(FILL, at=HABITS.last_at + 7 * DAY)
+
+
+def test_an_unmatched_sale_is_filed_under_every_piece_of_its_evidence() -> None:
+    phone = Observation(kind="phone", digest="n")
+
+    assert pointers(UNKNOWN, [PLATE, phone, PLATE]) == (
+        EvidenceKey(kind="plate", digest="p"),
+        EvidenceKey(kind="phone", digest="n"),
+    )
+
+
+def test_an_app_that_was_open_is_nothing_to_bind_later() -> None:
+    assert pointers(UNKNOWN, [Observation(kind="presence", digest="x")]) == ()
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        replace(UNKNOWN, outcome=Outcome.CREDITED, reason=None),
+        replace(UNKNOWN, reason=Reason.CROWDED),
+    ],
+)
+def test_a_credited_sale_and_one_a_crowd_shares_wait_for_nobody(decision: Decision) -> None:
+    assert pointers(decision, [PLATE]) == ()
+
+
+def test_a_pending_sale_can_still_be_found() -> None:
+    pending = replace(UNKNOWN, outcome=Outcome.PENDING, reason=Reason.UNSURE)
+
+    assert pointers(pending, [PLATE]) != ()
+
+
+def test_however_much_was_observed_the_pointers_are_few() -> None:
+    many = [Observation(kind="plate", digest=str(n)) for n in range(50)]
+
+    assert len(pointers(UNKNOWN, many)) == POINTERS_MAX
+
+
+@pytest.mark.parametrize(("late", "waits"), [(timedelta(0), True), (timedelta(seconds=1), False)])
+def test_a_sale_waits_to_the_last_instant_of_its_time(late: timedelta, waits: bool) -> None:  # noqa: FBT001
+    assert still_waits(NOON, NOON + WAITING + late) is waits
+
+
+def test_a_sale_like_all_the_others_is_suggested_and_names_no_owner() -> None:
+    (suggested,) = suggestions({"sale": NEXT}, HABITS)
+
+    assert suggested.sale_id == "sale"
+    assert not hasattr(suggested, "member_id")
+
+
+@pytest.mark.parametrize(
+    "unlike",
+    [
+        replace(NEXT, station_id="s0002"),
+        replace(NEXT, grade="0"),
+        replace(NEXT, volume_ml=300_000),
+        replace(NEXT, hour=23),
+        replace(NEXT, at=HABITS.last_at + DAY),
+    ],
+)
+def test_one_habit_that_disagrees_is_enough_to_suggest_nothing(unlike: Fill) -> None:
+    assert suggestions({"sale": unlike}, HABITS) == ()
+
+
+def test_who_has_no_habits_yet_is_suggested_nothing() -> None:
+    assert suggestions({"sale": NEXT}, Behaviour()) == ()
+
+
+def test_no_more_is_suggested_than_anybody_would_read() -> None:
+    assert len(suggestions({f"s{n}": NEXT for n in range(9)}, HABITS)) == SUGGESTIONS_MAX
+
+
+def test_likeness_in_a_few_habits_only_is_no_reason_to_ask() -> None:
+    early = replace(HABITS, interval_seconds=0)
+    faint = replace(NEXT, volume_ml=HABITS.volume_ml + 2 * HABITS.spread_ml)
+
+    assert suggestions({"sale": NEXT}, early) != ()
+    assert suggestions({"sale": faint}, replace(early, grades={"92": 1})) == ()

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forecourt.retellings import (
+    WINDOW,
+    Conflict,
+    Source,
+    Telling,
+    meeting_keys,
+    merge,
+)
+
+NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+PUMP = Telling(
+    source=Source.PUMP,
+    told_id="pump-1",
+    station_id="s0001",
+    at=NOON,
+    amount_fen=30_232,
+    nozzle=3,
+    volume_ml=39_990,
+)
+TILL = replace(PUMP, source=Source.TILL, told_id="till-1", at=NOON + timedelta(minutes=3))
+PAYMENT = Telling(
+    source=Source.PAYMENT,
+    told_id="pay-1",
+    station_id="s0001",
+    at=NOON + timedelta(minutes=4),
+    amount_fen=30_232,
+)
+TELLINGS = st.builds(
+    Telling,
+    source=st.sampled_from(Source),
+    told_id=st.sampled_from(["a", "b", "c", "d"]),
+    station_id=st.just("s0001"),
+    at=st.integers(0, 20).map(lambda minutes: NOON + timedelta(minutes=minutes)),
+    amount_fen=st.sampled_from([10_000, 20_000]),
+    nozzle=st.sampled_from([None, 1, 2]),
+    volume_ml=st.sampled_from([None, 13_000, 26_000]),
+)
+
+
+def test_three_sources_that_agree_are_one_sale() -> None:
+    (sale,) = merge([PAYMENT, TILL, PUMP])
+
+    assert sale.sources == (Source.PUMP, Source.TILL, Source.PAYMENT)
+    assert sale.held_because is None
+
+
+def test_a_telling_that_comes_again_changes_nothing() -> None:
+    assert merge([PUMP, TILL, TILL, PUMP]) == merge([PUMP, TILL])
+
+
+@given(st.lists(TELLINGS, max_size=8), st.randoms())
+def test_the_order_of_arrival_changes_nothing(tellings: list[Telling], random: object) -> None:
+    shuffled = sorted(tellings, key=lambda _: random.random())  # type: ignore[attr-defined]
+
+    assert merge(shuffled) == merge(tellings)
+
+
+@given(st.lists(TELLINGS, max_size=8))
+def test_nothing_told_is_lost_or_told_of_two_sales(tellings: list[Telling]) -> None:
+    told = [each for sale in merge(tellings) for each in sale.tellings]
+
+    assert len(told) == len(set(told))
+    assert set(told) == set(tellings)
+
+
+@given(st.lists(TELLINGS, max_size=8))
+def test_a_sale_that_is_not_held_has_each_source_once_and_one_amount(
+    tellings: list[Telling],
+) -> None:
+    for sale in merge(tellings):
+        if sale.held_because is None:
+            assert len(sale.sources) == len(sale.tellings)
+            assert len({each.amount_fen for each in sale.tellings}) == 1
+
+
+def test_two_sales_of_one_nozzle_are_told_apart_by_their_amounts() -> None:
+    second = replace(PUMP, told_id="pump-2", amount_fen=20_000, at=NOON + timedelta(minutes=5))
+
+    sales = merge([PUMP, second, TILL, PAYMENT])
+
+    assert [len(sale.tellings) for sale in sales] == [3, 1]
+    assert all(sale.held_because is None for sale in sales)
+
+
+@pytest.mark.parametrize(
+    ("told", "conflict"),
+    [
+        (replace(TILL, amount_fen=30_000), Conflict.AMOUNT_DIFFERS),
+        (replace(TILL, volume_ml=40_001), Conflict.VOLUME_DIFFERS),
+    ],
+)
+def test_a_till_that_contradicts_its_pump_is_held_with_it(
+    told: Telling, conflict: Conflict
+) -> None:
+    (sale,) = merge([PUMP, told])
+
+    assert sale.held_because is conflict
+
+
+def test_hundredths_of_a_litre_are_no_contradiction() -> None:
+    (sale,) = merge([PUMP, replace(TILL, volume_ml=PUMP.volume_ml and PUMP.volume_ml + 10)])
+
+    assert sale.held_because is None
+
+
+def test_a_payment_that_fits_two_pumps_joins_neither_and_all_are_held() -> None:
+    twin = replace(PUMP, told_id="pump-2", nozzle=4)
+
+    sales = merge([PUMP, twin, PAYMENT])
+
+    assert len(sales) == 3
+    assert {sale.held_because for sale in sales} == {Conflict.AMBIGUOUS}
+
+
+def test_one_sale_paid_twice_is_held() -> None:
+    (sale,) = merge([PUMP, PAYMENT, replace(PAYMENT, told_id="pay-2")])
+
+    assert sale.held_because is Conflict.TOLD_TWICE
+
+
+def test_a_source_that_contradicts_itself_is_held() -> None:
+    (sale,) = merge([PAYMENT, replace(PAYMENT, amount_fen=1)])
+
+    assert sale.held_because is Conflict.TOLD_TWICE
+
+
+@pytest.mark.parametrize(("late", "sales"), [(WINDOW, 1), (WINDOW + timedelta(seconds=1), 2)])
+def test_the_last_second_of_the_window_counts(late: timedelta, sales: int) -> None:
+    assert len(merge([PUMP, replace(TILL, at=NOON + late)])) == sales
+
+
+def test_another_station_is_another_sale() -> None:
+    assert len(merge([PUMP, replace(TILL, station_id="s0002")])) == 2
+
+
+def test_a_payment_without_a_pump_waits_as_a_sale_of_its_own() -> None:
+    (sale,) = merge([PAYMENT])
+
+    assert (sale.sources, sale.held_because) == ((Source.PAYMENT,), None)
+
+
+@given(st.integers(-600, 600))
+def test_tellings_within_the_window_meet_under_a_key(seconds: int) -> None:
+    other = replace(PAYMENT, at=PUMP.at + timedelta(seconds=seconds))
+
+    assert meeting_keys(PUMP)[0] in meeting_keys(other)

@@ -100,9 +100,7 @@ class Client:
             method, path, raw=raw, query=query, headers=headers, claims=self.claims
         )
         answer = self.handle(event, self.context)
-        return Reply(
-            status=answer["statusCode"], headers=answer["headers"], text=answer["body"]
-        )
+        return Reply(status=answer["statusCode"], headers=answer["headers"], text=answer["body"])
 
     @property
     def claims(self) -> dict[str, str]:

@@ -331,9 +331,7 @@ def test_a_conversion_moves_two_wallets_of_one_owner_at_once(desk: Desk) -> None
 
 def test_what_is_pending_and_held_reads_as_it_was_written(desk: Desk) -> None:
     desk.execute(EARN)
-    desk.execute(
-        command(c.Earn, 3, points=5, expires_on=None, activates_on=date(2026, 2, 1))
-    )
+    desk.execute(command(c.Earn, 3, points=5, expires_on=None, activates_on=date(2026, 2, 1)))
     answer = desk.execute(
         command(c.SetAside, 4, points=10, hold_expires_at=NOW + timedelta(hours=1))
     )

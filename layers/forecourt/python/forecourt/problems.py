@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt import errors
 from forecourt.instants import format_instant
+from forecourt.ledger import refusals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +78,28 @@ OUTCOMES: Mapping[type[errors.ForecourtError], Outcome] = {
     errors.SaleNotHeld: _final(409, "The sale does not wait for a decision"),
     errors.ProgramNotDraft: _final(409, "Only a draft can be changed"),
     errors.RetroactiveActivation: _final(409, "What was in force cannot be changed"),
+    refusals.LedgerRefusal: _final(409, "The ledger refuses this now"),
+    refusals.InsufficientPoints: _final(409, "There is less to spend than asked for"),
+    refusals.CeilingExceeded: _final(409, "The wallet would hold more than it may"),
+    refusals.LimitExceeded: _final(409, "The day's limit would be exceeded"),
+    refusals.BelowMinimum: _final(409, "Less than the least that can be taken"),
+    refusals.NotAMultiple: _final(409, "Only multiples can be taken"),
+    refusals.AccountFrozen: _final(409, "The account is frozen"),
+    refusals.AccountMerged: _final(409, "The account went into another one"),
+    refusals.OpenMatters: _final(409, "The account has open matters"),
+    refusals.TransferToSelf: _final(409, "Giver and receiver are the same"),
+    refusals.TooMany: _final(409, "The account holds as many of these as it may"),
+    refusals.HoldNotOpen: _final(409, "The hold is not open"),
+    refusals.CaptureExceedsHold: _final(409, "More than was held cannot be captured"),
+    refusals.NotReversible: _final(409, "This cannot be reversed"),
+    refusals.NothingToReverse: _final(409, "There is nothing to reverse"),
+    refusals.OverReversed: _final(409, "More than was given cannot be reversed"),
+    refusals.AlreadyReversed: _final(409, "This was reversed before"),
+    refusals.CheckerNeeded: _final(409, "Somebody else has to approve this"),
+    refusals.CheckerIsMaker: _final(409, "Nobody approves their own adjustment"),
+    refusals.NothingPending: _final(409, "There is nothing pending"),
+    refusals.NothingToExtend: _final(409, "There is nothing to extend"),
+    refusals.NothingDue: _final(409, "There is nothing due"),
     errors.EntryConflict: _final(409, "An entry was used again with other contents"),
     errors.VersionMismatch: _final(412, "Somebody else changed it meanwhile"),
     errors.IdempotencyKeyReused: _passing(422, "The key belongs to another request"),

@@ -17,7 +17,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from forecourt.assignment import Assignment
 from forecourt.loyalty_table import LoyaltyTable
-from forecourt.matching import Credited, EvidenceKey
+from forecourt.matching import EvidenceKey, Unmatched
 from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
 from forecourt.stored_sales import Status
@@ -54,9 +54,12 @@ def claim(key: EvidenceKey) -> None:
         stored = sales.sale(sale_id)
         if stored.status is Status.UNMATCHED:
             decision = assignment.claim(stored)
-            if not isinstance(decision, Credited):
+            if isinstance(decision, Unmatched):
                 logger.info("sale stays unmatched", sale_id=sale_id, reason=decision.reason)
                 continue
-            metrics.add_metric(name="OrphansClaimed", unit=MetricUnit.Count, value=1)
-            logger.info("orphan claimed", sale_id=sale_id, by=decision.by)
+            if decision is None:
+                logger.info("orphan decided before", sale_id=sale_id)
+            else:
+                metrics.add_metric(name="OrphansClaimed", unit=MetricUnit.Count, value=1)
+                logger.info("orphan claimed", sale_id=sale_id, by=decision.by)
         sales.forget_orphan(key, sale_id)

@@ -26,7 +26,7 @@ from forecourt.errors import InvalidIdentity, MalformedMessage
 from forecourt.identity import digest, normalise
 from forecourt.loyalty_table import LoyaltyTable, Station
 from forecourt.messages import GapMessage, ReadingMessage, SaleMessage, claimed_id, read_message
-from forecourt.sales import doubts_about
+from forecourt.sales import contradictions, doubts_about
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
@@ -199,18 +199,25 @@ def store_sale(message: SaleMessage, *, station: Station, received_at: datetime)
         ),
         doubts=tuple(doubts),
     )
-    new = sales.add(stored)
-    metrics.add_metric(
-        name="SalesStored" if new else "SalesRepeated", unit=MetricUnit.Count, value=1
-    )
-    if new and doubts:
+    known = sales.add(stored)
+    if known is not None:
+        note_repeat(sale, known.sale)
+        return
+    metrics.add_metric(name="SalesStored", unit=MetricUnit.Count, value=1)
+    if doubts:
         metrics.add_metric(name="SalesHeld", unit=MetricUnit.Count, value=1)
-    logger.info(
-        "sale stored" if new else "sale repeated",
-        sale_id=sale.sale_id,
-        status=stored.status,
-        doubts=doubts,
-    )
+    logger.info("sale stored", sale_id=sale.sale_id, status=stored.status, doubts=doubts)
+
+
+def note_repeat(sale: Sale, known: Sale) -> None:
+    """Count a repeat. One that says something else has no more effect, but shows a fault."""
+    metrics.add_metric(name="SalesRepeated", unit=MetricUnit.Count, value=1)
+    fields = contradictions(known, sale)
+    if fields:
+        metrics.add_metric(name="SalesContradicted", unit=MetricUnit.Count, value=1)
+        logger.warning("sale contradicted", sale_id=sale.sale_id, fields=fields)
+    else:
+        logger.info("sale repeated", sale_id=sale.sale_id)
 
 
 def initial_status(sale: Sale, *, doubts: list[Any]) -> Status:

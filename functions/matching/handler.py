@@ -68,6 +68,9 @@ def match(record: dict[str, Any], *, owners: Mapping[EvidenceKey, str]) -> None:
     """Assign the sale in *record*."""
     stored = sale_of(record)
     decision = assignment.assign(stored, owners=owners)
+    if decision is None:
+        logger.info("sale decided before", sale_id=stored.sale.sale_id)
+        return
     credited = isinstance(decision, Credited)
     metrics.add_metric(
         name="SalesMatched" if credited else "SalesUnmatched", unit=MetricUnit.Count, value=1

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.assignment import Assignment
 from forecourt.events import SOURCE, DetailType, events_of
 from forecourt.sales_table import SalesTable
 from forecourt.stored_sales import Queue, Status
-from tests.functional.clients import Reluctant, refusal
+from tests.functional.clients import Interrupting, Reluctant, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import World, key_of
 from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, sale
@@ -71,18 +72,51 @@ def test_every_waiting_sale_with_the_plate_becomes_the_members(
     assert [record["eventName"] for record in matched] == ["MODIFY", "MODIFY"]
 
 
-def test_an_event_that_comes_again_changes_nothing(
-    claims: ModuleType, unmatched: Any, world: World, context: Any
+def test_an_event_that_comes_again_changes_nothing_and_counts_nothing(
+    claims: ModuleType, unmatched: Any, world: World, context: Any, *, counted: Any
 ) -> None:
     unmatched(SALE)
     world.enrol("m1", PLATE)
     (event,) = bound_events(world)
+    counted()
     claims.handle(event, context)
     before = world.snapshot()
+    first = counted()
 
     claims.handle(event, context)
 
     assert world.snapshot() == before
+    assert (first, counted()) == ({"OrphansClaimed": 1}, {})
+
+
+def test_a_claim_that_lost_its_race_counts_nothing_and_leaves_no_pointer(
+    claims: ModuleType,
+    unmatched: Any,
+    world: World,
+    context: Any,
+    *,
+    counted: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unmatched(SALE)
+    world.enrol("m1", PLATE)
+    (event,) = bound_events(world)
+    rival = Interrupting(
+        world.dynamodb,
+        "update_item",
+        lambda: world.sales.credit(
+            SALE.sale_id, member_id="m9", by=["card"], decided_at=RECEIVED_AT
+        ),
+    )
+    assignment = Assignment(sales=SalesTable(rival, name=SALES_TABLE), loyalty=world.loyalty)
+    monkeypatch.setattr(claims, "assignment", assignment)
+    counted()
+
+    claims.handle(event, context)
+
+    assert counted() == {}
+    assert world.stored(SALE).member_id == "m9"
+    assert list(world.sales.orphans(key_of(PLATE))) == []
 
 
 def test_a_binding_nobody_waited_for_claims_nothing(

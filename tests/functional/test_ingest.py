@@ -125,6 +125,50 @@ def test_the_same_message_in_a_later_batch_changes_nothing_and_is_answered_again
     assert accepted() == [SALE.sale_id, SALE.sale_id]
 
 
+def test_a_repeat_is_counted_and_is_no_contradiction(
+    ingest: ModuleType, context: Any, counted: Any
+) -> None:
+    handled(ingest, context, sale_record(SALE))
+    first = counted()
+
+    later = RECEIVED_AT + timedelta(days=3)
+    handled(ingest, context, sale_record(SALE, sent_at=later, received_at=later))
+
+    assert (first, counted()) == ({"SalesStored": 1}, {"SalesRepeated": 1})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"amount_fen": 30_233},
+        {"volume_ml": 39_980},
+        {"unit_price_milli_per_litre": 7_561},
+        {"grade": "95"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_sale_told_otherwise_changes_nothing_and_is_answered_and_counted(
+    ingest: ModuleType,
+    world: World,
+    context: Any,
+    *,
+    changes: dict[str, Any],
+    counted: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    handled(ingest, context, sale_record(SALE))
+    before = world.snapshot()
+    counted()
+
+    handled(ingest, context, sale_record(sale(**changes)))
+
+    assert world.snapshot() == before
+    assert accepted() == [SALE.sale_id, SALE.sale_id]
+    assert counted() == {"SalesRepeated": 1, "SalesContradicted": 1}
+    (warning,) = (line for line in caplog.records if line.levelname == "WARNING")
+    assert vars(warning)["fields"] == list(changes)
+
+
 def test_two_hundred_sales_sent_again_in_another_order_have_one_effect_each(
     ingest: ModuleType, world: World, context: Any
 ) -> None:
@@ -145,10 +189,10 @@ def test_a_message_that_fails_is_brought_again_and_the_others_are_kept(
 ) -> None:
     add = ingest.sales.add
 
-    def throttled(stored: Any) -> bool:
+    def throttled(stored: Any) -> Any:
         if stored.sale.sale_id == SALE.sale_id:
             raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem")
-        return bool(add(stored))
+        return add(stored)
 
     monkeypatch.setattr(ingest.sales, "add", throttled)
     records = [sale_record(SALE, message_id="bad"), sale_record(OTHER, message_id="good")]
@@ -165,7 +209,7 @@ def test_a_message_that_fails_is_brought_again_and_the_others_are_kept(
 def test_a_batch_that_fails_as_a_whole_answers_nobody(
     ingest: ModuleType, world: World, context: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: Any) -> bool:
+    def broken(_: Any) -> Any:
         raise ClientError({"Error": {"Code": "InternalServerError"}}, "PutItem")
 
     monkeypatch.setattr(ingest.sales, "add", broken)

@@ -40,7 +40,7 @@ def received(world: World) -> list[dict[str, Any]]:
     return world.records(SALES_TABLE, status="received")
 
 
-def assigned(assignment: Assignment, stored: StoredSale) -> Credited | Unmatched:
+def assigned(assignment: Assignment, stored: StoredSale) -> Credited | Unmatched | None:
     """Look up and assign one sale, as the handler does for a batch."""
     return assignment.assign(stored, owners=assignment.owners([stored]))
 
@@ -82,6 +82,20 @@ def test_a_record_that_comes_twice_changes_nothing(
     assert matching.handle({"Records": records * 2}, context) == {"batchItemFailures": []}
 
     assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("member", ["somebody", "nobody"])
+def test_a_record_that_comes_twice_is_counted_once(
+    matching: ModuleType, told: Any, world: World, context: Any, *, member: str, counted: Any
+) -> None:
+    if member == "somebody":
+        world.enrol("m1", PLATE)
+    told(SALE)
+    counted()
+
+    matching.handle({"Records": received(world) * 2}, context)
+
+    assert counted() == {"SalesMatched" if member == "somebody" else "SalesUnmatched": 1}
 
 
 def test_a_record_that_comes_again_after_the_card_moved_on_changes_nothing(
@@ -265,9 +279,30 @@ def test_a_sale_decided_by_a_rival_meanwhile_keeps_that_decision(told: Any, worl
         ),
     )
 
-    assigned(assignment(world, sales_client=rival), stored)
+    decision = assigned(assignment(world, sales_client=rival), stored)
 
+    assert decision is None
     assert world.stored(BARE).member_id == "m9"
+
+
+def test_a_sale_that_a_claim_got_between_the_two_looks_was_left_unmatched(
+    told: Any, world: World
+) -> None:
+    world.enrol("m1", PLATE)
+    told(SALE)
+    claim = Interrupting(
+        world.dynamodb,
+        "update_item",
+        lambda: world.sales.credit(
+            SALE.sale_id, member_id="m1", by=["plate"], decided_at=RECEIVED_AT
+        ),
+    )
+    lagging = assignment(world, sales_client=claim, loyalty_client=Lagging(world.dynamodb))
+
+    decision = assigned(lagging, world.stored(SALE))
+
+    assert decision == Unmatched(reason="unknown")
+    assert world.stored(SALE).matched_by == ("plate",)
 
 
 def test_a_conflict_with_another_transaction_is_tried_again(told: Any, world: World) -> None:

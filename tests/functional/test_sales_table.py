@@ -56,7 +56,7 @@ def bare(**changes: Any) -> Sale:
     ids=["plain", "held", "void", "without a clock", "a millisecond"],
 )
 def test_a_sale_survives_the_table(world: World, stored: StoredSale) -> None:
-    assert world.sales.add(stored)
+    assert world.sales.add(stored) is None
 
     assert world.sales.sale(stored.sale.sale_id) == stored
 
@@ -65,7 +65,8 @@ def test_a_sale_is_added_once(world: World) -> None:
     world.sales.add(STORED)
     before = world.snapshot()
 
-    assert not world.sales.add(replace(HELD, sale=replace(STORED.sale, amount_fen=1)))
+    otherwise = replace(HELD, sale=replace(STORED.sale, amount_fen=1))
+    assert world.sales.add(otherwise) == STORED
     assert world.snapshot() == before
 
 

@@ -16,6 +16,7 @@ from forecourt.sales import (
     Doubt,
     Sale,
     SaleKey,
+    contradictions,
     doubts_about,
     parse_sale_id,
     sale_id_for,
@@ -284,6 +285,28 @@ def test_every_reason_is_told_at_once() -> None:
         Doubt.UNKNOWN_GRADE,
         Doubt.TEST_DELIVERY,
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"amount_fen": 1}, ["amount_fen"]),
+        ({"volume_ml": 1}, ["volume_ml"]),
+        ({"unit_price_milli_per_litre": 1}, ["unit_price_milli_per_litre"]),
+        ({"grade": "95"}, ["grade"]),
+        ({"grade": "95", "amount_fen": 1}, ["grade", "amount_fen"]),
+    ],
+)
+def test_what_a_second_telling_says_otherwise_is_named(
+    changes: dict[str, Any], names: list[str]
+) -> None:
+    assert contradictions(SALE, sale(**changes)) == names
+
+
+def test_a_second_telling_may_know_more_and_be_read_later() -> None:
+    later = SALE.recorded_at + timedelta(hours=1)
+
+    assert contradictions(SALE, sale(evidence=(), recorded_at=later)) == []
 
 
 @pytest.mark.parametrize(("volume_ml", "dispensed"), [(0, False), (1, True)])

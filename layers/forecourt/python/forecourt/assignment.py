@@ -45,32 +45,40 @@ class Assignment:
 
     def assign(
         self, stored: StoredSale, *, owners: Mapping[EvidenceKey, str]
-    ) -> Credited | Unmatched:
+    ) -> Credited | Unmatched | None:
         """
-        Decide a received sale and write what was decided; a repeat changes nothing.
+        Decide a received sale, and return what was written.
 
-        *owners* is what was looked up for it, perhaps together with others.
+        `None`: it was decided before, which is what every repeat finds. *owners* is what was
+        looked up for it, perhaps together with others.
         """
         decision = decide(stored.evidence_keys, owners)
         if isinstance(decision, Credited):
-            self._credit(stored, decision)
-            return decision
+            return decision if self._credit(stored, decision) else None
         reason = decision.reason
-        until_settled(
+        left = until_settled(
             lambda: self._sales.leave_unmatched(stored, reason=reason, decided_at=self._now())
         )
-        return self.claim(stored) if stored.evidence else decision
+        # A repeat looks again, too: perhaps the first time ended right here.
+        again = self.claim(stored) if stored.evidence else None
+        if isinstance(again, Credited):
+            return again
+        return decision if left else None
 
-    def claim(self, stored: StoredSale) -> Credited | Unmatched:
-        """Decide an unmatched sale again, as of now, and write it when it found its owner."""
+    def claim(self, stored: StoredSale) -> Credited | Unmatched | None:
+        """
+        Decide an unmatched sale again, as of now, and write it when it found its owner.
+
+        `None`: it has one already; somebody was faster.
+        """
         keys = stored.evidence_keys
         decision = decide(keys, self._loyalty.owners(keys, consistent=True) if keys else {})
-        if isinstance(decision, Credited):
-            self._credit(stored, decision)
+        if isinstance(decision, Credited) and not self._credit(stored, decision):
+            return None
         return decision
 
-    def _credit(self, stored: StoredSale, decision: Credited) -> None:
-        self._sales.credit(
+    def _credit(self, stored: StoredSale, decision: Credited) -> bool:
+        return self._sales.credit(
             stored.sale.sale_id,
             member_id=decision.member_id,
             by=decision.by,

@@ -198,6 +198,17 @@ def doubts_about(
     return [doubt for doubt, found in findings.items() if found]
 
 
+def contradictions(first: Sale, again: Sale) -> list[str]:
+    """
+    Return in which fields *again* says of the same sale something else than *first* did.
+
+    The id is the same, so time and totalizer are; evidence may come late, and a repeat may be
+    read at another time. What is left was shown at the pump and cannot change.
+    """
+    shown = ("grade", "unit_price_milli_per_litre", "volume_ml", "amount_fen")
+    return [name for name in shown if getattr(first, name) != getattr(again, name)]
+
+
 def _amount_adds_up(sale: Sale) -> bool:
     """
     Return whether volume x price is the amount, as far as the shown figures can tell.

@@ -73,21 +73,22 @@ class SalesTable:
         self._dynamodb = dynamodb
         self._name = name
 
-    def add(self, stored: StoredSale) -> bool:
-        """Store a sale once. `False`: it was there already, which is what every repeat finds."""
-        return self._put_new(sale_to_item(stored))
+    def add(self, stored: StoredSale) -> StoredSale | None:
+        """Store a sale once; a repeat writes nothing and returns what is there already."""
+        found = self._put_new(sale_to_item(stored))
+        return sale_from_item(found) if found else None
 
     def add_reading(self, reading: ReadingMessage) -> bool:
         """Store a totalizer reading once."""
-        return self._put_new(reading_to_item(reading))
+        return self._put_new(reading_to_item(reading)) is None
 
     def add_gap(self, gap: GapMessage) -> bool:
         """Store once that transactions were lost."""
-        return self._put_new(gap_to_item(gap))
+        return self._put_new(gap_to_item(gap)) is None
 
     def quarantine(self, message: QuarantinedMessage) -> bool:
         """Keep a message nobody could read, with the reason, for a person to look at."""
-        return self._put_new(quarantined_to_item(message))
+        return self._put_new(quarantined_to_item(message)) is None
 
     def sale(self, sale_id: str) -> StoredSale:
         """Return one sale, as of now; raise `UnknownSale`."""
@@ -320,14 +321,17 @@ class SalesTable:
             return False
         return True
 
-    def _put_new(self, item: Item) -> bool:
+    def _put_new(self, item: Item) -> Item | None:
+        """Write *item*, or return the one that has its key, in the same round trip."""
         try:
             self._dynamodb.put_item(
                 TableName=self._name,
                 Item=item,
                 # Excludes a repeat: the station tells everything until it is acknowledged.
                 ConditionExpression="attribute_not_exists(pk)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+        except self._dynamodb.exceptions.ConditionalCheckFailedException as refusal:
+            found: Item = refusal.response["Item"]
+            return found
+        return None

@@ -15,6 +15,7 @@ import pytest
 
 from forecourt.assignment import Assignment
 from forecourt.documents import MAX_RULES
+from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.sales_table import SalesTable
 from tests.functional.clients import Counting
@@ -96,6 +97,7 @@ def judge(world: World, context: Any, *, dynamodb: Any, monkeypatch: pytest.Monk
     monkeypatch.setattr(ingest, "loyalty", loyalty)
     monkeypatch.setattr(matching, "assignment", Assignment(sales=sales, loyalty=loyalty))
     monkeypatch.setattr(accrual, "loyalty", loyalty)
+    monkeypatch.setattr(accrual, "ledger", LedgerTable(dynamodb, name=LOYALTY_TABLE))
     ingest.handle({"Records": [sale_record(SALE)]}, context)
     matching.handle({"Records": world.records(SALES_TABLE, status="received")}, context)
     accrual.handle({"Records": world.records(SALES_TABLE, status="matched")}, context)

@@ -44,7 +44,7 @@ def read_stream(
     """
     function.add_event_source(
         event_sources.DynamoEventSource(
-            table,
+            table.stream_for(function),
             # A record written while the mapping is being made must not be missed.
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,
             batch_size=BATCH_SIZE,

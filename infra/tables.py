@@ -59,12 +59,30 @@ class GrantingTable(dynamodb.Table):
             on=self.table_arn if index is None else f"{self.table_arn}/index/{index}",
             conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(leading_keys)}},
         )
+        writes = not READS.issuperset(operations)
+        self._let_use_key(function, *(KEY_ACTIONS_TO_WRITE if writes else KEY_ACTIONS_TO_READ))
+
+    def stream_for(self, function: PlatformFunction) -> dynamodb.ITable:
+        """
+        Let *function* read the stream's records; return the table as if it had no key.
+
+        With the key, CDK's grant on the stream would let the function use it for whatever else it
+        protects.
+        """
+        self._let_use_key(function, *KEY_ACTIONS_TO_READ)
+        return dynamodb.Table.from_table_attributes(
+            function,
+            "Stream",
+            table_arn=self.table_arn,
+            table_stream_arn=self.table_stream_arn,
+        )
+
+    def _let_use_key(self, function: PlatformFunction, *actions: str) -> None:
         key = self.encryption_key
         if key is None:
             raise ValueError(f"{self.node.path} has no key of its own")
-        writes = not READS.issuperset(operations)
         function.allow(
-            *(KEY_ACTIONS_TO_WRITE if writes else KEY_ACTIONS_TO_READ),
+            *actions,
             on=key.key_arn,
             conditions={
                 "StringEquals": {"kms:ViaService": f"dynamodb.{self.stack.region}.amazonaws.com"}

@@ -234,3 +234,30 @@ def test_a_role_of_a_service_serves_this_account_only(aws: Synthesised) -> None:
         assert statement["Condition"] == {
             "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
         }
+
+
+@pytest.mark.parametrize("function", sorted(ITEMS))
+def test_the_data_key_is_used_through_the_services_it_protects_only(
+    aws: Synthesised, function: str
+) -> None:
+    conditions = [
+        statement.get("Condition", {})
+        for statement in aws.statements_of(function)
+        if any(key.startswith("KeysData") for key in referenced(statement["Resource"]))
+    ]
+
+    assert all("kms:ViaService" in each.get("StringEquals", {}) for each in conditions)
+
+
+@pytest.mark.parametrize("function", sorted(SEALING))
+def test_what_belongs_to_a_sale_and_what_to_a_member_are_sealed_apart(
+    aws: Synthesised, function: str
+) -> None:
+    (condition,) = (
+        statement["Condition"]
+        for statement in aws.statements_of(function)
+        if any(key.startswith("KeysSeal") for key in referenced(statement["Resource"]))
+    )
+
+    belongs_to = "member_id" if function == "members" else "sale_id"
+    assert condition == {"StringLike": {f"kms:EncryptionContext:{belongs_to}": "*"}}

@@ -110,7 +110,7 @@ def _run(stack: LocalStack, cards: list[str], *, count: int, label: str) -> floa
             raise RuntimeError(answer["Failed"])
     while (done := _entries(stack) - before) < count:
         if time.monotonic() - began > SETTLES_WITHIN_SECONDS:
-            raise RuntimeError(f"{done} of {count} sales settled")
+            raise RuntimeError(f"{label}: {done} of {count} sales settled")
         time.sleep(0.25)
     return time.monotonic() - began
 

@@ -300,6 +300,9 @@ class Replay:
             "joining": {"reuse_pause_seconds": 0, "duplicate_seconds": 0},
             "outbox": {"path": str(self._stack.folder / f"{station_id}.outbox")},
             "readings": {"interval_seconds": None, "day_turn": False},
+            # A year in minutes keeps the cloud behind for minutes; nothing is lost on the way,
+            # so saying it again would only make the queue longer.
+            "sending": {"acknowledgement_seconds": 1800, "in_flight_max": 50},
             "uplink": mqtt_uplink(self._stack, self._credentials[station_id]),
         }
 

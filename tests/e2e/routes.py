@@ -1,0 +1,153 @@
+"""Every route of the API behind a token: who passes, and a call that shows it."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from forecourt.callers import Permission
+from infra.local.seed import PROGRAM
+from tests.e2e.traces import PREFIX
+
+if TYPE_CHECKING:
+    from infra.local.api_client import ApiClient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One route: what it takes to pass, who passes, and the code of what they find missing."""
+
+    needs: Permission
+    staff: frozenset[str]
+    path: str
+    body: Any = None
+    code: str | None = None
+
+
+def route(
+    needs: Permission, staff: str, path: str, body: Any = None, *, code: str | None = None
+) -> Route:
+    return Route(needs=needs, staff=frozenset(staff.split()), path=path, body=body, code=code)
+
+
+# A path's `{member}` is somebody enrolled, not the caller.  What passes and finds nothing is
+# answered 404 with another code than a refusal has.
+ROUTES = {
+    "POST /members": route(
+        Permission.ENROL, "attendant manager operator", "/members", {"name": "韩梅梅"}
+    ),
+    "GET /members/{member_id}": route(
+        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}"
+    ),
+    "PATCH /members/{member_id}": route(
+        Permission.CHANGE_MEMBERS, "manager operator", "/members/{member}", {"language": "zh-CN"}
+    ),
+    "GET /members/{member_id}/identities": route(
+        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/identities"
+    ),
+    "POST /members/{member_id}/identities": route(
+        Permission.BIND_IDENTITIES,
+        "attendant manager operator",
+        "/members/{member}/identities",
+        {"kind": "plate", "value": "浙AE2E01"},
+    ),
+    "DELETE /members/{member_id}/identities/{identity_id}": route(
+        Permission.UNBIND_IDENTITIES,
+        "manager operator",
+        f"/members/{{member}}/identities/plate.{'x' * 22}",
+        code="unknown_identity",
+    ),
+    "GET /members/{member_id}/points": route(
+        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/points"
+    ),
+    "GET /members/{member_id}/entries": route(
+        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/entries"
+    ),
+    "GET /members/{member_id}/sales": route(
+        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/sales"
+    ),
+    "GET /stations": route(Permission.READ_STATIONS, "manager operator auditor", "/stations"),
+    "POST /stations": route(
+        Permission.CHANGE_STATIONS,
+        "operator",
+        "/stations",
+        {
+            "station_id": f"{PREFIX}gate",
+            "name": "Gate",
+            "zone": "Asia/Shanghai",
+            "grades": ["92"],
+        },
+    ),
+    "GET /stations/{station_id}": route(
+        Permission.READ_STATIONS,
+        "manager operator auditor",
+        f"/stations/{PREFIX}nowhere",
+        code="unknown_station",
+    ),
+    "POST /stations/{station_id}/certificates": route(
+        Permission.CHANGE_STATIONS,
+        "operator",
+        f"/stations/{PREFIX}nowhere/certificates",
+        {},
+        code="unknown_station",
+    ),
+    "GET /programs": route(Permission.READ_PROGRAMS, "manager operator auditor", "/programs"),
+    "POST /programs": route(Permission.CHANGE_PROGRAMS, "operator", "/programs", PROGRAM),
+    "GET /programs/{version}": route(
+        Permission.READ_PROGRAMS,
+        "manager operator auditor",
+        "/programs/999999",
+        code="unknown_program",
+    ),
+    "PUT /programs/{version}": route(
+        Permission.CHANGE_PROGRAMS,
+        "operator",
+        "/programs/999999",
+        PROGRAM,
+        code="unknown_program",
+    ),
+    "POST /programs/{version}/validation": route(
+        Permission.CHANGE_PROGRAMS,
+        "operator",
+        "/programs/999999/validation",
+        code="unknown_program",
+    ),
+    "POST /programs/{version}/activation": route(
+        Permission.CHANGE_PROGRAMS,
+        "operator",
+        "/programs/999999/activation",
+        {},
+        code="unknown_program",
+    ),
+    "GET /sales": route(
+        Permission.READ_QUEUES, "manager operator auditor", "/sales?queue=quarantined"
+    ),
+    "POST /sales/{sale_id}/release": route(
+        Permission.DECIDE_SALES,
+        "manager operator",
+        f"/sales/20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1/release",
+        code="unknown_sale",
+    ),
+    "POST /sales/{sale_id}/rejection": route(
+        Permission.DECIDE_SALES,
+        "manager operator",
+        f"/sales/20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1/rejection",
+        code="unknown_sale",
+    ),
+}
+PUBLIC = "GET /openapi.json"
+OF_MEMBERS = [name for name in ROUTES if "{member_id}" in name]
+
+
+def passed(route: Route, status: int, document: Any) -> bool:
+    """Return whether the caller got behind the door, and what a caller there gets."""
+    if route.code is None:
+        return status in {200, 201}
+    return status == 404 and document["code"] == route.code
+
+
+def call(caller: ApiClient, name: str, path: str, body: Any) -> tuple[int, Any]:
+    method, _ = name.split(" ")
+    key = None if method == "GET" else secrets.token_hex(8)
+    return caller.send(method, path, body, key=key)

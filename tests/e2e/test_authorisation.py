@@ -50,7 +50,9 @@ NEEDED = {
         "loyalty MEMBER# BatchGetItem",
         "loyalty PROGRAM BatchGetItem",
         "loyalty PROGRAM GetItem",
+        "loyalty MEMBER# GetItem",
         "loyalty MEMBER# PutItem",
+        "loyalty MEMBER# DeleteItem",
         "leave in NotAccrued",
     },
     "claims": {

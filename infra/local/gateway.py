@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -19,13 +21,21 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 LOOPBACK = "127.0.0.1"
 ENDS_WITHIN_SECONDS = 15
+PORTS = range(20_000, 32_000)
 
 
 def free_port() -> int:
-    """Return a port nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """
+    Return a port nobody listens on just now.
+
+    It lies below those the system hands out for outgoing connections: one of these could
+    take it between a gateway's death and its restart.
+    """
+    for port in random.sample(PORTS, k=len(PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            return port
+    raise OSError(f"no port of {PORTS} is free")
 
 
 def mqtt_uplink(

@@ -34,7 +34,7 @@ from forecourt_simulator.plates import draw_plate
 from forecourt_simulator.server import ControllerServer
 from infra.local.api_client import ApiClient
 from infra.local.errors import LocalStackError
-from infra.local.gateway import free_port, mqtt_uplink
+from infra.local.gateway import mqtt_uplink
 from infra.local.purchases import ZONE, Booked, Fill, Purchases
 from infra.local.seed import activate_program, enrol, register_station
 from infra.local.stack import LocalStack
@@ -246,17 +246,18 @@ class Replay:
         server = ControllerServer(controller)
         await server.start()
         resources.push_async_callback(server.stop)
-        port = free_port()
         component = Component(
-            EdgeConfig.model_validate(self._configuration(store, server.port, port)),
+            EdgeConfig.model_validate(self._configuration(store, server.port)),
             now=clock.now,
             clock_synchronised=lambda: True,
             poll=False,
         )
         await resources.enter_async_context(component)
+        if component.listener is None:
+            raise RuntimeError("the component does not listen")
         camera = Camera(
             name="island",
-            url=f"http://127.0.0.1:{port}",
+            url=f"http://127.0.0.1:{component.listener.port}",
             lanes={LANE: NOZZLE},
             eyesight=CLEAR_SIGHT,
         )
@@ -280,7 +281,7 @@ class Replay:
         await controller.wait_until_read()
         await component.drained()
 
-    def _configuration(self, store: int, modbus_port: int, port: int) -> dict[str, Any]:
+    def _configuration(self, store: int, modbus_port: int) -> dict[str, Any]:
         station_id = _station_id(store)
         return {
             "station_id": station_id,
@@ -295,7 +296,7 @@ class Replay:
                 }
             ],
             "cameras": [{"name": "island", "nozzles": [NOZZLE], "lanes": {str(LANE): [NOZZLE]}}],
-            "listen": {"host": "127.0.0.1", "port": port},
+            "listen": {"host": "127.0.0.1", "port": 0},
             # A household may fill twice within minutes, and does.
             "joining": {"reuse_pause_seconds": 0, "duplicate_seconds": 0},
             "outbox": {"path": str(self._stack.folder / f"{station_id}.outbox")},

@@ -318,7 +318,8 @@ class Replay:
             if now_judged > judged:
                 judged, moved_at = now_judged, time.monotonic()
             if judged >= total or time.monotonic() - moved_at > SETTLES_WITHIN_SECONDS:
-                return books
+                # Once more: these books were read while sales still moved from page to page.
+                return await asyncio.to_thread(read_books, self._stack)
             await asyncio.sleep(2)
 
 

@@ -67,7 +67,7 @@ PROVINCE = "浙"
 NOZZLE = 1
 LANE = 1
 AT_ONCE = 2  # each more is one more cold start of the API on a small machine
-SETTLES_WITHIN_SECONDS = 120.0
+SETTLES_WITHIN_SECONDS = 300.0
 CLEAR_SIGHT = Eyesight(missed_percent=0, misread_percent=0, repeated_percent=0, zone=ZONE)
 FAULTY = 1
 

@@ -36,7 +36,7 @@ class Rush(Scene):
             for number in range(count):
                 await asyncio.sleep(began + number / per_second - loop.time())
                 following.follow(await self._sale())
-            if not await following.drained(within_seconds=30):
+            if not await following.drained(within_seconds=120):
                 raise RuntimeError(f"{following.pending} sales never settled")
         finally:
             await cancelled(looking)

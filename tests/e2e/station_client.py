@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from infra.local.seed import Credentials
     from infra.local.stack import LocalStack
 
-WITHIN_SECONDS = 20.0
+WITHIN_SECONDS = 60.0
 SUCCESS = "Success"
 NOT_AUTHORIZED = "Not authorized"
 ACCEPTED = "accepted"

@@ -24,7 +24,7 @@ SALES = int(os.environ.get("CHAOS_SALES", "300"))
 SEED = int(os.environ.get("CHAOS_SEED", "7"))
 SPEED = 150.0
 ARRIVALS_PER_HOUR = 600
-DRAINS_WITHIN_SECONDS = 90.0
+DRAINS_WITHIN_SECONDS = 240.0
 
 
 @dataclass(slots=True)

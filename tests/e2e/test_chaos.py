@@ -60,7 +60,7 @@ class ChaoticScene(Scene):
         configuration["controllers"][0]["port"] = self.to_pumps[name].port
         configuration["device_timeout_seconds"] = 0.5
         configuration["device_back_off_seconds_max"] = 0.5
-        configuration["sending"] = {"acknowledgement_seconds": 3, "resend_seconds_max": 6}
+        configuration["sending"] = {"acknowledgement_seconds": 15, "resend_seconds_max": 60}
         configuration["uplink"] |= {"port": self.to_cloud[name].port, "reconnect_seconds_max": 1}
         return configuration
 

@@ -221,6 +221,12 @@ def test_thresholds_that_leave_no_room_are_refused(pending: int, credit: int) ->
         Policy(pending_ppm=pending, credit_ppm=credit)
 
 
+@pytest.mark.parametrize("vouched", [0, 1_000_000])
+def test_a_threshold_for_vouched_sales_lies_between_nothing_and_certainty(vouched: int) -> None:
+    with pytest.raises(ValueError, match=str(vouched)):
+        Policy(vouched_ppm=vouched)
+
+
 def test_what_is_still_open_is_bounded_by_the_best_and_the_worst_level() -> None:
     assert WEIGHTS.best({"station", "grade", "unheard_of"}) == 990
     assert WEIGHTS.worst({"station", "grade"}) == -710

@@ -10,13 +10,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from forecourt.contention import ATTEMPTS
-from forecourt.ledger import earn
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
 from tests.functional.clients import Interrupting, Lagging, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import LITRES, World
-from tests.specimens import OPEN_SINCE, PLATE, SALE, sale
+from tests.specimens import OPEN_SINCE, PLATE, SALE, earned, sale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,19 +180,8 @@ def test_an_account_that_moved_on_meanwhile_is_read_again(
 ) -> None:
     world.activate()
     records = matched(SALE)
-    rival = earn(
-        world.loyalty.account("m1"),
-        entry_id=OTHER.sale_id,
-        points=5,
-        expires_on=YEAR_END,
-        program_version=1,
-        trace=(),
-        occurred_at=OTHER.key.completed_at,
-        posted_at=OTHER.recorded_at,
-    )
-    overtaken = Interrupting(
-        world.dynamodb, "transact_write_items", lambda: world.loyalty.post(*rival)
-    )
+    rival = earned("m1", 5, sale_id=OTHER.sale_id, expires_on=YEAR_END)
+    overtaken = Interrupting(world.dynamodb, "transact_write_items", lambda: world.post(rival))
     reach_through(overtaken, accrual, monkeypatch)
 
     assert judged(accrual, context, *records) == []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.attributes import from_item, to_item
-from forecourt.ledger import Account, earn
+from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import IDENTITIES_MAX
 from forecourt.program import Evaluation, Trace
@@ -20,9 +20,13 @@ from functions.members import handler
 from functions.members.zone import ProgramZone
 from tests.functional.conftest import LOYALTY_TABLE, REQUESTS_TABLE, SALES_TABLE
 from tests.functional.http import Client
+from tests.functional.world import POLICIES
+from tests.specimens import earned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from forecourt.ledger.commands import Command
 
 MORNING = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 PLATE = {"kind": "plate", "value": "浙A12345"}
@@ -378,6 +382,7 @@ class Pump:
     def __init__(self, dynamodb: Any) -> None:
         self.loyalty = LoyaltyTable(dynamodb, name=LOYALTY_TABLE)
         self.sales = SalesTable(dynamodb, name=SALES_TABLE)
+        self.ledger = LedgerTable(dynamodb, name=LOYALTY_TABLE, now=lambda: MORNING)
 
     def store(self, sale: Sale, *, member_id: str) -> None:
         self.sales.add(StoredSale(sale=sale, status=Status.RECEIVED, received_at=MORNING))
@@ -385,21 +390,21 @@ class Pump:
 
     def earn(
         self, minute: int, *, points: int, expires_on: date | None = None, member_id: str
-    ) -> Account:
+    ) -> None:
         sale = sale_at(minute)
         self.store(sale, member_id=member_id)
-        entry, account = earn(
-            self.loyalty.account(member_id),
-            entry_id=sale.sale_id,
-            points=points,
-            expires_on=expires_on,
-            program_version=1,
-            trace=({"rule": "petrol", "outcome": "earned", "points": points},),
-            occurred_at=sale.key.completed_at,
-            posted_at=MORNING,
+        self.post(
+            earned(
+                member_id,
+                points,
+                sale_id=sale.sale_id,
+                expires_on=expires_on,
+                occurred_at=sale.key.completed_at,
+            )
         )
-        assert self.loyalty.post(entry, account)
-        return account
+
+    def post(self, command: Command) -> None:
+        self.ledger.execute(command, policies=POLICIES).posted()
 
     def earn_nothing(self, minute: int, *, member_id: str) -> None:
         sale = sale_at(minute, grade="0")

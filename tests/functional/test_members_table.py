@@ -13,12 +13,13 @@ from botocore.exceptions import ClientError
 from forecourt.contention import ATTEMPTS
 from forecourt.errors import StaleWrite
 from forecourt.events import DetailType, events_of
-from forecourt.ledger import earn
-from forecourt.loyalty_table import LoyaltyTable
+from forecourt.ledger_table import LedgerTable
 from forecourt.matching import EvidenceKey
 from forecourt.members_table import MembersTable
 from forecourt.sealing import Sealer
 from tests.functional.conftest import LOYALTY_TABLE, SEAL_KEY_ID
+from tests.functional.world import POLICIES
+from tests.specimens import earned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,18 +160,9 @@ def test_a_list_of_identities_goes_on_where_dynamodb_stopped(
 def test_a_movement_that_is_no_sale_is_an_entry_and_no_sale(
     table: MembersTable, dynamodb: Any
 ) -> None:
-    loyalty = LoyaltyTable(dynamodb, name=LOYALTY_TABLE)
-    entry, account = earn(
-        loyalty.account("m-1"),
-        entry_id="20261123T081500Z.gift",
-        points=5,
-        expires_on=None,
-        program_version=1,
-        trace=(),
-        occurred_at=NOW,
-        posted_at=NOW,
-    )
-    loyalty.post(replace(entry, source="gift:1"), account)
+    ledger = LedgerTable(dynamodb, name=LOYALTY_TABLE)
+    gift = earned("m-1", 5, sale_id="20261123T081500Z.gift", source="gift:1")
+    ledger.execute(gift, policies=POLICIES).posted()
 
     page = table.statement("m-1", limit=10, after=None, entries_only=False)
 

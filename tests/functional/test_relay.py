@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.events import DetailType, events_of
-from forecourt.ledger import Account, EntryKind, earn
-from forecourt.loyalty_table import trace_to_map
+from forecourt.ledger import EntryKind
 from forecourt.messages import NozzleReading
-from forecourt.program import Evaluation, Trace
+from forecourt.program import Evaluation
 from forecourt.reconciliation import Finding, FindingKind, reconcile
 from forecourt.sales import EvidenceKind
 from tests.functional.conftest import EVENT_BUS, LOYALTY_TABLE
 from tests.functional.world import key_of
 from tests.schemas import validator
-from tests.specimens import EVENTS, PLATE, SALE, sale, sample
+from tests.specimens import EVENTS, PLATE, SALE, earned, sale, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,18 +48,7 @@ def identity_unbound(world: World) -> None:
 
 
 def entry_recorded(world: World) -> None:
-    trace = trace_to_map(Trace(rule_id="litre", outcome="earned", points=39))
-    posting = earn(
-        Account(member_id="m1", buckets={}),
-        entry_id=SALE.sale_id,
-        points=39,
-        expires_on=date(2027, 11, 30),
-        program_version=1,
-        trace=(trace,),
-        occurred_at=SALE.key.completed_at,
-        posted_at=AT,
-    )
-    assert world.loyalty.post(*posting)
+    world.post(earned("m1", 39, expires_on=date(2027, 11, 30)))
 
 
 def program_activated(world: World) -> None:

@@ -11,11 +11,14 @@ import copy
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from moto.iotdata.models import iotdata_backends
 
 from forecourt.attributes import from_item
 from forecourt.identity import digest, normalise
+from forecourt.ledger import Policies, WalletPolicy
+from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable, Station
 from forecourt.matching import EvidenceKey
 from forecourt.members_table import MembersTable
@@ -36,11 +39,14 @@ from tests.specimens import OPEN_SINCE, RECEIVED_AT, STATION_ID, payload, sale_d
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from forecourt.ledger import Entry
+    from forecourt.ledger.commands import Command
     from forecourt.sales import Evidence, Sale
     from forecourt.stored_sales import StoredSale
 
 BOUND_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
+POLICIES = Policies(default=WalletPolicy(zone=ZoneInfo("Asia/Shanghai")))
 LITRES: dict[str, Any] = {
     "zone": "Asia/Shanghai",
     "rules": [
@@ -76,6 +82,7 @@ class World:
         self.sealer = Sealer(client("kms"), key_id=SEAL_KEY_ID)
         self.members = MembersTable(dynamodb, name=LOYALTY_TABLE, sealer=self.sealer)
         self.operator = OperatorTable(dynamodb, name=LOYALTY_TABLE)
+        self.ledger = LedgerTable(dynamodb, name=LOYALTY_TABLE, now=lambda: RECEIVED_AT)
         self._streams = client("dynamodbstreams")
         self._iterators: dict[str, str] = {}
 
@@ -115,6 +122,10 @@ class World:
         )
         self.operator.activate(version, effective_at=effective_at, now=OPEN_SINCE)
         return version.version
+
+    def post(self, command: Command) -> Entry:
+        """Carry out a command of the ledger; return its entry."""
+        return self.ledger.execute(command, policies=POLICIES).posted()
 
     def records(self, table: str, *, status: str | None = None) -> list[dict[str, Any]]:
         """

@@ -29,12 +29,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
-from forecourt.contention import passing
-from forecourt.errors import EntryConflict, StaleWrite
 from forecourt.instants import format_instant, parse_instant
 from forecourt.ledger import POINTS_WALLET, Account, Entry
 from forecourt.ledger.records import (
@@ -235,56 +231,6 @@ class LoyaltyTable:
                 return found
             arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
-    def post(self, entry: Entry, account: Account) -> bool:
-        """
-        Write *entry* and the *account* after it, both or neither.
-
-        `False` means an identical entry was already there, which is what every retry looks
-        like. The same id with other content is an `EntryConflict`; an account that changed
-        since it was read is a `StaleWrite`.
-        """
-        try:
-            self._dynamodb.transact_write_items(
-                TransactItems=[
-                    {
-                        "Put": {
-                            "TableName": self._name,
-                            "Item": entry_to_item(entry),
-                            # Excludes a second posting of the same sale.
-                            "ConditionExpression": "attribute_not_exists(pk)",
-                            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                        }
-                    },
-                    {
-                        "Put": {
-                            "TableName": self._name,
-                            "Item": account_to_item(account),
-                            # Excludes a posting that another one overtook.
-                            **_unchanged_since(account.version - 1),
-                        }
-                    },
-                ]
-            )
-        except ClientError as error:
-            reasons = error.response.get("CancellationReasons")
-            if not reasons:
-                raise
-            if reasons[0]["Code"] == "ConditionalCheckFailed":
-                item = reasons[0]["Item"]
-                # An evaluation there says the sale was worth nothing: another content, too.
-                repeated = item["type"]["S"] == "entry" and entry_from_item(item).says_the_same_as(
-                    entry
-                )
-                if not repeated:
-                    raise EntryConflict(entry.entry_id) from error
-                return False
-            if not passing({reason["Code"] for reason in reasons}):
-                raise
-            # The account moved on, a rival transaction holds it, or DynamoDB throttles: in
-            # every case nothing was written, and reading again is the remedy.
-            raise StaleWrite from error
-        return True
-
     def record_evaluation(
         self, member_id: str, sale: Sale, *, version: int | None, evaluation: Evaluation | None
     ) -> bool:
@@ -364,15 +310,6 @@ class LoyaltyTable:
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return False
         return True
-
-
-def _unchanged_since(version: int) -> dict[str, Any]:
-    if version == 0:
-        return {"ConditionExpression": "attribute_not_exists(pk)"}
-    return {
-        "ConditionExpression": "version = :before",
-        "ExpressionAttributeValues": {":before": encode(version)},
-    }
 
 
 def trace_to_map(trace: Trace) -> dict[str, Any]:

@@ -108,6 +108,7 @@ def account_to_record(account: Account) -> Record:
                     [_day_to_text(last), points, *([True] if bonus else [])]
                     for (last, bonus), points in hold.lots.items()
                 ],
+                **_counter_to_record(hold),
             }
             for hold_id, hold in account.holds.items()
         },
@@ -148,6 +149,8 @@ def account_from_record(
                     (_day_from_text(last), bool(bonus)): points
                     for last, points, *bonus in hold["lots"]
                 },
+                counter=hold.get("counter"),
+                counted_on=_day(hold.get("counted_on")),
             )
             for hold_id, hold in record.get("holds", {}).items()
         },
@@ -164,6 +167,12 @@ def account_from_record(
         },
         digest=record.get("digest", ""),
     )
+
+
+def _counter_to_record(hold: Hold) -> Record:
+    if hold.counter is None or hold.counted_on is None:
+        return {}
+    return {"counter": hold.counter, "counted_on": hold.counted_on.isoformat()}
 
 
 def _leg_to_list(leg: Leg, own: str) -> list[Any]:
@@ -195,6 +204,7 @@ def _effect_to_record(effect: Effect) -> Record:
     values = {
         "hold_expires_at": effect.hold_expires_at and format_instant(effect.hold_expires_at),
         "uses": dict(effect.uses),
+        "counter": effect.counter,
         "active": effect.active,
         "extends": effect.extends and [day.isoformat() for day in effect.extends],
         "merged_into": effect.merged_into,
@@ -208,6 +218,7 @@ def _effect_from_record(record: Mapping[str, Any]) -> Effect:
     return Effect(
         hold_expires_at=parse_instant(expires_at) if expires_at else None,
         uses=record.get("uses", {}),
+        counter=record.get("counter"),
         active=record.get("active", False),
         extends=(
             (date.fromisoformat(extends[0]), date.fromisoformat(extends[1])) if extends else None

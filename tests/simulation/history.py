@@ -17,7 +17,7 @@ from forecourt.instants import compact_instant
 from forecourt.ledger import Policies, Shortfall, WalletPolicy
 from forecourt.ledger import commands as c
 from forecourt.ledger.entries import ISSUED
-from forecourt.program import EndOf, Validity
+from forecourt.validity import EndOf, Validity
 
 MEMBERS = ("ann", "bo", "cy")
 POOL = "pool"

@@ -18,7 +18,7 @@ from forecourt.ledger.refusals import (
     NothingToExtend,
     TooMany,
 )
-from forecourt.program import EndOf, Validity
+from forecourt.validity import EndOf, Validity
 from tests.unit.books import DECEMBER, JUNE, MORNING, TODAY, Ledger
 
 ZONES = ["Asia/Shanghai", "America/New_York", "Asia/Kolkata", "UTC"]

@@ -17,16 +17,14 @@ from forecourt.program import (
     Activation,
     Basis,
     EarnRule,
-    EndOf,
     Program,
     Trace,
-    Validity,
     evaluate,
     in_force,
-    last_valid_day,
     program_from_document,
 )
 from forecourt.rounding import Rounding
+from forecourt.validity import EndOf, Validity, last_valid_day
 from tests.specimens import sale
 
 ONE_A_LITRE = EarnRule(

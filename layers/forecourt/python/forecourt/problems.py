@@ -88,6 +88,7 @@ OUTCOMES: Mapping[type[errors.ForecourtError], Outcome] = {
     refusals.AccountFrozen: _final(409, "The account is frozen"),
     refusals.AccountMerged: _final(409, "The account went into another one"),
     refusals.NotMerged: _final(409, "The account was not merged so"),
+    refusals.NotSpendable: _final(409, "What the wallet holds cannot be spent"),
     refusals.OpenMatters: _final(409, "The account has open matters"),
     refusals.TransferToSelf: _final(409, "Giver and receiver are the same"),
     refusals.TooMany: _final(409, "The account holds as many of these as it may"),

@@ -29,7 +29,7 @@ from forecourt.ledger.commands import (
     Unmerge,
 )
 from forecourt.ledger.decisions import Books, Decision, Posting, posted
-from forecourt.ledger.refusals import AccountMerged, NothingDue
+from forecourt.ledger.refusals import AccountMerged, NothingDue, NotSpendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +54,9 @@ _ON_ONE_ACCOUNT: dict[type[Command], Callable[..., Decision]] = {
 }
 
 
+_SPENDING = (Spend, SetAside, Transfer, Convert)
+
+
 def decide(command: Command, books: Books, *, now: datetime, policies: Policies) -> Decision:
     """
     Return what *command* writes, at *now*.
@@ -66,6 +69,8 @@ def decide(command: Command, books: Books, *, now: datetime, policies: Policies)
         return moving.unmerge(books, _other(books), command, now=now, policy=policy)
     if account.merged_into is not None:
         raise AccountMerged(owner=account.member_id, into=account.merged_into)
+    if not policy.spendable and isinstance(command, _SPENDING):
+        raise NotSpendable(wallet=command.wallet)
     match command:
         case Earn():
             return _earn(command, books, now=now, policy=policy)

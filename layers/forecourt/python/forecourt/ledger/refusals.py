@@ -4,7 +4,8 @@ What the books do not allow.
 * LedgerRefusal (a `forecourt.errors.Rejected`)
   x too little, too much    InsufficientPoints, BudgetExhausted, CeilingExceeded, LimitExceeded,
                             BelowMinimum, NotAMultiple, TooMany
-  x the account             AccountFrozen, AccountMerged, NotMerged, OpenMatters, TransferToSelf
+  x the account             AccountFrozen, AccountMerged, NotMerged, NotSpendable, OpenMatters,
+                            TransferToSelf
   x holds                   HoldNotOpen, CaptureExceedsHold
   x reversals               NotReversible, NothingToReverse, OverReversed, AlreadyReversed
   x adjustments             CheckerNeeded, CheckerIsMaker
@@ -112,6 +113,13 @@ class NotMerged(LedgerRefusal):
     code = "not_merged"
     owner: str
     merge: str
+
+
+class NotSpendable(LedgerRefusal):
+    """What the wallet holds is counted, and never given away: growth value."""
+
+    code = "not_spendable"
+    wallet: str
 
 
 class OpenMatters(LedgerRefusal):

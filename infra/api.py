@@ -36,6 +36,7 @@ MEMBER_ROUTES = (
     "POST /members/{member_id}/identities",
     "DELETE /members/{member_id}/identities/{identity_id}",
     "GET /members/{member_id}/points",
+    "GET /members/{member_id}/wallets",
     "GET /members/{member_id}/entries",
     "GET /members/{member_id}/sales",
 )

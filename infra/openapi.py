@@ -17,6 +17,7 @@ from typing import Any, cast
 from forecourt.doors import KEY_HEADER, MAX_KEY_LENGTH, REPLAYED_HEADER, WRITES, Door
 from forecourt.problems import INTERNAL_ERROR, OUTCOMES, PROBLEM_JSON
 from functions.members.api import MembersApi
+from functions.members.wallets import WalletRoutes
 from functions.operator.programs import ProgramRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
@@ -87,9 +88,8 @@ def written(content: dict[str, Any]) -> str:
 
 def _members_door() -> Door:
     door = _door()
-    MembersApi(
-        door=door, members=NOTHING, loyalty=NOTHING, sales=NOTHING, secret=NOTHING, zone=NOTHING
-    )
+    MembersApi(door=door, members=NOTHING, statements=NOTHING, sales=NOTHING, secret=NOTHING)
+    WalletRoutes(door=door, members=NOTHING, loyalty=NOTHING, statements=NOTHING, keeping=NOTHING)
     return door
 
 

@@ -1,8 +1,8 @@
 """
-The members API: enrol, profile, identities, points, entries, sales.
+The members API: enrol, profile, identities, wallets, entries, sales.
 
 A write carries an `Idempotency-Key`; a retry with the same key is answered like the first time
-and changes nothing. Routes are in `functions.members.api`.
+and changes nothing. Routes are in `functions.members.api` and `.wallets`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities import parameters
 
 from forecourt.doors import Door
+from forecourt.keeping import Keeping
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
 from forecourt.once import Requests
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
+from forecourt.statements import Statements
 from functions.members.api import MembersApi
-from functions.members.zone import ProgramZone
+from functions.members.wallets import WalletRoutes
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -68,13 +70,21 @@ door = Door(
     logger=logger,
 )
 members = MembersTable(dynamodb, name=settings.loyalty_table, sealer=sealer)
+loyalty = LoyaltyTable(dynamodb, name=settings.loyalty_table)
+statements = Statements(dynamodb, name=settings.loyalty_table)
 api = MembersApi(
     door=door,
     members=members,
-    loyalty=LoyaltyTable(dynamodb, name=settings.loyalty_table),
+    statements=statements,
     sales=SalesTable(dynamodb, name=settings.sales_table),
     secret=identity_secret,
-    zone=ProgramZone(members),
+)
+wallets = WalletRoutes(
+    door=door,
+    members=members,
+    loyalty=loyalty,
+    statements=statements,
+    keeping=Keeping(loyalty),
 )
 
 

@@ -61,6 +61,9 @@ ROUTES = {
     "GET /members/{member_id}/points": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/points"
     ),
+    "GET /members/{member_id}/wallets": route(
+        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/wallets"
+    ),
     "GET /members/{member_id}/entries": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/entries"
     ),

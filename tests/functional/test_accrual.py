@@ -166,7 +166,7 @@ def test_a_sale_for_a_full_wallet_is_answered_once_and_holds_up_nobody(
     assert counted()["PointsIssued"] == 39
     assert world.loyalty.account("m1").buckets == {YEAR_END: 39}
     assert [entry["type"] for entry in entries(world)] == ["entry", "refusal"]
-    statement = world.members.statement("m1", limit=10, after=None, entries_only=False)
+    statement = world.statements.page("m1", limit=10, after=None, entries_only=False)
     assert [each.sale_id for each in statement.judgements()] == [SALE.sale_id]
 
 

@@ -41,6 +41,7 @@ ROUTES: list[tuple[str, str, Any, str]] = [
         "manager operator",
     ),
     ("GET /members/{member_id}/points", "/members/m-1/points", None, READERS),
+    ("GET /members/{member_id}/wallets", "/members/m-1/wallets", None, READERS),
     ("GET /members/{member_id}/entries", "/members/m-1/entries", None, READERS),
     ("GET /members/{member_id}/sales", "/members/m-1/sales", None, READERS),
     ("GET /stations", "/stations", None, READERS),

@@ -13,13 +13,10 @@ from botocore.exceptions import ClientError
 from forecourt.contention import ATTEMPTS
 from forecourt.errors import StaleWrite
 from forecourt.events import DetailType, events_of
-from forecourt.ledger_table import LedgerTable
 from forecourt.matching import EvidenceKey
 from forecourt.members_table import MembersTable
 from forecourt.sealing import Sealer
 from tests.functional.conftest import LOYALTY_TABLE, SEAL_KEY_ID
-from tests.functional.world import POLICIES
-from tests.specimens import earned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,19 +152,6 @@ def test_a_list_of_identities_goes_on_where_dynamodb_stopped(
     monkeypatch.setattr(dynamodb, "query", stops_early)
 
     assert [each.value for each in table.identities("m-1")] == ["CARD01", "浙A12345"]
-
-
-def test_a_movement_that_is_no_sale_is_an_entry_and_no_sale(
-    table: MembersTable, dynamodb: Any
-) -> None:
-    ledger = LedgerTable(dynamodb, name=LOYALTY_TABLE)
-    gift = earned("m-1", 5, sale_id="20261123T081500Z.gift", source="gift:1")
-    ledger.execute(gift, policies=POLICIES).posted()
-
-    page = table.statement("m-1", limit=10, after=None, entries_only=False)
-
-    assert [each.points for each in page.entries()] == [5]
-    assert page.judgements() == []
 
 
 def test_a_sealed_value_opens_only_in_its_own_item(table: MembersTable, dynamodb: Any) -> None:

@@ -25,6 +25,7 @@ from forecourt.members_table import MembersTable
 from forecourt.operator_table import OperatorTable
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
+from forecourt.statements import Statements
 from tests.functional.conftest import (
     ACCOUNT_ID,
     IDENTITY_SECRET,
@@ -81,6 +82,7 @@ class World:
         self.loyalty = LoyaltyTable(dynamodb, name=LOYALTY_TABLE)
         self.sealer = Sealer(client("kms"), key_id=SEAL_KEY_ID)
         self.members = MembersTable(dynamodb, name=LOYALTY_TABLE, sealer=self.sealer)
+        self.statements = Statements(dynamodb, name=LOYALTY_TABLE)
         self.operator = OperatorTable(dynamodb, name=LOYALTY_TABLE)
         self.ledger = LedgerTable(dynamodb, name=LOYALTY_TABLE, now=lambda: RECEIVED_AT)
         self._streams = client("dynamodbstreams")

@@ -173,14 +173,21 @@ class LoyaltyTable:
             for item in batch_get(self._dynamodb, self._name, wanted, consistent=consistent)
         }
 
-    def account(self, member_id: str) -> Account:
-        """Return a member's account as of now; a member without entries has an empty one."""
+    def account(self, member_id: str, wallet: str = POINTS_WALLET) -> Account:
+        """Return a member's account as of now; a wallet without entries is an empty one."""
         response = self._dynamodb.get_item(
-            TableName=self._name, Key=account_key(member_id), ConsistentRead=True
+            TableName=self._name, Key=account_key(member_id, wallet), ConsistentRead=True
         )
         if "Item" not in response:
-            return Account(member_id=member_id, buckets={})
+            return Account(member_id=member_id, wallet=wallet, buckets={})
         return account_from_item(response["Item"])
+
+    def timeline(self) -> tuple[Activation, ...]:
+        """Return which version of the program is in force when, as of now."""
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=to_item(TIMELINE_KEY), ConsistentRead=True
+        )
+        return timeline_from_item(response.get("Item"))
 
     def standings(self, member_ids: Iterable[str]) -> Standings:
         """Return the members' accounts and the program's timeline, all as of now."""

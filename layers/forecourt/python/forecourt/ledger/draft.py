@@ -212,6 +212,7 @@ class Draft:
         refers_to: str | None = None,
         items: Mapping[str, int] | None = None,
         uncovered: int = 0,
+        checker: str | None = None,
     ) -> tuple[Entry, Account]:
         """Return the entry that the draft makes of *command*, and the account after it."""
         account = self._base
@@ -228,6 +229,7 @@ class Draft:
                 source=command.source,
                 reason=command.reason,
                 actor=command.actor,
+                checker=checker,
                 program_version=command.program_version,
                 trace=command.trace,
                 occurred_at=command.occurred_at,

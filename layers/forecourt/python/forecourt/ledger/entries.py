@@ -104,8 +104,9 @@ class Entry:
     One movement.
 
     `entry_id` starts with an instant and is chosen by whoever began the command, so entries
-    sort by time and a retry has the same. `source` is the document behind it,
-    `program_version` and `trace` say by which rule, `fingerprint` names the command's content.
+    sort by time and a retry has the same. `source` is the document behind it, `actor` who or
+    what asked for it and `checker` who approved; `program_version` and `trace` say by which
+    rule, `fingerprint` names the command's content.
 
     `upkeep` are the legs of what follows from rules and not from the command: holds that
     timed out, pending points that became active, points that ran out, the uncaptured rest of
@@ -126,6 +127,7 @@ class Entry:
     source: str
     reason: str
     actor: str
+    checker: str | None = None
     program_version: int
     trace: tuple[Mapping[str, object], ...]
     occurred_at: datetime

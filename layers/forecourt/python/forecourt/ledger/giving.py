@@ -81,11 +81,10 @@ def settle(account: Account, command: Settle, *, now: datetime, policy: WalletPo
 
 def adjust(account: Account, command: Adjust, *, now: datetime, policy: WalletPolicy) -> Decision:
     """Correct by hand; above the limit only with a checker, who is somebody else."""
-    limit = policy.adjust_limit
     if command.checker == command.actor:
         raise CheckerIsMaker(actor=command.actor)
-    if limit is not None and abs(command.points) > limit and command.checker is None:
-        raise CheckerNeeded(limit=limit, requested=command.points)
+    if needs_checker(command.points, policy) and command.checker is None:
+        raise CheckerNeeded(limit=policy.adjust_limit or 0, requested=command.points)
     draft = Draft(account, now=now, policy=policy)
     draft.program(ADJUSTMENT, -command.points)
     if command.points > 0:
@@ -93,7 +92,12 @@ def adjust(account: Account, command: Adjust, *, now: datetime, policy: WalletPo
         draft.give(command.points, (command.expires_on, False))
     else:
         draft.take(-command.points)
-    return posted(*draft.close(command, EntryKind.ADJUST))
+    return posted(*draft.close(command, EntryKind.ADJUST, checker=command.checker))
+
+
+def needs_checker(points: int, policy: WalletPolicy) -> bool:
+    """Return whether an adjustment by *points* is for two people to make."""
+    return policy.adjust_limit is not None and abs(points) > policy.adjust_limit
 
 
 def extend(account: Account, command: Extend, *, now: datetime, policy: WalletPolicy) -> Decision:

@@ -1,4 +1,4 @@
-"""The HTTP API: routes, who may call them, and the two functions behind them."""
+"""The HTTP API: routes, who may call them, and the functions behind them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from infra.tables import Tables
     from infra.users import Users
 
-__all__ = ["MEMBER_ROUTES", "OPERATOR_ROUTES", "PUBLIC_ROUTES", "Api"]
+__all__ = ["CORRECTION_ROUTES", "MEMBER_ROUTES", "OPERATOR_ROUTES", "PUBLIC_ROUTES", "Api"]
 
 MEMBER_ROUTES = (
     "POST /members",
@@ -54,6 +54,15 @@ OPERATOR_ROUTES = (
     "GET /sales",
     "POST /sales/{sale_id}/release",
     "POST /sales/{sale_id}/rejection",
+)
+CORRECTION_ROUTES = (
+    "POST /members/{member_id}/adjustments",
+    "POST /members/{member_id}/freezing",
+    "POST /members/{member_id}/unfreezing",
+    "GET /adjustments",
+    "POST /adjustments/{adjustment_id}/approval",
+    "POST /adjustments/{adjustment_id}/rejection",
+    "POST /sales/{sale_id}/refunds",
 )
 PUBLIC_ROUTES = ("GET /openapi.json",)
 
@@ -102,6 +111,7 @@ class Api(Construct):
         self.stage = self._stage()
         self.members = self._members(identity_secret)
         self.operator = self._operator(station_policy)
+        self.corrections = self._corrections()
         self.openapi = PlatformFunction(
             self,
             "OpenApi",
@@ -117,6 +127,7 @@ class Api(Construct):
         )
         self._route(MEMBER_ROUTES, self.members, authorizer=signed_in)
         self._route(OPERATOR_ROUTES, self.operator, authorizer=signed_in)
+        self._route(CORRECTION_ROUTES, self.corrections, authorizer=signed_in)
         public = self._route(PUBLIC_ROUTES, self.openapi, authorizer=apigw.HttpNoneAuthorizer())
         for route in public:
             accept(route, {"AwsSolutions-APIG4": "The description of the API is for everyone."})
@@ -219,6 +230,38 @@ class Api(Construct):
         operator.allow("kms:Decrypt", on=self._keys.seal.key_arn, conditions=about("sale_id"))
         self._let_register_stations(operator)
         return operator
+
+    def _corrections(self) -> PlatformFunction:
+        tables = self._tables
+        corrections = PlatformFunction(
+            self,
+            "Corrections",
+            name="corrections",
+            description="Corrects the books by hand: adjustments, frozen wallets, refunds",
+            runtime=self._runtime,
+            environment={
+                "LOYALTY_TABLE": tables.loyalty.table_name,
+                "SALES_TABLE": tables.sales.table_name,
+                "REQUESTS_TABLE": tables.requests.table_name,
+            },
+            memory_mb=MEMORY_MB,
+            timeout=TIMEOUT,
+        )
+        loyalty = tables.loyalty
+        loyalty.let(corrections, "GetItem", leading_keys=["MEMBER#*", "PROGRAM"])
+        loyalty.let(
+            corrections,
+            "BatchGetItem",
+            "PutItem",
+            "DeleteItem",
+            leading_keys=["MEMBER#*", "ADJUSTMENTS"],
+        )
+        # A refund that waits for its sale, which must not be there yet.
+        loyalty.let(corrections, "ConditionCheckItem", leading_keys=["MEMBER#*"])
+        loyalty.let(corrections, "Query", leading_keys=["ADJUSTMENTS"])
+        tables.sales.let(corrections, "GetItem", leading_keys=["STATION#*"])
+        self._let_answer_once(corrections)
+        return corrections
 
     def _let_register_stations(self, operator: PlatformFunction) -> None:
         stack = cdk.Stack.of(self)

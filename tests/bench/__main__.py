@@ -47,6 +47,7 @@ GOALS = {
     "import.reconciliation.ratio": ("<=", 1.25),
     "import.members.ratio": ("<=", 2),
     "import.operator.ratio": ("<=", 2),
+    "import.corrections.ratio": ("<=", 2),
     "import.openapi.ratio": ("<=", 2),
 }
 ALONE: dict[str, Callable[[], dict[str, float]]] = {

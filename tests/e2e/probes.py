@@ -28,7 +28,7 @@ NOBODY = f"{PREFIX}nobody"
 DENIED = {"AccessDenied", "AccessDeniedException", "ForbiddenException"}
 
 PARTITIONS = {
-    "loyalty": ("MEMBER#", "IDENTITY#", "STATIONS", "PROGRAM", "CASES#"),
+    "loyalty": ("MEMBER#", "IDENTITY#", "STATIONS", "PROGRAM", "CASES#", "ADJUSTMENTS"),
     "sales": ("STATION#", "EVIDENCE#", "QUARANTINE#"),
 }
 # An id in the template: the capability, the construct and a hash.

@@ -132,6 +132,46 @@ ROUTES = {
         f"/sales/20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1/release",
         code="unknown_sale",
     ),
+    "POST /members/{member_id}/adjustments": route(
+        Permission.ADJUST_POINTS,
+        "manager operator",
+        "/members/{member}/adjustments",
+        {"points": 1, "source": "ticket:1", "reason": "goodwill"},
+    ),
+    "POST /members/{member_id}/freezing": route(
+        Permission.FREEZE_WALLETS,
+        "operator",
+        "/members/{member}/freezing",
+        {"source": "ticket:1", "reason": "fraud"},
+    ),
+    "POST /members/{member_id}/unfreezing": route(
+        Permission.FREEZE_WALLETS,
+        "operator",
+        "/members/{member}/unfreezing",
+        {"source": "ticket:1", "reason": "fraud"},
+    ),
+    "GET /adjustments": route(
+        Permission.READ_ADJUSTMENTS, "manager operator auditor", "/adjustments"
+    ),
+    "POST /adjustments/{adjustment_id}/approval": route(
+        Permission.DECIDE_ADJUSTMENTS,
+        "operator",
+        f"/adjustments/{PREFIX}nowhere/approval",
+        code="unknown_adjustment",
+    ),
+    "POST /adjustments/{adjustment_id}/rejection": route(
+        Permission.DECIDE_ADJUSTMENTS,
+        "operator",
+        f"/adjustments/{PREFIX}nowhere/rejection",
+        code="unknown_adjustment",
+    ),
+    "POST /sales/{sale_id}/refunds": route(
+        Permission.REFUND_POINTS,
+        "manager operator",
+        f"/sales/20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1/refunds",
+        {"document": "R-1", "refunded_at": "2026-11-23T08:15:00Z"},
+        code="unknown_sale",
+    ),
     "POST /sales/{sale_id}/rejection": route(
         Permission.DECIDE_SALES,
         "manager operator",

@@ -11,12 +11,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from forecourt.contention import ATTEMPTS
-from forecourt.documents import ProgramDocument
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
 from tests.functional.clients import Interrupting, Lagging, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
-from tests.functional.world import LITRES, World
+from tests.functional.world import LITRES, World, with_wallets
 from tests.specimens import OPEN_SINCE, PLATE, RECEIVED_AT, SALE, earned, sale
 
 if TYPE_CHECKING:
@@ -95,11 +94,6 @@ def test_a_matched_sale_becomes_points_in_one_posting(
     assert (entry.points, entry.program_version) == (39, version)
     assert entry.occurred_at == SALE.key.completed_at
     assert entry.trace == ({"rule": "litre", "outcome": "earned", "points": 39},)
-
-
-def with_wallets(**wallets: Any) -> dict[str, Any]:
-    """Return a program whose wallets are described, as the operator's door stores it."""
-    return ProgramDocument.model_validate({**LITRES, "wallets": wallets}).model_dump(mode="json")
 
 
 def test_what_a_sale_earns_waits_as_long_as_the_program_says(

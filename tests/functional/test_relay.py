@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.adjustments import Adjustment, Status
 from forecourt.events import DetailType, events_of
+from forecourt.instants import parse_instant
 from forecourt.ledger import EntryKind
 from forecourt.messages import NozzleReading
 from forecourt.program import Evaluation
@@ -94,6 +97,29 @@ def case_opened(world: World) -> None:
     world.loyalty.keep_case("s0001", DAY, findings=findings_of_a_bad_day(), opened_at=AT)
 
 
+def adjustment(status: Status) -> Adjustment:
+    asked = sample("bus/samples/AdjustmentDecided")["detail"]
+    return Adjustment(
+        **{name: asked[name] for name in ("adjustment_id", "member_id", "wallet", "points")},
+        **{name: asked[name] for name in ("source", "reason", "asked_by")},
+        expires_on=None,
+        asked_at=parse_instant(asked["asked_at"]),
+        status=status,
+    )
+
+
+def adjustment_asked(world: World) -> None:
+    world.adjustments.ask(adjustment(Status.WAITING), request_id="request-1")
+
+
+def adjustment_decided(world: World) -> None:
+    adjustment_asked(world)
+    at = parse_instant("2026-11-23T08:20:00Z")
+    approved = adjustment(Status.WAITING).decided(Status.APPROVED, by="sub-operator", at=at)
+    world.adjustments.approve(approved)
+    world.adjustments.finish(replace(approved, status=Status.POSTED))
+
+
 # What somebody does that the bus is then told of.
 CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.ENTRY_RECORDED: entry_recorded,
@@ -105,6 +131,8 @@ CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.PROGRAM_ACTIVATED: program_activated,
     DetailType.STATION_REGISTERED: station_registered,
     DetailType.CASE_OPENED: case_opened,
+    DetailType.ADJUSTMENT_ASKED: adjustment_asked,
+    DetailType.ADJUSTMENT_DECIDED: adjustment_decided,
 }
 
 

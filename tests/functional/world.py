@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo
 
 from moto.iotdata.models import iotdata_backends
 
+from forecourt.adjustments_table import AdjustmentsTable
 from forecourt.attributes import from_item
+from forecourt.documents import ProgramDocument
 from forecourt.identity import digest, normalise
 from forecourt.ledger import Policies, WalletPolicy
 from forecourt.ledger_table import LedgerTable
@@ -65,6 +67,11 @@ LITRES: dict[str, Any] = {
 }
 
 
+def with_wallets(**wallets: Any) -> dict[str, Any]:
+    """Return a program whose wallets are described, as the operator's door stores it."""
+    return ProgramDocument.model_validate({**LITRES, "wallets": wallets}).model_dump(mode="json")
+
+
 def key_of(evidence: Evidence) -> EvidenceKey:
     """Return the keyed hash under which ingest and the members API file *evidence*."""
     normalised = normalise(evidence.kind, evidence.value)
@@ -83,6 +90,7 @@ class World:
         self.sealer = Sealer(client("kms"), key_id=SEAL_KEY_ID)
         self.members = MembersTable(dynamodb, name=LOYALTY_TABLE, sealer=self.sealer)
         self.statements = Statements(dynamodb, name=LOYALTY_TABLE)
+        self.adjustments = AdjustmentsTable(dynamodb, name=LOYALTY_TABLE)
         self.operator = OperatorTable(dynamodb, name=LOYALTY_TABLE)
         self.ledger = LedgerTable(dynamodb, name=LOYALTY_TABLE, now=lambda: RECEIVED_AT)
         self._streams = client("dynamodbstreams")

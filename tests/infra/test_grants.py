@@ -84,6 +84,19 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Requests", ("*",)),
         ("DeleteItem", "Requests", ("*",)),
     },
+    "corrections": {
+        ("GetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*", "ADJUSTMENTS")),
+        ("PutItem", "Loyalty", ("MEMBER#*", "ADJUSTMENTS")),
+        ("DeleteItem", "Loyalty", ("MEMBER#*", "ADJUSTMENTS")),
+        ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
+        ("Query", "Loyalty", ("ADJUSTMENTS",)),
+        ("GetItem", "Sales", ("STATION#*",)),
+        ("GetItem", "Requests", ("*",)),
+        ("PutItem", "Requests", ("*",)),
+        ("UpdateItem", "Requests", ("*",)),
+        ("DeleteItem", "Requests", ("*",)),
+    },
     "reconciliation": {
         ("Query", "Sales", ("STATION#*",)),
         ("Query", "Loyalty", ("STATIONS",)),
@@ -110,6 +123,7 @@ OTHERS: dict[str, set[str]] = {
         "iot:CreateThing",
         "iot:ListThingPrincipals",
     },
+    "corrections": set(),
     "reconciliation": REPORTS_FAILURES,
     "openapi": set(),
 }

@@ -20,6 +20,7 @@ Everything that may be refused, in one place.
     - UnknownStation
     - UnknownSale
     - UnknownProgram
+    - UnknownAdjustment
     - UnknownRoute
   x Rejected               well formed, and may not happen now
     - AlreadyEnrolled
@@ -27,6 +28,8 @@ Everything that may be refused, in one place.
     - TooManyIdentities
     - StationExists
     - SaleNotHeld
+    - SaleNotCredited
+    - AdjustmentDecided
     - ProgramNotDraft
     - RetroactiveActivation
     - EntryConflict
@@ -226,6 +229,16 @@ class UnknownProgram(Unknown):
         self.version = version
 
 
+class UnknownAdjustment(Unknown):
+    """No adjustment waits, or waited, under that id."""
+
+    code = "unknown_adjustment"
+
+    def __init__(self, adjustment_id: str) -> None:
+        super().__init__(adjustment_id)
+        self.adjustment_id = adjustment_id
+
+
 class UnknownRoute(Unknown):
     """The API has no such path, or not for that method."""
 
@@ -286,6 +299,28 @@ class SaleNotHeld(Rejected):
     def __init__(self, *, sale_id: str, status: str) -> None:
         super().__init__(sale_id, status)
         self.sale_id = sale_id
+        self.status = status
+
+
+class SaleNotCredited(Rejected):
+    """The sale is no member's, so there are no points behind it."""
+
+    code = "sale_not_credited"
+
+    def __init__(self, *, sale_id: str, status: str) -> None:
+        super().__init__(sale_id, status)
+        self.sale_id = sale_id
+        self.status = status
+
+
+class AdjustmentDecided(Rejected):
+    """Somebody has decided about the adjustment."""
+
+    code = "adjustment_decided"
+
+    def __init__(self, *, adjustment_id: str, status: str) -> None:
+        super().__init__(adjustment_id, status)
+        self.adjustment_id = adjustment_id
         self.status = status
 
 

@@ -35,6 +35,8 @@ class DetailType(StrEnum):
     PROGRAM_ACTIVATED = "ProgramActivated"
     STATION_REGISTERED = "StationRegistered"
     CASE_OPENED = "CaseOpened"
+    ADJUSTMENT_ASKED = "AdjustmentAsked"
+    ADJUSTMENT_DECIDED = "AdjustmentDecided"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +161,40 @@ def _case(new: Image | None, _old: Image | None) -> list[Event]:
     ]
 
 
+def _adjustment(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None:
+        return []
+    asked = from_item(new)
+    detail = {
+        name: asked[name]
+        for name in (
+            "adjustment_id",
+            "member_id",
+            "wallet",
+            "points",
+            "source",
+            "reason",
+            "asked_by",
+            "asked_at",
+        )
+    }
+    identifier = asked["adjustment_id"]
+    if new["sk"]["S"].startswith("OPEN#"):
+        if old is not None:
+            return []  # approved; what becomes of it is told when it is posted
+        return [_event(DetailType.ADJUSTMENT_ASKED, identifier, **detail)]
+    return [
+        _event(
+            DetailType.ADJUSTMENT_DECIDED,
+            identifier,
+            **detail,
+            outcome=asked["status"],
+            decided_by=asked["decided_by"],
+            decided_at=asked["decided_at"],
+        )
+    ]
+
+
 _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event]]] = {
     "entry": _entry,
     "member": _member,
@@ -167,6 +203,7 @@ _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event
     "timeline": _timeline,
     "station": _station,
     "case": _case,
+    "adjustment": _adjustment,
 }
 
 

@@ -12,6 +12,7 @@ The Loyalty table.
 | program timeline | `PROGRAM` | `TIMELINE` |
 | program version | `PROGRAM` | `VERSION#<version>` |
 | case | `CASES#<station>` | `<business day>` |
+| adjustment by hand | `ADJUSTMENTS` | `OPEN#<id>`, `DONE#<id>`, `REQUEST#<request>` |
 
 No index: a posting is two writes, the entry and the account, and stays two. Entry ids begin
 with an instant, so the `T#` range of a member is their statement in order of time. An
@@ -72,6 +73,11 @@ class Standings:
 
     accounts: dict[str, Account]
     timeline: tuple[Activation, ...]
+
+
+def member_key(member_id: str) -> Item:
+    """Return the key of a member's profile."""
+    return to_item({"pk": f"MEMBER#{member_id}", "sk": "PROFILE"})
 
 
 def account_key(member_id: str, wallet: str = POINTS_WALLET) -> Item:
@@ -172,6 +178,16 @@ class LoyaltyTable:
             _evidence_key(item): item["member_id"]["S"]
             for item in batch_get(self._dynamodb, self._name, wanted, consistent=consistent)
         }
+
+    def enrolled(self, member_id: str) -> bool:
+        """Return whether somebody is enrolled under that id."""
+        response = self._dynamodb.get_item(
+            TableName=self._name,
+            Key=member_key(member_id),
+            ProjectionExpression="pk",
+            ConsistentRead=True,
+        )
+        return "Item" in response
 
     def account(self, member_id: str, wallet: str = POINTS_WALLET) -> Account:
         """Return a member's account as of now; a wallet without entries is an empty one."""

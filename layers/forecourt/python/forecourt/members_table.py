@@ -36,7 +36,7 @@ from forecourt.errors import (
     VersionMismatch,
 )
 from forecourt.instants import format_instant, parse_instant
-from forecourt.loyalty_table import identity_key
+from forecourt.loyalty_table import identity_key, member_key
 from forecourt.matching import EvidenceKey
 
 if TYPE_CHECKING:
@@ -71,11 +71,6 @@ class BoundIdentity:
     key: EvidenceKey
     value: str
     bound_at: datetime
-
-
-def member_key(member_id: str) -> Item:
-    """Return the key of a member's profile."""
-    return to_item({"pk": f"MEMBER#{member_id}", "sk": "PROFILE"})
 
 
 def bound_key(member_id: str, key: EvidenceKey) -> Item:

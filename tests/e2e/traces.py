@@ -103,17 +103,18 @@ def nothing_left(stack: LocalStack) -> Iterator[Traces]:
         after = traces.settled()
         traces.restore(before)
         if any(pk == "PROGRAM" for _, pk, _ in after.keys() - before.keys()):
-            _forget_programs(stack)
+            forget_programs(stack)
         _remove_things(stack, _certificates(stack) - certificates)
         _remove_users(stack)
 
 
-def _forget_programs(stack: LocalStack) -> None:
-    """Restart accrual: it keeps the versions it has read, and their numbers are free again."""
-    name = stack.function_name("accrual")
+def forget_programs(stack: LocalStack) -> None:
+    """Restart who keeps the versions they have read: their numbers are free again."""
     functions = stack.client("lambda")
-    timeout = functions.get_function_configuration(FunctionName=name)["Timeout"]
-    functions.update_function_configuration(FunctionName=name, Timeout=timeout)
+    for function in ("accrual", "members", "corrections"):
+        name = stack.function_name(function)
+        timeout = functions.get_function_configuration(FunctionName=name)["Timeout"]
+        functions.update_function_configuration(FunctionName=name, Timeout=timeout)
 
 
 def _certificates(stack: LocalStack) -> set[str]:

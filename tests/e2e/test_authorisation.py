@@ -125,6 +125,7 @@ NEEDED = {
         "loyalty CASES# PutItem",
         "loyalty CASES# DeleteItem",
         "leave in NotDone",
+        "start reconciliation",
     },
     "openapi": set(),
 }

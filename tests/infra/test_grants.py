@@ -124,7 +124,7 @@ OTHERS: dict[str, set[str]] = {
         "iot:ListThingPrincipals",
     },
     "corrections": set(),
-    "reconciliation": REPORTS_FAILURES,
+    "reconciliation": REPORTS_FAILURES | {"lambda:InvokeFunction"},
     "openapi": set(),
 }
 

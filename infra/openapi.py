@@ -17,6 +17,7 @@ from typing import Any, cast
 from forecourt.doors import KEY_HEADER, MAX_KEY_LENGTH, REPLAYED_HEADER, WRITES, Door
 from forecourt.problems import INTERNAL_ERROR, OUTCOMES, PROBLEM_JSON
 from functions.corrections.adjusting import AdjustmentRoutes
+from functions.corrections.desk import Desk
 from functions.corrections.freezing import FreezingRoutes
 from functions.corrections.refunding import RefundRoutes
 from functions.members.api import MembersApi
@@ -110,10 +111,10 @@ def _operator_door() -> Door:
 
 def _corrections_door() -> Door:
     door = _door()
-    behind = {"loyalty": NOTHING, "ledger": NOTHING, "keeping": NOTHING, "now": NOTHING}
-    AdjustmentRoutes(door=door, table=NOTHING, **behind)
-    FreezingRoutes(door=door, **behind)
-    RefundRoutes(door=door, sales=NOTHING, **behind)
+    desk = Desk(door=door, loyalty=NOTHING, ledger=NOTHING, keeping=NOTHING, now=NOTHING)
+    AdjustmentRoutes(desk, table=NOTHING)
+    FreezingRoutes(desk)
+    RefundRoutes(desk, sales=NOTHING)
     return door
 
 

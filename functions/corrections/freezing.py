@@ -1,52 +1,24 @@
 """The routes that freeze a wallet, so that it gives nothing, and let it give again."""
 
-import hashlib
-from collections.abc import Callable
-from datetime import datetime
-from typing import Annotated
-
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from forecourt.callers import Permission
-from forecourt.doors import Door
-from forecourt.errors import UnknownMember
 from forecourt.instants import compact_instant
-from forecourt.keeping import Keeping
 from forecourt.ledger.commands import Freeze, Unfreeze
-from forecourt.ledger_table import LedgerTable
-from forecourt.loyalty_table import LoyaltyTable
 from forecourt.once import Answer
 from functions.corrections.bodies import FreezingOrder, FrozenView, posted
-
-TAG = "corrections"
-
-MemberId = Annotated[str, Path(description="The member's id")]
+from functions.corrections.desk import TAG, Desk, MemberId
 
 
 class FreezingRoutes:
-    """The routes, the accounts and the ledger."""
-
-    def __init__(
-        self,
-        *,
-        door: Door,
-        loyalty: LoyaltyTable,
-        ledger: LedgerTable,
-        keeping: Keeping,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._door = door
-        self._loyalty = loyalty
-        self._ledger = ledger
-        self._keeping = keeping
-        self._now = now
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
         member = "/members/<member_id>"
         for path, route in (
             (f"{member}/freezing", self.freeze),
             (f"{member}/unfreezing", self.unfreeze),
         ):
-            door.add("POST", path, route, tag=TAG, status=200)
+            desk.door.add("POST", path, route, tag=TAG, status=200)
 
     def freeze(self, member_id: MemberId, body: FreezingOrder) -> Response[FrozenView]:
         """Freeze a member's wallet: it still gains what it earns, and gives nothing."""
@@ -59,23 +31,20 @@ class FreezingRoutes:
     def _set(
         self, kind: type[Freeze | Unfreeze], member_id: str, body: FreezingOrder
     ) -> Response[FrozenView]:
-        caller = self._door.caller
+        desk, caller = self._desk, self._desk.door.caller
         member_id = caller.member_named(member_id, Permission.FREEZE_WALLETS)
-        request = hashlib.sha256(
-            f"{caller.subject}\n{self._door.key}".encode("utf-8", "surrogatepass")
-        ).hexdigest()
+        request_id = desk.door.request_id
 
         def perform() -> Answer:
-            if not self._loyalty.enrolled(member_id):
-                raise UnknownMember(member_id)
+            desk.require_member(member_id)
             frozen = kind is Freeze
             told = {"member_id": member_id, "wallet": body.wallet, "frozen": frozen}
             # What is so already is what a retry finds.
-            if self._loyalty.account(member_id, body.wallet).frozen is frozen:
+            if desk.loyalty.account(member_id, body.wallet).frozen is frozen:
                 return Answer(status=200, body={**told, "entry": None})
-            now = self._now()
+            now = desk.now()
             command = kind(
-                entry_id=f"{compact_instant(now)}.{kind.__name__.lower()}.{request[:16]}",
+                entry_id=f"{compact_instant(now)}.{kind.__name__.lower()}.{request_id[:16]}",
                 owner=member_id,
                 wallet=body.wallet,
                 source=body.source,
@@ -83,8 +52,6 @@ class FreezingRoutes:
                 actor=caller.subject,
                 occurred_at=now,
             )
-            policies = self._keeping.program(now).policies()
-            entry = self._ledger.execute(command, policies=policies).posted()
-            return Answer(status=200, body={**told, "entry": posted(entry)})
+            return Answer(status=200, body={**told, "entry": posted(desk.post(command))})
 
-        return self._door.once(perform)
+        return desk.door.once(perform)

@@ -24,6 +24,7 @@ from forecourt.once import Requests
 from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
 from functions.corrections.adjusting import AdjustmentRoutes
+from functions.corrections.desk import Desk
 from functions.corrections.freezing import FreezingRoutes
 from functions.corrections.refunding import RefundRoutes
 
@@ -59,25 +60,16 @@ door = Door(
     logger=logger,
 )
 loyalty = LoyaltyTable(dynamodb, name=settings.loyalty_table)
-ledger = LedgerTable(dynamodb, name=settings.loyalty_table)
-keeping = Keeping(loyalty)
-adjustments = AdjustmentRoutes(
+desk = Desk(
     door=door,
-    table=AdjustmentsTable(dynamodb, name=settings.loyalty_table),
     loyalty=loyalty,
-    ledger=ledger,
-    keeping=keeping,
+    ledger=LedgerTable(dynamodb, name=settings.loyalty_table),
+    keeping=Keeping(loyalty),
     now=now,
 )
-freezing = FreezingRoutes(door=door, loyalty=loyalty, ledger=ledger, keeping=keeping, now=now)
-refunds = RefundRoutes(
-    door=door,
-    sales=SalesTable(dynamodb, name=settings.sales_table),
-    loyalty=loyalty,
-    ledger=ledger,
-    keeping=keeping,
-    now=now,
-)
+adjustments = AdjustmentRoutes(desk, table=AdjustmentsTable(dynamodb, name=settings.loyalty_table))
+freezing = FreezingRoutes(desk)
+refunds = RefundRoutes(desk, sales=SalesTable(dynamodb, name=settings.sales_table))
 
 
 @logger.inject_lambda_context

@@ -1,27 +1,22 @@
 """The route that takes back what a sale earned, because the sale was refunded."""
 
 import hashlib
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from forecourt.callers import Permission
-from forecourt.doors import Door
 from forecourt.errors import InvalidRequest, SaleNotCredited
 from forecourt.instants import compact_instant
-from forecourt.keeping import Keeping
 from forecourt.ledger.commands import Line, Part, Remainder, Reverse, Share
-from forecourt.ledger_table import LedgerTable
-from forecourt.loyalty_table import LoyaltyTable
 from forecourt.once import Answer
 from forecourt.sales import Sale
 from forecourt.sales_table import SalesTable
 from functions.corrections.bodies import PostedView, RefundOrder, posted
+from functions.corrections.desk import TAG, Desk
 
-TAG = "corrections"
 CLOCK_MAY_BE_AHEAD = timedelta(minutes=10)  # a till's, before its refund is taken for a mistake
 
 SaleId = Annotated[
@@ -30,25 +25,10 @@ SaleId = Annotated[
 
 
 class RefundRoutes:
-    """The route, the sales, whose they are, and the ledger."""
-
-    def __init__(
-        self,
-        *,
-        door: Door,
-        sales: SalesTable,
-        loyalty: LoyaltyTable,
-        ledger: LedgerTable,
-        keeping: Keeping,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._door = door
+    def __init__(self, desk: Desk, *, sales: SalesTable) -> None:
+        self._desk = desk
         self._sales = sales
-        self._loyalty = loyalty
-        self._ledger = ledger
-        self._keeping = keeping
-        self._now = now
-        door.add("POST", "/sales/<sale_id>/refunds", self.refund_sale, tag=TAG, status=201)
+        desk.door.add("POST", "/sales/<sale_id>/refunds", self.refund_sale, tag=TAG, status=201)
 
     def refund_sale(self, sale_id: SaleId, body: RefundOrder) -> Response[PostedView]:
         """
@@ -58,9 +38,9 @@ class RefundRoutes:
         take back exactly what was earned. What is spent by then becomes a debt, unless the
         program says otherwise.
         """
-        caller = self._door.caller
+        caller = self._desk.door.caller
         caller.require(Permission.REFUND_POINTS)
-        if body.refunded_at > self._now() + CLOCK_MAY_BE_AHEAD:
+        if body.refunded_at > self._desk.now() + CLOCK_MAY_BE_AHEAD:
             raise InvalidRequest(findings=[{"at": "/body/refunded_at", "reason": "in_future"}])
         if body.amount_fen is not None and body.line is not None:
             raise InvalidRequest(findings=[{"at": "/body/line", "reason": "beside_an_amount"}])
@@ -71,28 +51,25 @@ class RefundRoutes:
                 raise SaleNotCredited(sale_id=sale_id, status=str(stored.status))
             part = part_of(stored.sale, body)
             now_with = self._now_with(stored.member_id)
-            entry = self._ledger.execute(
-                Reverse(
-                    entry_id=refund_id_for(sale_id, body),
-                    owner=now_with,
-                    reverses=sale_id,
-                    reverses_owner=stored.member_id if now_with != stored.member_id else None,
-                    document=body.document,
-                    part=part,
-                    source=f"refund:{body.document}",
-                    reason=body.reason,
-                    actor=caller.subject,
-                    occurred_at=body.refunded_at,
-                ),
-                policies=self._keeping.program(self._now()).policies(),
-            ).posted()
-            return Answer(status=201, body=posted(entry))
+            refund = Reverse(
+                entry_id=refund_id_for(sale_id, body),
+                owner=now_with,
+                reverses=sale_id,
+                reverses_owner=stored.member_id if now_with != stored.member_id else None,
+                document=body.document,
+                part=part,
+                source=f"refund:{body.document}",
+                reason=body.reason,
+                actor=caller.subject,
+                occurred_at=body.refunded_at,
+            )
+            return Answer(status=201, body=posted(self._desk.post(refund)))
 
-        return self._door.once(perform)
+        return self._desk.door.once(perform)
 
     def _now_with(self, member_id: str) -> str:
         """Return who has the member's points by now: accounts are merged."""
-        while (into := self._loyalty.account(member_id).merged_into) is not None:
+        while (into := self._desk.loyalty.account(member_id).merged_into) is not None:
             member_id = into
         return member_id
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -40,12 +41,11 @@ def clock(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime],
     world.activate(with_wallets(points={"adjust_limit": LIMIT}))
     world.enrol("m-1")
     world.enrol("m-2")
-    keeping = Keeping(handler.loyalty)
+    fresh = replace(handler.desk, keeping=Keeping(handler.loyalty))
 
     def set_clock(at: datetime) -> None:
         for routes in (handler.adjustments, handler.freezing, handler.refunds):
-            monkeypatch.setattr(routes, "_now", lambda: at)
-            monkeypatch.setattr(routes, "_keeping", keeping)
+            monkeypatch.setattr(routes, "_desk", replace(fresh, now=lambda: at))
 
     set_clock(RECEIVED_AT + timedelta(hours=1))
     return set_clock
@@ -250,7 +250,9 @@ def test_an_approval_that_died_half_way_is_listed_and_finished_by_the_next(
             world.dynamodb, "transact_write_items", *[cancellation("TransactionConflict")] * 8
         )
         ledger = LedgerTable(busy, name=LOYALTY_TABLE, sleep=lambda _: None)
-        dying.setattr(handler.adjustments, "_ledger", ledger)
+        dying.setattr(
+            handler.adjustments, "_desk", replace(handler.adjustments._desk, ledger=ledger)
+        )
         assert approve(operator, adjustment_id).status == 503
     assert waiting(operator) == [adjustment_id]
 
@@ -384,7 +386,7 @@ def test_a_frozen_wallet_gives_nothing_until_it_is_unfrozen(operator: Client, wo
     )
 
     frozen = operator.post("/members/m-1/freezing", WHY)
-    policies = handler.keeping.program(RECEIVED_AT).policies()
+    policies = handler.freezing._desk.keeping.program(RECEIVED_AT).policies()
     refused = world.ledger.execute(spend, policies=policies).refusal
     thawed = operator.post("/members/m-1/unfreezing", WHY)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from forecourt.instants import compact_instant
+from forecourt.instants import compact_instant, format_instant
 from forecourt.ledger.commands import Adjust
 from forecourt.ledger.refusals import CheckerIsMaker
 
@@ -67,6 +67,24 @@ class Adjustment:
             checker=self.decided_by,
             occurred_at=self.asked_at,
         )
+
+    def to_record(self) -> dict[str, Any]:
+        """Return it as plain values: text, a whole number, `None`."""
+        decided_at = self.decided_at
+        return {
+            "adjustment_id": self.adjustment_id,
+            "member_id": self.member_id,
+            "wallet": self.wallet,
+            "points": self.points,
+            "expires_on": self.expires_on.isoformat() if self.expires_on else None,
+            "source": self.source,
+            "reason": self.reason,
+            "asked_by": self.asked_by,
+            "asked_at": format_instant(self.asked_at),
+            "status": str(self.status),
+            "decided_by": self.decided_by,
+            "decided_at": format_instant(decided_at) if decided_at else None,
+        }
 
     def decided(self, status: Status, *, by: str, at: datetime) -> Adjustment:
         """Return it approved or rejected; raise `CheckerIsMaker` for an approval by its maker."""

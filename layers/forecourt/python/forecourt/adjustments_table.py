@@ -23,7 +23,7 @@ from forecourt.adjustments import Adjustment, Status
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
 from forecourt.errors import AdjustmentDecided, StaleWrite, UnknownAdjustment
-from forecourt.instants import format_instant, parse_instant
+from forecourt.instants import parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ def done_key(adjustment_id: str) -> Item:
 def adjustment_to_item(adjustment: Adjustment) -> Item:
     """Encode an adjustment under the key its status gives it."""
     key = open_key if adjustment.open else done_key
-    return key(adjustment.adjustment_id) | to_item({"type": "adjustment", **_record(adjustment)})
+    return key(adjustment.adjustment_id) | to_item({"type": "adjustment", **adjustment.to_record()})
 
 
 def adjustment_from_item(item: Mapping[str, Mapping[str, Any]]) -> Adjustment:
@@ -87,7 +87,7 @@ class AdjustmentsTable:
         asking = asking_key(request_id) | to_item(
             {
                 "type": "asking",
-                **_record(adjustment),
+                **adjustment.to_record(),
                 "expires_at_epoch": int((adjustment.asked_at + ASKING_KNOWN).timestamp()),
             }
         )
@@ -187,24 +187,6 @@ def _while_waiting() -> dict[str, Any]:
         "ConditionExpression": "#status = :waiting",
         "ExpressionAttributeNames": {"#status": "status"},
         "ExpressionAttributeValues": {":waiting": encode(str(Status.WAITING))},
-    }
-
-
-def _record(adjustment: Adjustment) -> dict[str, Any]:
-    decided_at = adjustment.decided_at
-    return {
-        "adjustment_id": adjustment.adjustment_id,
-        "member_id": adjustment.member_id,
-        "wallet": adjustment.wallet,
-        "points": adjustment.points,
-        "expires_on": adjustment.expires_on and adjustment.expires_on.isoformat(),
-        "source": adjustment.source,
-        "reason": adjustment.reason,
-        "asked_by": adjustment.asked_by,
-        "asked_at": format_instant(adjustment.asked_at),
-        "status": str(adjustment.status),
-        "decided_by": adjustment.decided_by,
-        "decided_at": format_instant(decided_at) if decided_at else None,
     }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import sys
 import time
@@ -73,7 +74,7 @@ TELLS = 10  # times in all, where there is no terminal to draw a bar on
 AT_ONCE = 2  # each more is one more cold start of the API on a small machine
 # A station holds nine files and sockets, and paho's `select` can watch none beyond the 1,024th.
 STATIONS_AT_ONCE = 40
-ACKNOWLEDGED_WITHIN_SECONDS = 600.0
+SILENT_FOR_SECONDS = 300.0
 SETTLES_WITHIN_SECONDS = 300.0
 CLEAR_SIGHT = Eyesight(missed_percent=0, misread_percent=0, repeated_percent=0, zone=ZONE)
 FAULTY = 1
@@ -310,13 +311,7 @@ class Replay:
             await component.poll()
             filled()
         await controller.wait_until_read()
-        try:
-            async with asyncio.timeout(ACKNOWLEDGED_WITHIN_SECONDS):
-                await component.drained()
-        except TimeoutError:
-            raise StationNotHeard(
-                station_id=_station_id(store), waiting=component.outbox.count()
-            ) from None
+        await _drained(component, station_id=_station_id(store))
 
     def _configuration(self, store: int, modbus_port: int) -> dict[str, Any]:
         station_id = _station_id(store)
@@ -360,6 +355,16 @@ class Replay:
                 # Once more: these books were read while sales still moved from page to page.
                 return await asyncio.to_thread(read_books, self._stack)
             await asyncio.sleep(max(2.0, took / LOOKING_SHARE - took))
+
+
+async def _drained(component: Component, *, station_id: str) -> None:
+    """Wait until all is acknowledged; raise `StationNotHeard` when nothing more is."""
+    while waiting := component.outbox.count():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SILENT_FOR_SECONDS):
+                await component.drained()
+        if component.outbox.count() == waiting:
+            raise StationNotHeard(station_id=station_id, waiting=waiting)
 
 
 def _profile_to_the_millilitre() -> dict[str, Any]:

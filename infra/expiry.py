@@ -63,7 +63,7 @@ class Expiry(Construct):
             "Reminders", "Reminds members of points that run out soon"
         )
         loyalty.let(self.reminders, "PutItem", leading_keys=["MEMBER#*"])
-        failures = FailureQueue(self, "NotFound", keys=keys, target=runtime.target)
+        failures = FailureQueue(self, "NotSearched", keys=keys, target=runtime.target)
         self.due = self._finder(expiry_queue, reminders_queue, failures)
         role = self._role()
         for name, description, job, at in (

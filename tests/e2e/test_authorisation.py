@@ -69,7 +69,7 @@ NEEDED = {
         "loyalty days due",
         "leave in ExpiryTasks",
         "leave in RemindersTasks",
-        "leave in NotFound",
+        "leave in NotSearched",
     },
     "expiry": {
         "loyalty PROGRAM BatchGetItem",

@@ -235,6 +235,27 @@ def test_a_message_that_fails_keeps_no_other_from_being_worked_on(
     assert nights.settle([first, second]) == [first["messageId"]]
 
 
+def test_a_search_killed_in_the_middle_is_begun_again_and_nothing_is_done_twice(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for owner in CROWD:
+        nights.earn(10, TODAY, owner)
+    nights.pass_days(1)
+    monkeypatch.setattr("forecourt.queues.SEND_MAX", 1)
+    with monkeypatch.context() as dying:
+        dying.setattr(due, "sqs", Killing(due.sqs, "send_message_batch", calls=1))
+        with pytest.raises(Killed):
+            nights.find()
+
+    assert nights.find() == len(CROWD)
+    tasks = nights.waiting()
+    assert nights.settle(tasks) == []
+
+    assert len(tasks) == 3  # one from the search that died
+    assert {len(nights.entries(owner)) for owner in CROWD} == {2}
+    assert {nights.ran_out(owner) for owner in CROWD} == {10}
+
+
 def test_tasks_that_the_queue_refuses_fail_the_job(
     nights: Nights, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -235,6 +235,18 @@ def test_a_record_that_comes_twice_gives_the_same_event_id(
     assert len(set(once)) == len(once)
 
 
+def test_a_reminder_that_is_forgotten_is_no_news(world: World) -> None:
+    points_expiring(world)
+    world.records(LOYALTY_TABLE)
+    (item,) = (each for each in world.items(LOYALTY_TABLE) if each["type"] == "reminder")
+
+    key = {name: {"S": item[name]} for name in ("pk", "sk")}
+    world.dynamodb.delete_item(TableName=LOYALTY_TABLE, Key=key)
+
+    (record,) = world.records(LOYALTY_TABLE)
+    assert events_of(record) == []
+
+
 def test_no_name_plate_or_phone_is_told(
     world: World, relay: ModuleType, context: Any, bus: Bus
 ) -> None:

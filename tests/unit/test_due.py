@@ -110,6 +110,13 @@ def test_of_each_notice_there_is_one_day_or_the_next_that_the_job_runs_on(
         assert given_on.get(days) == (runs[0] if runs else None)
 
 
+def test_what_never_runs_out_is_never_announced() -> None:
+    soon = TODAY + timedelta(days=1)
+    account = Account(member_id="ann", buckets={None: 5}, pending={(soon, None): 5})
+
+    assert notices(account, TODAY) == []
+
+
 def test_no_late_notice_meets_the_next_one() -> None:
     assert all(later + LATE_DAYS < earlier for earlier, later in pairwise(NOTICE_DAYS))
 

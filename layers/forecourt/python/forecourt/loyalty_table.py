@@ -106,7 +106,12 @@ def due_key(account: Account, *, posted_on: date | None = None) -> str | None:
         return None
     if posted_on is not None:
         day = max(day, posted_on + timedelta(days=1))
-    return f"{day.isoformat()}#{sha256(account.member_id.encode()).hexdigest()[0]}"
+    return f"{day.isoformat()}#{due_letter(account.member_id)}"
+
+
+def due_letter(member_id: str) -> str:
+    """Return which of sixteen parts of a day in the index a member's accounts are in."""
+    return sha256(member_id.encode()).hexdigest()[0]
 
 
 def account_to_item(account: Account, *, posted_on: date | None = None) -> Item:

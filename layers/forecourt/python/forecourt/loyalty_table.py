@@ -13,9 +13,10 @@ The Loyalty table.
 | program version | `PROGRAM` | `VERSION#<version>` |
 | case | `CASES#<station>` | `<business day>` |
 
-No index: a posting is two writes, the entry and the account, and stays two. Entry ids begin
-with an instant, so the `T#` range of a member is their statement in order of time. An
-*evaluation* there says that a sale was judged and earned nothing.
+A posting is two writes, the entry and the account, and stays two: the one index is of accounts
+by the first day on which something comes due (`ledger_table`). Entry ids begin with an instant,
+so the `T#` range of a member is their statement in order of time. An *evaluation* there says
+that a sale was judged and earned nothing.
 
 This module has the ledger's and matching's access; `members_table` and `operator_table`
 have the rest, for the doors.

@@ -12,7 +12,15 @@ from forecourt.ledger import commands as c
 from forecourt.ledger.refusals import InsufficientPoints
 from forecourt.queues import NotSent
 from functions.due import handler as due
-from tests.functional.clients import Interrupting, Killed, Killing, Reluctant, cancellation, refusal
+from tests.functional.clients import (
+    Counting,
+    Interrupting,
+    Killed,
+    Killing,
+    Reluctant,
+    cancellation,
+    refusal,
+)
 from tests.functional.nights import TODAY, Nights
 from tests.functional.world import LITRES
 
@@ -282,6 +290,21 @@ def test_before_the_program_begins_there_is_nothing_to_find_and_nothing_to_do(
         nights.settle([])
     with pytest.raises(ValueError, match="Records"):
         nights.remind([])
+
+
+def test_the_accounts_of_a_task_are_read_at_once_and_each_is_one_transaction(
+    nights: Nights, world: World
+) -> None:
+    for owner in ("ann", "bo", "cy"):
+        nights.earn(10, TODAY, owner)
+    nights.pass_days(1)
+    nights.find()
+    counting = Counting(world.dynamodb)
+    nights.reach_through(counting)
+
+    assert nights.settle() == []
+
+    assert counting.calls == {"batch_get_item": 1, "transact_write_items": 3}
 
 
 def test_what_ran_out_is_counted(nights: Nights, counted: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from forecourt.events import DetailType, events_of
 from forecourt.ledger import commands as c
-from tests.functional.clients import Killed, Killing, Reluctant, refusal
+from tests.functional.clients import Counting, Killed, Killing, Reluctant, refusal
 from tests.functional.conftest import LOYALTY_TABLE
 from tests.functional.nights import NIGHT, TODAY, Nights
 
@@ -170,6 +170,20 @@ def test_what_is_spent_or_over_by_now_is_not_announced(nights: Nights, told: Any
     remind(nights)
 
     assert told() == [("cy", "2026-11-30", 7, 4)]
+
+
+def test_who_has_nothing_to_be_told_costs_a_shared_read_and_no_write(
+    nights: Nights, world: World
+) -> None:
+    for owner in ("ann", "bo", "cy"):
+        nights.earn(10, in_days(12), owner)
+    nights.find("remind")
+    counting = Counting(world.dynamodb)
+    nights.reach_through(counting)
+
+    assert nights.remind() == []
+
+    assert counting.calls == {"batch_get_item": 1}
 
 
 def test_points_that_begin_before_their_last_day_are_announced_with_it(

@@ -21,7 +21,16 @@ __all__ = ["Bus", "Relay"]
 
 ARCHIVED_FOR = cdk.Duration.days(90)
 # What the relay has an event for; the other items do not wake it.
-EVENTFUL_TYPES = ["case", "entry", "identity", "member", "program", "station", "timeline"]
+EVENTFUL_TYPES = [
+    "case",
+    "entry",
+    "identity",
+    "member",
+    "program",
+    "reminder",
+    "station",
+    "timeline",
+]
 ITEM_WRITTEN = {
     "eventName": ["INSERT", "MODIFY"],
     "dynamodb": {"NewImage": {"type": {"S": EVENTFUL_TYPES}}},

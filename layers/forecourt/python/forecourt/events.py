@@ -35,6 +35,7 @@ class DetailType(StrEnum):
     PROGRAM_ACTIVATED = "ProgramActivated"
     STATION_REGISTERED = "StationRegistered"
     CASE_OPENED = "CaseOpened"
+    POINTS_EXPIRING = "PointsExpiring"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +160,25 @@ def _case(new: Image | None, _old: Image | None) -> list[Event]:
     ]
 
 
+def _reminder(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or old is not None:
+        return []
+    member_id, values = _after(new, "pk"), from_item(new)
+    wallet, last, days = values["wallet"], values["expires_on"], values["days_before"]
+    return [
+        _event(
+            DetailType.POINTS_EXPIRING,
+            f"{member_id}.{wallet}.{last}.{days}",
+            member_id=member_id,
+            wallet=wallet,
+            expires_on=last,
+            days_before=days,
+            points=values["points"],
+            noticed_at=values["noticed_at"],
+        )
+    ]
+
+
 _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event]]] = {
     "entry": _entry,
     "member": _member,
@@ -167,6 +187,7 @@ _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event
     "timeline": _timeline,
     "station": _station,
     "case": _case,
+    "reminder": _reminder,
 }
 
 

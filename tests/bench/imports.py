@@ -21,6 +21,8 @@ ENVIRONMENT = {
     "SEAL_KEY_ID": "key",
     "EVENT_BUS": "bus",
     "STATION_POLICY": "policy",
+    "EXPIRY_QUEUE_URL": "queue",
+    "REMINDERS_QUEUE_URL": "queue",
     "POWERTOOLS_SERVICE_NAME": "bench",
     "POWERTOOLS_METRICS_NAMESPACE": "Forecourt",
     "AWS_DEFAULT_REGION": "ap-southeast-1",

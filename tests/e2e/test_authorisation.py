@@ -63,6 +63,26 @@ NEEDED = {
         "loyalty IDENTITY# BatchGetItem",
         "leave in NotClaimed",
     },
+    "due": {
+        "loyalty PROGRAM GetItem",
+        "loyalty days due",
+        "leave in ExpiryTasks",
+        "leave in RemindersTasks",
+        "leave in NotSearched",
+    },
+    "expiry": {
+        "loyalty PROGRAM GetItem",
+        "loyalty MEMBER# BatchGetItem",
+        "loyalty MEMBER# GetItem",
+        "loyalty MEMBER# PutItem",
+        "take from ExpiryTasks",
+    },
+    "reminders": {
+        "loyalty PROGRAM GetItem",
+        "loyalty MEMBER# BatchGetItem",
+        "loyalty MEMBER# PutItem",
+        "take from RemindersTasks",
+    },
     "relay": {
         "put events on our bus",
         "leave in NotRelayed",

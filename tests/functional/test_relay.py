@@ -13,9 +13,11 @@ from forecourt.adjustments import Adjustment, Status
 from forecourt.events import DetailType, events_of
 from forecourt.instants import parse_instant
 from forecourt.ledger import EntryKind
+from forecourt.ledger_table import LedgerTable
 from forecourt.messages import NozzleReading
 from forecourt.program import Evaluation
 from forecourt.reconciliation import Finding, FindingKind, reconcile
+from forecourt.reminders import Notice
 from forecourt.sales import EvidenceKind
 from tests.functional.conftest import EVENT_BUS, LOYALTY_TABLE
 from tests.functional.world import key_of
@@ -120,6 +122,15 @@ def adjustment_decided(world: World) -> None:
     world.adjustments.finish(replace(approved, status=Status.POSTED))
 
 
+def points_expiring(world: World) -> None:
+    notice = Notice(
+        owner="m1", wallet="points", expires_on=date(2026, 12, 23), days_before=30, points=39
+    )
+    ledger = LedgerTable(world.dynamodb, name=LOYALTY_TABLE)
+    assert ledger.remind(notice, noticed_at=AT)
+    assert not ledger.remind(replace(notice, points=40), noticed_at=AT + timedelta(days=1))
+
+
 # What somebody does that the bus is then told of.
 CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.ENTRY_RECORDED: entry_recorded,
@@ -133,6 +144,7 @@ CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.CASE_OPENED: case_opened,
     DetailType.ADJUSTMENT_ASKED: adjustment_asked,
     DetailType.ADJUSTMENT_DECIDED: adjustment_decided,
+    DetailType.POINTS_EXPIRING: points_expiring,
 }
 
 
@@ -236,6 +248,18 @@ def test_a_record_that_comes_twice_gives_the_same_event_id(
 
     assert once == again
     assert len(set(once)) == len(once)
+
+
+def test_a_reminder_that_is_forgotten_is_no_news(world: World) -> None:
+    points_expiring(world)
+    world.records(LOYALTY_TABLE)
+    (item,) = (each for each in world.items(LOYALTY_TABLE) if each["type"] == "reminder")
+
+    key = {name: {"S": item[name]} for name in ("pk", "sk")}
+    world.dynamodb.delete_item(TableName=LOYALTY_TABLE, Key=key)
+
+    (record,) = world.records(LOYALTY_TABLE)
+    assert events_of(record) == []
 
 
 def test_no_name_plate_or_phone_is_told(

@@ -64,6 +64,23 @@ def test_one_and_a_half_points_on_one_litre_round_down_to_one() -> None:
     assert evaluate(program(half_more), sale(volume_ml=1000)).points == 1
 
 
+@pytest.mark.parametrize(
+    ("rounding", "points"),
+    [
+        (Rounding.FLOOR, [0, 1, 2]),
+        (Rounding.HALF_UP, [1, 2, 3]),
+        (Rounding.HALF_EVEN, [0, 2, 2]),
+        (Rounding.CEILING, [1, 2, 3]),
+    ],
+)
+def test_a_rule_rounds_the_product_once_and_as_it_says(
+    rounding: Rounding, points: list[int]
+) -> None:
+    halves = replace(ONE_A_LITRE, points=1, per=2, rounding=rounding)
+
+    assert [evaluate(program(halves), sale(volume_ml=ml)).points for ml in (1, 3, 5)] == points
+
+
 def test_a_rule_on_money_counts_fen() -> None:
     yuan = replace(ONE_A_LITRE, basis=Basis.AMOUNT, points=1, per=100)
 

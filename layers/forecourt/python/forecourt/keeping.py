@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from forecourt.program import Program, in_force, program_from_document
+from forecourt.program import Program
+from forecourt.programs import Programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ class Keeping:
     def __init__(
         self, loyalty: LoyaltyTable, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._loyalty = loyalty
+        self._programs = Programs(loyalty)
         self._clock = clock
         self._read_at = 0.0
         self._program: Program | None = None
@@ -35,12 +36,6 @@ class Keeping:
     def program(self, now: datetime) -> Program:
         """Return the program in force at *now*, or a minute before."""
         if self._program is None or self._clock() - self._read_at > REMEMBERED_SECONDS:
-            self._program = self._in_force(now)
+            self._program = self._programs.at(now) or BEFORE_THE_PROGRAM
             self._read_at = self._clock()
         return self._program
-
-    def _in_force(self, now: datetime) -> Program:
-        version = in_force(self._loyalty.timeline(), now)
-        if version is None:
-            return BEFORE_THE_PROGRAM
-        return program_from_document(self._loyalty.program_document(version), version=version)

@@ -118,7 +118,7 @@ def test_what_never_runs_out_is_never_announced() -> None:
 
 
 def test_nobody_is_told_that_a_budget_runs_out() -> None:
-    lots = {TODAY + timedelta(days=NOTICE_DAYS[0]): 7}
+    lots: dict[date | None, int] = {TODAY + timedelta(days=NOTICE_DAYS[0]): 7}
 
     assert notices(Account(member_id="m1", buckets=lots), TODAY) != []
     assert notices(Account(member_id="budget:spring", buckets=lots), TODAY) == []

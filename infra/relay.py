@@ -21,14 +21,25 @@ __all__ = ["Bus", "Relay"]
 
 ARCHIVED_FOR = cdk.Duration.days(90)
 # What the relay has an event for; the other items do not wake it.
-EVENTFUL_TYPES = ["case", "entry", "identity", "member", "program", "station", "timeline"]
+EVENTFUL_TYPES = [
+    "bound",
+    "case",
+    "entry",
+    "evaluation",
+    "member",
+    "program",
+    "question",
+    "station",
+    "timeline",
+    "unbound",
+]
 ITEM_WRITTEN = {
     "eventName": ["INSERT", "MODIFY"],
     "dynamodb": {"NewImage": {"type": {"S": EVENTFUL_TYPES}}},
 }
 IDENTITY_REMOVED = {
     "eventName": ["REMOVE"],
-    "dynamodb": {"OldImage": {"type": {"S": ["identity"]}}},
+    "dynamodb": {"OldImage": {"type": {"S": ["bound"]}}},
 }
 
 

@@ -17,20 +17,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from forecourt.errors import InvalidIdentity, MalformedMessage
-from forecourt.identity import digest, normalise
+from forecourt.evidence import evidence_to_document, spelling
+from forecourt.identity import EvidenceKey, digest, digest_of_block
 from forecourt.loyalty_table import LoyaltyTable, Station
 from forecourt.messages import GapMessage, ReadingMessage, SaleMessage, claimed_id, read_message
-from forecourt.sales import contradictions, doubts_about
+from forecourt.sales import EvidenceKind, contradictions, doubts_about
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
-from forecourt.stored_sales import KeyedEvidence, QuarantinedMessage, Status, StoredSale, keyed
+from forecourt.stored_sales import KeyedEvidence, QuarantinedMessage, Status, StoredSale
+from forecourt.variants import phone_block
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -188,12 +191,10 @@ def store_sale(message: SaleMessage, *, station: Station, received_at: datetime)
         sale=sale,
         status=initial_status(sale, doubts=doubts),
         received_at=received_at,
+        local_hour=sale.key.completed_at.astimezone(ZoneInfo(station.zone)).hour,
         evidence=hashed(sale.evidence),
         sealed=(
-            sealer.seal(
-                [[each.kind, each.value] for each in sale.evidence],
-                context={"sale_id": sale.sale_id},
-            )
+            sealer.seal(evidence_to_document(sale.evidence), context={"sale_id": sale.sale_id})
             if sale.evidence
             else None
         ),
@@ -229,15 +230,24 @@ def initial_status(sale: Sale, *, doubts: list[Any]) -> Status:
 
 def hashed(evidence: tuple[Evidence, ...]) -> tuple[KeyedEvidence, ...]:
     """Return the keys of *evidence*; what cannot be an identity (a misread) gets none."""
-    pairs = []
-    for each in evidence:
-        try:
-            normalised = normalise(each.kind, each.value)
-        except InvalidIdentity as fault:
-            logger.info("evidence unusable", kind=fault.kind, reason=fault.reason)
-            continue
-        pairs.append((each, digest(identity_secret(), each.kind, normalised)))
-    return keyed(pairs)
+    return tuple(found for each in evidence if (found := keyed(each)))
+
+
+def keyed(evidence: Evidence) -> KeyedEvidence | None:
+    """Return *evidence* without its value."""
+    try:
+        spelt = spelling(evidence)
+    except InvalidIdentity as fault:
+        logger.info("evidence unusable", kind=fault.kind, reason=fault.reason)
+        return None
+    secret = identity_secret()
+    is_phone = evidence.kind is EvidenceKind.PHONE
+    return KeyedEvidence(
+        key=EvidenceKey(kind=evidence.kind, digest=digest(secret, evidence.kind, spelt)),
+        confidence=evidence.confidence,
+        source=evidence.source,
+        block=digest_of_block(secret, phone_block(spelt)) if is_phone else None,
+    )
 
 
 def quarantine(delivery: Delivery, fault: MalformedMessage) -> None:

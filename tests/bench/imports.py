@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "SEAL_KEY_ID": "key",
     "EVENT_BUS": "bus",
     "STATION_POLICY": "policy",
+    "MATCHING_POLICY": "shared_vehicle",
     "POWERTOOLS_SERVICE_NAME": "bench",
     "POWERTOOLS_METRICS_NAMESPACE": "Forecourt",
     "AWS_DEFAULT_REGION": "ap-southeast-1",

@@ -58,6 +58,7 @@ os.environ.update(
     SEAL_KEY_ID=SEAL_KEY_ID,
     EVENT_BUS=EVENT_BUS,
     STATION_POLICY=STATION_POLICY,
+    MATCHING_POLICY="shared_vehicle",
 )
 
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.assignment import Assignment
 from forecourt.documents import MAX_RULES
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.sales_table import SalesTable
+from tests.functional.assigning import assignment
 from tests.functional.clients import Counting
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import LITRES, sale_record
@@ -53,6 +53,8 @@ def _value_size(value: Mapping[str, Any]) -> int:
             return (len(digits) + 1) // 2 + 1 + int(content.startswith("-"))
         case "B":
             return len(bytes(content))
+        case "SS":
+            return sum(len(each.encode()) for each in content)
         case "BOOL" | "NULL":
             return 1
         case "L":
@@ -70,6 +72,7 @@ def _value_size(value: Mapping[str, Any]) -> int:
         ({"N": "123456789"}, 6),
         ({"B": b"123"}, 3),
         ({"BOOL": True}, 1),
+        ({"SS": ["ab", "c"]}, 3),
         ({"L": [{"S": "ab"}, {"NULL": True}]}, 3 + 3 + 2),
         ({"M": {"ab": {"S": "c"}}}, 3 + 4),
     ],
@@ -95,7 +98,9 @@ def judge(world: World, context: Any, *, dynamodb: Any, monkeypatch: pytest.Monk
     loyalty = LoyaltyTable(dynamodb, name=LOYALTY_TABLE)
     monkeypatch.setattr(ingest, "sales", sales)
     monkeypatch.setattr(ingest, "loyalty", loyalty)
-    monkeypatch.setattr(matching, "assignment", Assignment(sales=sales, loyalty=loyalty))
+    monkeypatch.setattr(
+        matching, "assignment", assignment(world, sales_client=dynamodb, loyalty_client=dynamodb)
+    )
     monkeypatch.setattr(accrual, "loyalty", loyalty)
     monkeypatch.setattr(accrual, "ledger", LedgerTable(dynamodb, name=LOYALTY_TABLE))
     ingest.handle({"Records": [sale_record(SALE)]}, context)

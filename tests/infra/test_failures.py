@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 STREAM_READERS = {"matching", "accrual", "relay"}
 # Invoked without anybody waiting for the answer.
-STARTED_BY_OTHERS = {"claims", "reconciliation"}
+STARTED_BY_OTHERS = {"claims", "habits", "reconciliation"}
 
 
 def alarms_on(aws: Synthesised, metric: str, dimension: str) -> set[str]:

@@ -32,17 +32,24 @@ READS_QUEUE = {
 }
 REPORTS_FAILURES = {"sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"}
 
+# What it takes to decide whose a sale is.
+ASSIGNS: set[tuple[str, str, tuple[str, ...]]] = {
+    ("BatchGetItem", "Loyalty", ("IDENTITY#*", "PORTRAIT#*", "BLOCK#*")),
+    ("GetItem", "Loyalty", ("WEIGHTS",)),
+    ("PutItem", "Loyalty", ("ASKED#*",)),
+    ("DeleteItem", "Loyalty", ("ASKED#*",)),
+    ("GetItem", "Sales", ("STATION#*",)),
+    ("UpdateItem", "Sales", ("STATION#*",)),
+    ("PutItem", "Sales", ("EVIDENCE#*",)),
+}
+
 # What each function may do to items: operation, table, partitions.
 ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     "ingest": {
         ("PutItem", "Sales", ("STATION#*", "QUARANTINE#*")),
         ("GetItem", "Loyalty", ("STATIONS",)),
     },
-    "matching": {
-        ("BatchGetItem", "Loyalty", ("IDENTITY#*",)),
-        ("UpdateItem", "Sales", ("STATION#*",)),
-        ("PutItem", "Sales", ("EVIDENCE#*",)),
-    },
+    "matching": set(ASSIGNS),
     "accrual": {
         ("BatchGetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
         ("GetItem", "Loyalty", ("PROGRAM",)),
@@ -50,18 +57,21 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("PutItem", "Loyalty", ("MEMBER#*",)),
         ("DeleteItem", "Loyalty", ("MEMBER#*",)),
     },
-    "claims": {
+    "claims": ASSIGNS
+    | {
         ("Query", "Sales", ("EVIDENCE#*",)),
         ("DeleteItem", "Sales", ("EVIDENCE#*",)),
+    },
+    "habits": {
         ("GetItem", "Sales", ("STATION#*",)),
-        ("UpdateItem", "Sales", ("STATION#*",)),
-        ("BatchGetItem", "Loyalty", ("IDENTITY#*",)),
+        ("GetItem", "Loyalty", ("PORTRAIT#*",)),
+        ("UpdateItem", "Loyalty", ("PORTRAIT#*",)),
     },
     "relay": set(),
     "members": {
-        ("GetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
+        ("GetItem", "Loyalty", ("MEMBER#*", "IDENTITY#*", "PROGRAM")),
         ("Query", "Loyalty", ("MEMBER#*",)),
-        ("UpdateItem", "Loyalty", ("MEMBER#*",)),
+        ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
         ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
         ("PutItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
         ("DeleteItem", "Loyalty", ("IDENTITY#*",)),
@@ -78,7 +88,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Loyalty", ("PROGRAM",)),
         ("GetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
-        ("Query", "Sales/index/review", ("held", "unmatched", "quarantined")),
+        ("Query", "Sales/index/review", ("held", "pending", "unmatched", "quarantined")),
         ("GetItem", "Requests", ("*",)),
         ("PutItem", "Requests", ("*",)),
         ("UpdateItem", "Requests", ("*",)),
@@ -97,9 +107,10 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
 # What else it may do, apart from keys.
 OTHERS: dict[str, set[str]] = {
     "ingest": READS_QUEUE | {"secretsmanager:GetSecretValue", "iot:Publish"},
-    "matching": READS_STREAM | REPORTS_FAILURES,
+    "matching": READS_STREAM | REPORTS_FAILURES | {"secretsmanager:GetSecretValue"},
     "accrual": READS_STREAM | REPORTS_FAILURES,
-    "claims": REPORTS_FAILURES,
+    "claims": REPORTS_FAILURES | {"secretsmanager:GetSecretValue"},
+    "habits": REPORTS_FAILURES,
     "relay": READS_STREAM | REPORTS_FAILURES | {"events:PutEvents"},
     "members": {"secretsmanager:GetSecretValue"},
     "operator": {
@@ -117,6 +128,8 @@ OTHERS: dict[str, set[str]] = {
 # What it may do with the key that seals personal values.
 SEALING: dict[str, set[str]] = {
     "ingest": {"kms:Encrypt"},
+    "matching": {"kms:Decrypt"},
+    "claims": {"kms:Decrypt"},
     "members": {"kms:Encrypt", "kms:Decrypt"},
     "operator": {"kms:Decrypt"},
 }

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from forecourt.matching import EvidenceKey
+from forecourt.identity import EvidenceKey
 from forecourt.weighing import (
     Candidate,
     Decision,
@@ -73,6 +73,9 @@ ONE_CAR_ONE_MEMBER = Policy(
     vouching=DEFAULT_POLICY.vouching,
 )
 """A car is its member's: whoever else fills it is asked."""
+
+POLICIES = {"shared_vehicle": DEFAULT_POLICY, "one_car_one_member": ONE_CAR_ONE_MEMBER}
+"""What an operator may choose, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ MAX_UNIT_PRICE = 10**6
 MAX_TOTALIZER_ML = 10**13
 MAX_CLOCK_OFFSET_SECONDS = 10**10
 MAX_EVIDENCE = 8
+MAX_CHARACTERS = 16
 MAX_NOZZLES = 256
 YEARS = range(1970, 2200)  # from a device clock that was never set to one that counts in 32 bits
 
@@ -231,11 +232,22 @@ def _evidence(body: dict[str, Any], path: str) -> tuple[Evidence, ...]:
                 confidence=(
                     _integer(part, "confidence", 0, 100, at) if "confidence" in part else None
                 ),
+                character_confidences=_percentages(part, "character_confidences", at),
                 source=_text(part, "source", 32, at) if "source" in part else None,
             )
         )
         _refuse_rest(part, at)
     return tuple(found)
+
+
+def _percentages(part: dict[str, Any], name: str, at: str) -> tuple[int, ...]:
+    if name not in part:
+        return ()
+    values: list[Any] = _take(part, name, list, at)
+    if len(values) > MAX_CHARACTERS:
+        raise MalformedMessage(reason="too_many", field=at + name)
+    indexed = {f"{name}[{index}]": value for index, value in enumerate(values)}
+    return tuple(_integer(indexed, each, 0, 100, at) for each in list(indexed))
 
 
 def _reading(document: dict[str, Any]) -> ReadingMessage:

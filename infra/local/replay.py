@@ -1,9 +1,9 @@
 """
 `make replay`: real purchases instead of invented ones.
 
-Each store becomes a station and each household a member with a plate. Every fill passes the
-camera, goes through a pump's registers, over MQTT and through the whole pipeline, at full
-speed and with business times as recorded. Afterwards litres, money, fills and points per
+Each store becomes a station and each household a member with a plate and a card. Every fill
+passes the camera, goes through a pump's registers, over MQTT and through the whole pipeline,
+at full speed and with business times as recorded. Afterwards litres, money, fills and points per
 household, station and month are compared with the same sums, taken by SQL from the files.
 """
 
@@ -210,7 +210,9 @@ class Replay:
             households = list(self._plates)
             enrolled = pool.map(
                 lambda household: enrol(
-                    operator, {"plate": self._plates[household]}, name=f"Household {household}"
+                    operator,
+                    {"plate": self._plates[household], "card": _card_of(household)},
+                    name=f"Household {household}",
                 ),
                 households,
             )
@@ -275,6 +277,7 @@ class Replay:
                 amount_fen=fill.amount_fen,
                 unit_price_milli_per_litre=fill.unit_price_milli_per_litre,
                 at=fill.filled_at,
+                card=_card_of(fill.household),
             )
             await component.poll()
             filled()
@@ -321,6 +324,11 @@ class Replay:
                 # Once more: these books were read while sales still moved from page to page.
                 return await asyncio.to_thread(read_books, self._stack)
             await asyncio.sleep(2)
+
+
+def _card_of(household: int) -> str:
+    """Return the card a household shows at the pump: a plate alone may have been lent."""
+    return f"9{household:015}"
 
 
 def _profile_to_the_millilitre() -> dict[str, Any]:

@@ -144,12 +144,10 @@ class ReviewRoutes:
         }
 
     def _observed(self, stored: StoredSale) -> list[dict[str, str]]:
-        if stored.sealed is None:
-            return []
-        document = self._sealer.open(stored.sealed, context={"sale_id": stored.sale.sale_id})
         return [
             {"kind": str(each.kind), "masked": mask(each.value)}
-            for each in evidence_from_document(document)
+            for name, sealed in stored.sealed_values
+            for each in evidence_from_document(self._sealer.open(sealed, context={"sale_id": name}))
         ]
 
 

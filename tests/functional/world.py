@@ -232,8 +232,20 @@ def _as_lambda_spells_it(record: Mapping[str, Any]) -> dict[str, Any]:
     created_at: datetime = change["ApproximateCreationDateTime"]
     change["ApproximateCreationDateTime"] = created_at.timestamp()
     for image in ("NewImage", "OldImage"):
-        for value in change.get(image, {}).values():
-            if "B" in value:
-                value["B"] = base64.b64encode(value["B"]).decode()
+        if image in change:
+            change[image] = {name: _in_base64(value) for name, value in change[image].items()}
     assert json.loads(json.dumps(spelt)) == spelt
     return spelt
+
+
+def _in_base64(value: dict[str, Any]) -> dict[str, Any]:
+    ((kind, content),) = value.items()
+    match kind:
+        case "B":
+            return {"B": base64.b64encode(content).decode()}
+        case "L":
+            return {"L": [_in_base64(each) for each in content]}
+        case "M":
+            return {"M": {name: _in_base64(each) for name, each in content.items()}}
+        case _:
+            return value

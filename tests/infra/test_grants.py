@@ -47,7 +47,11 @@ ASSIGNS: set[tuple[str, str, tuple[str, ...]]] = {
 ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     "ingest": {
         ("PutItem", "Sales", ("STATION#*", "QUARANTINE#*")),
+        ("Query", "Sales", ("STATION#*",)),
+        ("UpdateItem", "Sales", ("STATION#*",)),
+        ("DeleteItem", "Loyalty", ("ASKED#*",)),
         ("GetItem", "Loyalty", ("STATIONS",)),
+        ("UpdateItem", "Loyalty", ("STATIONS",)),
     },
     "matching": set(ASSIGNS),
     "accrual": {

@@ -29,7 +29,9 @@ from tests.specimens import EVENTS, payload, sale, sale_document, sample
 SALE_TEXT = payload(sample("station/samples/sale")).decode()
 SAMPLES = sorted(path.stem for path in (EVENTS / "station/samples").glob("*.json"))
 UP_SAMPLES = [name for name in SAMPLES if name != "ack"]
-VALIDATORS = {name: validator(f"station/{name}") for name in ("sale", "reading", "gap", "ack")}
+VALIDATORS = {
+    name: validator(f"station/{name}") for name in ("sale", "reading", "gap", "telling", "ack")
+}
 
 
 def refused(message: bytes) -> MalformedMessage:

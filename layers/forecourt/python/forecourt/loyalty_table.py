@@ -66,13 +66,14 @@ TIMELINE_KEY = {"pk": "PROGRAM", "sk": "TIMELINE"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Station:
-    """What ingest has to know of a station."""
+    """What ingest has to know of a station; `retold`: a till or payment provider tells, too."""
 
     station_id: str
     name: str
     zone: str
     grades: frozenset[str]
     open_since: datetime
+    retold: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +144,7 @@ def station_from_item(item: Mapping[str, Mapping[str, Any]]) -> Station:
         zone=values["zone"],
         grades=frozenset(values["grades"]),
         open_since=parse_instant(values["open_since"]),
+        retold=values.get("retold", False),
     )
 
 
@@ -206,6 +208,17 @@ class LoyaltyTable:
             TableName=self._name, Key=to_item({"pk": "STATIONS", "sk": station_id})
         )
         return station_from_item(response["Item"]) if "Item" in response else None
+
+    def note_retold(self, station_id: str) -> None:
+        """Remember that sales of a station are told by others than its pumps, too."""
+        self._dynamodb.update_item(
+            TableName=self._name,
+            Key=to_item({"pk": "STATIONS", "sk": station_id}),
+            UpdateExpression="SET retold = :true",
+            # Excludes making a station of a name.
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues=to_item({":true": True}),
+        )
 
     def stations(self) -> list[Station]:
         """Return all stations, by id."""

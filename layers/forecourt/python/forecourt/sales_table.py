@@ -6,6 +6,7 @@ The Sales table.
 | sale | `STATION#<station>` | `SALE#<sale id>` |
 | reading | `STATION#<station>` | `READING#<reading id>` |
 | gap | `STATION#<station>` | `GAP#<gap id>` |
+| telling | `STATION#<station>` | `TELLING#<telling id>` |
 | orphan | `EVIDENCE#<kind>#<digest>` | `SALE#<sale id>` |
 | quarantined message | `QUARANTINE#<station>` | `<received at>#<message id>` |
 
@@ -14,12 +15,14 @@ sales and quarantined messages. It is sparse, so a sale that is matched at once 
 for it. Ids begin with an instant, so a station's business day is one range of `sk`.
 
 A sale's `status` goes received -> matched, pending or unmatched; held -> received or rejected;
-unmatched -> pending or matched; pending -> matched. A zero sale is `void` from the start.
+unmatched -> pending or matched; pending -> matched. A telling of till or payment provider may
+take it from unmatched or pending back to received, or, from any of these three, to held. A
+zero sale is `void` from the start.
 
 The stream feeds matching (new image `received`) and accrual (changed to `matched`).
 
 What an item holds and how it is encoded is in `stored_sales`; whose a sale is, is written by
-`decided_sales`.
+`decided_sales`, and what else is told of it by `retold_sales`.
 """
 
 from __future__ import annotations

@@ -38,18 +38,16 @@ class Slips:
 
     @cached_property
     def _digests(self) -> dict[tuple[str, str], tuple[str, ...]]:
-        if self._stored.sealed is None:
-            return {}
-        context = {"sale_id": self._stored.sale.sale_id}
-        document = self._sealer().open(self._stored.sealed, context=context)
-        secret = self._secret()
         found = {}
-        for each in evidence_from_document(document):
-            try:
-                own = digest(secret, each.kind, spelling(each))
-            except InvalidIdentity:
-                continue
-            found[str(each.kind), own] = tuple(
-                digest(secret, each.kind, value) for value in before_a_slip(each)
-            )
+        for name, sealed in self._stored.sealed_values:
+            document = self._sealer().open(sealed, context={"sale_id": name})
+            secret = self._secret()
+            for each in evidence_from_document(document):
+                try:
+                    own = digest(secret, each.kind, spelling(each))
+                except InvalidIdentity:
+                    continue
+                found[str(each.kind), own] = tuple(
+                    digest(secret, each.kind, value) for value in before_a_slip(each)
+                )
         return found

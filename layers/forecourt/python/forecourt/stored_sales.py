@@ -68,12 +68,21 @@ class KeyedEvidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A telling that joined a sale, and the values it brought, sealed under its own id."""
+
+    telling_id: str
+    sealed: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSale:
     """
     A sale and what became of it.
 
     `sale.evidence` is empty here: `evidence` has the hashes and `sealed` the values.
-    `local_hour` is the hour of the day at the station, `decision` what came of weighing.
+    `told` are the tellings of till and payment provider that joined it, `local_hour` is the
+    hour of the day at the station, `decision` what came of weighing.
     """
 
     sale: Sale
@@ -82,11 +91,21 @@ class StoredSale:
     local_hour: int = 0
     evidence: tuple[KeyedEvidence, ...] = ()
     sealed: bytes | None = None
+    told: tuple[Told, ...] = ()
     doubts: tuple[str, ...] = ()
     member_id: str | None = None
     decision: Decision | None = None
     decided_at: datetime | None = None
     decided_by: str | None = None
+
+    @property
+    def sealed_values(self) -> tuple[tuple[str, bytes], ...]:
+        """Return what is sealed of the sale: under which id, and the ciphertext."""
+        every = (
+            (self.sale.sale_id, self.sealed),
+            *((each.telling_id, each.sealed) for each in self.told),
+        )
+        return tuple((name, sealed) for name, sealed in every if sealed is not None)
 
     @property
     def evidence_keys(self) -> tuple[EvidenceKey, ...]:
@@ -179,7 +198,7 @@ def sale_to_item(stored: StoredSale) -> Item:
             "clock_offset": sale.clock_offset_seconds,
             "clock_synchronised": sale.clock_synchronised,
             "test_delivery": sale.test_delivery or None,
-            "evidence": [_evidence_to_map(each) for each in stored.evidence] or None,
+            "evidence": [evidence_to_map(each) for each in stored.evidence] or None,
             "sealed": stored.sealed,
             "doubts": list(stored.doubts) or None,
             "queue": queue,
@@ -192,7 +211,6 @@ def sale_from_item(item: Mapping[str, Mapping[str, Any]]) -> StoredSale:
     """Decode what `sale_to_item` wrote and `SalesTable` changed since."""
     values = from_item(item)
     started_at, decided_at = values.get("started_at"), values.get("decided_at")
-    sealed = values.get("sealed")
     return StoredSale(
         sale=Sale(
             key=parse_sale_id(values["sk"].removeprefix("SALE#")),
@@ -210,14 +228,29 @@ def sale_from_item(item: Mapping[str, Mapping[str, Any]]) -> StoredSale:
         status=Status(values["status"]),
         received_at=parse_instant(values["received_at"]),
         local_hour=values.get("local_hour", 0),
-        evidence=tuple(_evidence_from_map(each) for each in values.get("evidence", ())),
-        sealed=base64.b64decode(sealed) if isinstance(sealed, str) else sealed,
+        evidence=tuple(evidence_from_map(each) for each in values.get("evidence", ())),
+        sealed=_bytes(values.get("sealed")),
+        told=tuple(
+            Told(telling_id=each["id"], sealed=_bytes(each.get("sealed")))
+            for each in values.get("told", ())
+        ),
         doubts=tuple(values.get("doubts", ())),
         member_id=values.get("member_id"),
         decision=decision_from_map(values["decision"]) if "decision" in values else None,
         decided_at=parse_instant(decided_at) if decided_at else None,
         decided_by=values.get("decided_by"),
     )
+
+
+def told_to_map(told: Told) -> dict[str, Any]:
+    """Encode that a telling joined a sale."""
+    values = {"id": told.telling_id, "sealed": told.sealed}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _bytes(value: bytes | str | None) -> bytes | None:
+    """Return a binary value as the table has it; Lambda spells those of a stream in base64."""
+    return base64.b64decode(value) if isinstance(value, str) else value
 
 
 def decision_to_map(decision: Decision) -> dict[str, Any]:
@@ -331,7 +364,8 @@ def quarantined_from_item(item: Mapping[str, Mapping[str, Any]]) -> QuarantinedM
     )
 
 
-def _evidence_to_map(evidence: KeyedEvidence) -> dict[str, Any]:
+def evidence_to_map(evidence: KeyedEvidence) -> dict[str, Any]:
+    """Encode one piece of evidence."""
     values = {
         "kind": evidence.key.kind,
         "digest": evidence.key.digest,
@@ -342,7 +376,8 @@ def _evidence_to_map(evidence: KeyedEvidence) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _evidence_from_map(values: Mapping[str, Any]) -> KeyedEvidence:
+def evidence_from_map(values: Mapping[str, Any]) -> KeyedEvidence:
+    """Decode one piece of evidence."""
     return KeyedEvidence(
         key=EvidenceKey(kind=values["kind"], digest=values["digest"]),
         confidence=values.get("confidence"),

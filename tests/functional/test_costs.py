@@ -16,18 +16,22 @@ import pytest
 from forecourt.documents import MAX_RULES
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
+from forecourt.sales import Evidence, EvidenceKind
 from forecourt.sales_table import SalesTable
+from forecourt.weighing import Outcome
 from tests.functional.assigning import assignment
 from tests.functional.clients import Counting
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import LITRES, sale_record
-from tests.specimens import CARD, OPEN_SINCE, PLATE, SALE
+from tests.specimens import CARD, OPEN_SINCE, PLATE, SALE, sale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.functional.world import World
 
+PHONE = Evidence(kind=EvidenceKind.PHONE, value="13812345678")
+WRONG_PHONE = Evidence(kind=EvidenceKind.PHONE, value="13812345687")
 MEMBER_ID = "f3b1c7de-8a52-4a8e-9d0b-6f4f3f1f2a10"
 ONE_UNIT = 1024
 # A ciphertext of AWS KMS under a symmetric key is about this much longer than its plaintext;
@@ -181,6 +185,28 @@ def test_a_sale_takes_six_write_units_and_at_most_four_read_units(
 
     assert metered.write_units == 6
     assert metered.read_units <= 4
+
+
+@pytest.mark.parametrize(
+    ("evidence", "look_ups"),
+    [((PLATE,), 3), ((CARD,), 3), ((PHONE, PLATE), 2), ((WRONG_PHONE, PLATE), 3), ((), 0)],
+)
+def test_what_else_is_asked_of_a_sale_is_asked_only_if_it_may_change_something(
+    prepared: World, told: Any, evidence: tuple[Evidence, ...], look_ups: int
+) -> None:
+    """One look-up for what was seen, one for the portraits, one consistent one at the end."""
+    prepared.bind(MEMBER_ID, PHONE)
+    sold = sale(evidence=evidence)
+    told(sold)
+    stored = prepared.stored(sold)
+    counting = Counting(prepared.dynamodb)
+    judging = assignment(prepared, loyalty_client=counting)
+
+    (weighed,) = judging.weigh([stored])
+    judging.assign(stored, weighed)
+
+    credited = weighed.decision.outcome is Outcome.CREDITED
+    assert counting.calls["batch_get_item"] == look_ups - credited
 
 
 class Metered:

@@ -132,6 +132,7 @@ NEEDED = {
         "loyalty CASES# PutItem",
         "loyalty CASES# DeleteItem",
         "leave in NotDone",
+        "start reconciliation",
     },
     "openapi": set(),
 }

@@ -8,6 +8,7 @@ for each element of it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,11 @@ from tests.specimens import CARD, OPEN_SINCE, PLATE, SALE, sale
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from forecourt.sales import Sale
     from tests.functional.world import World
 
 PHONE = Evidence(kind=EvidenceKind.PHONE, value="13812345678")
+PHONE_AT_THE_TILL = replace(PHONE, source="till")
 WRONG_PHONE = Evidence(kind=EvidenceKind.PHONE, value="13812345687")
 MEMBER_ID = "f3b1c7de-8a52-4a8e-9d0b-6f4f3f1f2a10"
 ONE_UNIT = 1024
@@ -92,7 +95,14 @@ def raw(world: World, table: str, kind: str) -> dict[str, Any]:
     return dict(item)
 
 
-def judge(world: World, context: Any, *, dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def judge(
+    world: World,
+    context: Any,
+    *,
+    dynamodb: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    sold: Sale = SALE,
+) -> None:
     """Send one sale with a plate and a card all the way, every call through *dynamodb*."""
     from functions.accrual import handler as accrual  # noqa: PLC0415
     from functions.ingest import handler as ingest  # noqa: PLC0415
@@ -107,7 +117,7 @@ def judge(world: World, context: Any, *, dynamodb: Any, monkeypatch: pytest.Monk
     )
     monkeypatch.setattr(accrual, "loyalty", loyalty)
     monkeypatch.setattr(accrual, "ledger", LedgerTable(dynamodb, name=LOYALTY_TABLE))
-    ingest.handle({"Records": [sale_record(SALE)]}, context)
+    ingest.handle({"Records": [sale_record(sold)]}, context)
     matching.handle({"Records": world.records(SALES_TABLE, status="received")}, context)
     accrual.handle({"Records": world.records(SALES_TABLE, status="matched")}, context)
     assert world.loyalty.account(MEMBER_ID).version == 1
@@ -129,10 +139,17 @@ def prepared(world: World, told: Any) -> World:
     return world
 
 
+@pytest.mark.parametrize("more", [(), (PHONE_AT_THE_TILL,)])
 def test_each_item_of_a_sale_fits_into_one_unit(
-    prepared: World, context: Any, monkeypatch: pytest.MonkeyPatch
+    prepared: World,
+    context: Any,
+    more: tuple[Evidence, ...],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    judge(prepared, context, dynamodb=prepared.dynamodb, monkeypatch=monkeypatch)
+    for each in more:
+        prepared.bind(MEMBER_ID, each)
+    sold = sale(evidence=(PLATE, CARD, *more))
+    judge(prepared, context, dynamodb=prepared.dynamodb, monkeypatch=monkeypatch, sold=sold)
 
     sizes = {
         "sale": size(raw(prepared, SALES_TABLE, "sale")) + KMS_OVERHEAD - MOTO_OVERHEAD,

@@ -174,10 +174,6 @@ class Assignment:
 
 
 def _is_news(waiting: StoredSale, decision: Decision) -> bool:
-    match decision.outcome:
-        case Outcome.CREDITED:
-            return True
-        case Outcome.PENDING:
-            return decision.member_id != waiting.asked
-        case Outcome.UNMATCHED:
-            return False
+    if decision.outcome is Outcome.PENDING:
+        return decision.member_id != waiting.asked
+    return decision.outcome is Outcome.CREDITED

@@ -29,6 +29,7 @@ EVENTFUL_TYPES = [
     "member",
     "program",
     "question",
+    "reminder",
     "station",
     "timeline",
     "unbound",

@@ -137,6 +137,20 @@ def _tables(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
                 },
             ),
         )
+    yield (
+        "loyalty days due",
+        Probe(
+            "dynamodb",
+            "query",
+            {
+                "TableName": names["loyalty"],
+                "IndexName": "due",
+                "KeyConditionExpression": "due_on = :key",
+                "ExpressionAttributeValues": {":key": {"S": NOBODY}},
+                "Limit": 1,
+            },
+        ),
+    )
     # A batch is allowed as a whole: one foreign key among its keys is one too many.
     for name, partition in (("member", f"MEMBER#{NOBODY}"), ("identity", f"IDENTITY#{NOBODY}")):
         yield (
@@ -274,7 +288,7 @@ def _queues(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
         "take from the ingest queue",
         Probe("sqs", "delete_message", {"QueueUrl": ingest, "ReceiptHandle": NOBODY}),
     )
-    for name, url in failure_queues(stack).items():
+    for name, url in other_queues(stack).items():
         yield f"leave in {name}", Probe("sqs", "send_message", {"QueueUrl": url, "MessageBody": ""})
         yield (
             f"take from {name}",
@@ -282,8 +296,8 @@ def _queues(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
         )
 
 
-def failure_queues(stack: LocalStack) -> dict[str, str]:
-    """Return the addresses of the queues for what failed, by the ids of their constructs."""
+def other_queues(stack: LocalStack) -> dict[str, str]:
+    """Return the addresses of the queues of tasks and failures, by the ids of their constructs."""
     return {
         CAPABILITY.sub("", name): url
         for name, url in resources(stack, "AWS::SQS::Queue").items()

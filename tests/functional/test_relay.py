@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,12 @@ import pytest
 
 from forecourt.events import DetailType, events_of
 from forecourt.ledger import Account, EntryKind, earn
+from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import trace_to_map
 from forecourt.messages import NozzleReading
 from forecourt.program import Evaluation, Trace
 from forecourt.reconciliation import Finding, FindingKind, reconcile
+from forecourt.reminders import Notice
 from forecourt.sales import EvidenceKind
 from forecourt.stored_sales import Status, StoredSale
 from tests.functional.conftest import EVENT_BUS, LOYALTY_TABLE
@@ -118,6 +121,15 @@ def confirmation_asked(world: World) -> None:
     assert world.decided.decide(stored, probably("m1"), decided_at=AT)
 
 
+def points_expiring(world: World) -> None:
+    notice = Notice(
+        owner="m1", wallet="points", expires_on=date(2026, 12, 23), days_before=30, points=39
+    )
+    ledger = LedgerTable(world.dynamodb, name=LOYALTY_TABLE)
+    assert ledger.remind(notice, noticed_at=AT)
+    assert not ledger.remind(replace(notice, points=40), noticed_at=AT + timedelta(days=1))
+
+
 # What somebody does that the bus is then told of.
 CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.ENTRY_RECORDED: entry_recorded,
@@ -131,6 +143,7 @@ CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.CASE_OPENED: case_opened,
     DetailType.SALE_EARNED_NOTHING: sale_earned_nothing,
     DetailType.CONFIRMATION_ASKED: confirmation_asked,
+    DetailType.POINTS_EXPIRING: points_expiring,
 }
 
 
@@ -234,6 +247,18 @@ def test_a_record_that_comes_twice_gives_the_same_event_id(
 
     assert once == again
     assert len(set(once)) == len(once)
+
+
+def test_a_reminder_that_is_forgotten_is_no_news(world: World) -> None:
+    points_expiring(world)
+    world.records(LOYALTY_TABLE)
+    (item,) = (each for each in world.items(LOYALTY_TABLE) if each["type"] == "reminder")
+
+    key = {name: {"S": item[name]} for name in ("pk", "sk")}
+    world.dynamodb.delete_item(TableName=LOYALTY_TABLE, Key=key)
+
+    (record,) = world.records(LOYALTY_TABLE)
+    assert events_of(record) == []
 
 
 def test_no_name_plate_or_phone_is_told(

@@ -88,7 +88,13 @@ def written(content: dict[str, Any]) -> str:
 def _members_door() -> Door:
     door = _door()
     MembersApi(
-        door=door, members=NOTHING, loyalty=NOTHING, sales=NOTHING, secret=NOTHING, zone=NOTHING
+        door=door,
+        members=NOTHING,
+        identities=NOTHING,
+        loyalty=NOTHING,
+        sales=NOTHING,
+        secret=NOTHING,
+        zone=NOTHING,
     )
     return door
 

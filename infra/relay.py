@@ -22,14 +22,17 @@ __all__ = ["Bus", "Relay"]
 ARCHIVED_FOR = cdk.Duration.days(90)
 # What the relay has an event for; the other items do not wake it.
 EVENTFUL_TYPES = [
+    "bound",
     "case",
     "entry",
-    "identity",
+    "evaluation",
     "member",
     "program",
+    "question",
     "reminder",
     "station",
     "timeline",
+    "unbound",
 ]
 ITEM_WRITTEN = {
     "eventName": ["INSERT", "MODIFY"],
@@ -37,7 +40,7 @@ ITEM_WRITTEN = {
 }
 IDENTITY_REMOVED = {
     "eventName": ["REMOVE"],
-    "dynamodb": {"OldImage": {"type": {"S": ["identity"]}}},
+    "dynamodb": {"OldImage": {"type": {"S": ["bound"]}}},
 }
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.attributes import from_item, to_item
+from forecourt.decided_sales import DecidedSales
+from forecourt.identities_table import IDENTITIES_MAX
 from forecourt.ledger import Account, earn
 from forecourt.loyalty_table import LoyaltyTable
-from forecourt.members_table import IDENTITIES_MAX
 from forecourt.program import Evaluation, Trace
 from forecourt.sales import Sale, SaleKey
 from forecourt.sales_table import SalesTable
@@ -20,12 +21,14 @@ from functions.members import handler
 from functions.members.zone import ProgramZone
 from tests.functional.conftest import LOYALTY_TABLE, REQUESTS_TABLE, SALES_TABLE
 from tests.functional.http import Client
+from tests.specimens import credited_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MORNING = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 PLATE = {"kind": "plate", "value": "浙A12345"}
+PHONE = {"kind": "phone", "value": "13812345678"}
 
 
 @pytest.fixture(autouse=True)
@@ -226,12 +229,12 @@ def test_a_taken_identity_is_refused_without_saying_whose(
 ) -> None:
     anna.post("/members", {})
     bert.post("/members", {})
-    anna.post("/members/me/identities", PLATE)
+    anna.post("/members/me/identities", PHONE)
     before = items(dynamodb)
 
-    reply = bert.post("/members/me/identities", PLATE)
+    reply = bert.post("/members/me/identities", PHONE)
 
-    assert (reply.status, reply.code, reply.facts) == (409, "identity_taken", {"kind": "plate"})
+    assert (reply.status, reply.code, reply.facts) == (409, "identity_taken", {"kind": "phone"})
     assert "sub-anna" not in reply.text
     assert items(dynamodb) == before
 
@@ -241,12 +244,25 @@ def test_an_unbound_identity_may_go_to_somebody_else_and_come_back(
 ) -> None:
     anna.post("/members", {})
     bert.post("/members", {})
-    identity = anna.post("/members/me/identities", PLATE).body["identity_id"]
+    identity = anna.post("/members/me/identities", PHONE).body["identity_id"]
     anna.delete(f"/members/me/identities/{identity}")
 
-    assert bert.post("/members/me/identities", PLATE).status == 201
+    assert bert.post("/members/me/identities", PHONE).status == 201
     bert.delete(f"/members/me/identities/{identity}")
-    assert anna.post("/members/me/identities", PLATE).status == 201
+    assert anna.post("/members/me/identities", PHONE).status == 201
+
+
+def test_a_familys_plate_is_each_drivers(anna: Client, bert: Client) -> None:
+    anna.post("/members", {})
+    bert.post("/members", {})
+
+    first = anna.post("/members/me/identities", PLATE)
+    second = bert.post("/members/me/identities", PLATE)
+
+    assert (first.status, second.status) == (201, 201)
+    assert first.body["identity_id"] == second.body["identity_id"]
+    for each in (anna, bert):
+        assert len(each.get("/members/me/identities").body["identities"]) == 1
 
 
 def test_unbinding_what_was_never_bound_is_refused(anna: Client, dynamodb: Any) -> None:
@@ -378,10 +394,12 @@ class Pump:
     def __init__(self, dynamodb: Any) -> None:
         self.loyalty = LoyaltyTable(dynamodb, name=LOYALTY_TABLE)
         self.sales = SalesTable(dynamodb, name=SALES_TABLE)
+        self.decided = DecidedSales(dynamodb, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
 
     def store(self, sale: Sale, *, member_id: str) -> None:
-        self.sales.add(StoredSale(sale=sale, status=Status.RECEIVED, received_at=MORNING))
-        self.sales.credit(sale.sale_id, member_id=member_id, by=["plate"], decided_at=MORNING)
+        stored = StoredSale(sale=sale, status=Status.RECEIVED, received_at=MORNING)
+        self.sales.add(stored)
+        assert self.decided.decide(stored, credited_to(member_id), decided_at=MORNING)
 
     def earn(
         self, minute: int, *, points: int, expires_on: date | None = None, member_id: str
@@ -651,8 +669,7 @@ def test_a_bound_identity_is_what_matching_looks_up(anna: Client, dynamodb: Any)
         "pk": f"IDENTITY#{kind}#{digest}",
         "sk": "IDENTITY",
         "type": "identity",
-        "member_id": "sub-anna",
-        "bound_at": bound["bound_at"],
+        "owners": ["sub-anna"],
     }
 
 

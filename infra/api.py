@@ -182,9 +182,11 @@ class Api(Construct):
         )
         loyalty = tables.loyalty
         # Of the program, the zone in force: whose day it is.
-        loyalty.let(members, "GetItem", leading_keys=["MEMBER#*", "PROGRAM"])
-        loyalty.let(members, "Query", "UpdateItem", "ConditionCheckItem", leading_keys=["MEMBER#*"])
+        loyalty.let(members, "GetItem", leading_keys=["MEMBER#*", "IDENTITY#*", "PROGRAM"])
+        loyalty.let(members, "Query", "ConditionCheckItem", leading_keys=["MEMBER#*"])
         loyalty.let(members, "PutItem", leading_keys=["MEMBER#*", "IDENTITY#*"])
+        # What is bound is also in the member's portrait, and a phone is counted in its block.
+        loyalty.let(members, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
         loyalty.let(members, "DeleteItem", leading_keys=["IDENTITY#*"])
         tables.sales.let(members, "BatchGetItem", leading_keys=["STATION#*"])
         self._let_answer_once(members)
@@ -223,7 +225,7 @@ class Api(Construct):
         tables.sales.let(
             operator,
             "Query",
-            leading_keys=["held", "unmatched", "quarantined"],
+            leading_keys=["held", "pending", "unmatched", "quarantined"],
             index=REVIEW_INDEX,
         )
         self._let_answer_once(operator)

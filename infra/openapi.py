@@ -96,7 +96,14 @@ def written(content: dict[str, Any]) -> str:
 
 def _members_door() -> Door:
     door = _door()
-    MembersApi(door=door, members=NOTHING, statements=NOTHING, sales=NOTHING, secret=NOTHING)
+    MembersApi(
+        door=door,
+        members=NOTHING,
+        statements=NOTHING,
+        identities=NOTHING,
+        sales=NOTHING,
+        secret=NOTHING,
+    )
     WalletRoutes(door=door, members=NOTHING, loyalty=NOTHING, statements=NOTHING, keeping=NOTHING)
     return door
 

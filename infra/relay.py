@@ -23,14 +23,17 @@ ARCHIVED_FOR = cdk.Duration.days(90)
 # What the relay has an event for; the other items do not wake it.
 EVENTFUL_TYPES = [
     "adjustment",
+    "bound",
     "case",
     "entry",
-    "identity",
+    "evaluation",
     "member",
     "program",
+    "question",
     "reminder",
     "station",
     "timeline",
+    "unbound",
 ]
 ITEM_WRITTEN = {
     "eventName": ["INSERT", "MODIFY"],
@@ -38,7 +41,7 @@ ITEM_WRITTEN = {
 }
 IDENTITY_REMOVED = {
     "eventName": ["REMOVE"],
-    "dynamodb": {"OldImage": {"type": {"S": ["identity"]}}},
+    "dynamodb": {"OldImage": {"type": {"S": ["bound"]}}},
 }
 
 

@@ -32,6 +32,8 @@ def _value_size(value: Mapping[str, Any]) -> int:
             return (len(digits) + 1) // 2 + 1 + int(content.startswith("-"))
         case "B":
             return len(bytes(content))
+        case "SS":
+            return sum(len(each.encode()) for each in content)
         case "BOOL" | "NULL":
             return 1
         case "L":

@@ -12,6 +12,7 @@ from forecourt.instants import format_instant
 from forecourt.ledger.commands import Earn
 from forecourt.messages import SaleMessage, read_message
 from forecourt.sales import Evidence, EvidenceKind, Sale, SaleKey
+from forecourt.weighing import Decision, Outcome, Piece, Reason
 
 EVENTS = Path(__file__).parents[1] / "events"
 
@@ -97,6 +98,7 @@ def sale_document(sale: Sale, *, sent_at: datetime | None = None) -> dict[str, A
                         ("kind", str(each.kind)),
                         ("value", each.value),
                         ("confidence", each.confidence),
+                        ("character_confidences", list(each.character_confidences) or None),
                         ("source", each.source),
                     )
                     if value is not None
@@ -105,3 +107,32 @@ def sale_document(sale: Sale, *, sent_at: datetime | None = None) -> dict[str, A
             ],
         },
     }
+
+
+def credited_to(member_id: str) -> Decision:
+    """Return the decision that a sale is *member_id*'s."""
+    return Decision(
+        outcome=Outcome.CREDITED,
+        weights_version=1,
+        member_id=member_id,
+        posterior_ppm=999_999,
+        pieces=(Piece("card", "same", 2656), Piece("plate", "differs.unsure", -385)),
+        alternatives=(("m-other", 12),),
+    )
+
+
+def probably(member_id: str) -> Decision:
+    """Return the decision that a sale is probably *member_id*'s, who has to be asked."""
+    return Decision(
+        outcome=Outcome.PENDING,
+        weights_version=1,
+        member_id=member_id,
+        posterior_ppm=981_381,
+        reason=Reason.UNSURE,
+        pieces=(Piece("plate", "same", 2182),),
+    )
+
+
+def nobodys(reason: Reason = Reason.UNKNOWN) -> Decision:
+    """Return the decision that a sale is nobody's for now."""
+    return Decision(outcome=Outcome.UNMATCHED, weights_version=1, reason=reason)

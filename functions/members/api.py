@@ -18,15 +18,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from forecourt.callers import ME, Caller, Permission
 from forecourt.doors import Door
 from forecourt.errors import InvalidRequest, UnknownIdentity
-from forecourt.identity import digest, mask, normalise
+from forecourt.identities_table import IDENTITIES_MAX, BoundIdentity, IdentitiesTable
+from forecourt.identity import EvidenceKey, digest, mask, normalise
 from forecourt.instants import format_instant
-from forecourt.matching import EvidenceKey
-from forecourt.members_table import (
-    IDENTITIES_MAX,
-    BoundIdentity,
-    Member,
-    MembersTable,
-)
+from forecourt.members_table import Member, MembersTable
 from forecourt.once import Answer
 from forecourt.sales import EvidenceKind
 from forecourt.sales_table import SalesTable
@@ -68,6 +63,7 @@ class MembersApi:
         door: Door,
         members: MembersTable,
         statements: Statements,
+        identities: IdentitiesTable,
         sales: SalesTable,
         secret: Callable[[], bytes],
         now: Callable[[], datetime] = _now,
@@ -75,17 +71,18 @@ class MembersApi:
         self._door = door
         self._members = members
         self._statements = statements
+        self._identities = identities
         self._sales = sales
         self._secret = secret
         self._now = now
-        member, identities = "/members/<member_id>", "/members/<member_id>/identities"
+        member, bound = "/members/<member_id>", "/members/<member_id>/identities"
         for method, path, route, status in (
             ("POST", "/members", self.enrol, 201),
             ("GET", member, self.show_member, 200),
             ("PATCH", member, self.change_profile, 200),
-            ("GET", identities, self.list_identities, 200),
-            ("POST", identities, self.bind_identity, 201),
-            ("DELETE", f"{identities}/<identity_id>", self.unbind_identity, 204),
+            ("GET", bound, self.list_identities, 200),
+            ("POST", bound, self.bind_identity, 201),
+            ("DELETE", f"{bound}/<identity_id>", self.unbind_identity, 204),
             ("GET", f"{member}/sales", self.list_sales, 200),
         ):
             door.add(method, path, route, tag=TAG, status=status)
@@ -139,7 +136,7 @@ class MembersApi:
     def list_identities(self, member_id: MemberId) -> Response[IdentitiesView]:
         """List what is bound to a member, masked."""
         member_id = self._door.caller.member_named(member_id, Permission.READ_MEMBERS)
-        identities = self._members.identities(member_id)
+        identities = self._identities.identities(member_id)
         if not identities:
             self._members.member(member_id)
         return self._door.show(
@@ -147,13 +144,17 @@ class MembersApi:
         )
 
     def bind_identity(self, member_id: MemberId, body: Binding) -> Response[BoundView]:
-        """Bind a plate, phone, card, payment account or ETC tag to a member."""
+        """
+        Bind a plate, phone, card, payment account or ETC tag to a member.
+
+        A plate and a card may be several members': a family's car, a fleet's card.
+        """
         member_id = self._door.caller.member_named(member_id, Permission.BIND_IDENTITIES)
         value = normalise(body.kind, body.value)
         key = EvidenceKey(kind=body.kind, digest=digest(self._secret(), body.kind, value))
 
         def perform() -> Answer:
-            bound_at, new = self._members.bind(member_id, key, value, bound_at=self._now())
+            bound_at, new = self._identities.bind(member_id, key, value, bound_at=self._now())
             return Answer(status=201 if new else 200, body=_bound(key, bound_at))
 
         return self._door.once(perform)
@@ -167,7 +168,7 @@ class MembersApi:
         key = EvidenceKey(kind=match[1], digest=match[2])
 
         def perform() -> Answer:
-            self._members.unbind(member_id, key, unbound_at=self._now())
+            self._identities.unbind(member_id, key, unbound_at=self._now())
             return Answer(status=204)
 
         return self._door.once(perform)

@@ -17,6 +17,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities import parameters
 
 from forecourt.doors import Door
+from forecourt.identities_table import IdentitiesTable
+from forecourt.identity import digest_of_block
 from forecourt.keeping import Keeping
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
@@ -25,6 +27,7 @@ from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
 from forecourt.statements import Statements
+from forecourt.variants import phone_block
 from functions.members.api import MembersApi
 from functions.members.wallets import WalletRoutes
 
@@ -64,6 +67,11 @@ def fingerprint(content: bytes) -> str:
     return hmac.digest(identity_secret(), b"request:" + content, hashlib.sha256).hex()
 
 
+def block_of(phone: str) -> str:
+    """Return the keyed hash of the block a phone number is in."""
+    return digest_of_block(identity_secret(), phone_block(phone))
+
+
 door = Door(
     requests=Requests(dynamodb, name=settings.requests_table),
     fingerprint=fingerprint,
@@ -72,10 +80,14 @@ door = Door(
 members = MembersTable(dynamodb, name=settings.loyalty_table, sealer=sealer)
 loyalty = LoyaltyTable(dynamodb, name=settings.loyalty_table)
 statements = Statements(dynamodb, name=settings.loyalty_table)
+identities = IdentitiesTable(
+    dynamodb, name=settings.loyalty_table, sealer=sealer, block_of=block_of
+)
 api = MembersApi(
     door=door,
     members=members,
     statements=statements,
+    identities=identities,
     sales=SalesTable(dynamodb, name=settings.sales_table),
     secret=identity_secret,
 )

@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "SEAL_KEY_ID": "key",
     "EVENT_BUS": "bus",
     "STATION_POLICY": "policy",
+    "MATCHING_POLICY": "shared_vehicle",
     "EXPIRY_QUEUE_URL": "queue",
     "REMINDERS_QUEUE_URL": "queue",
     "POWERTOOLS_SERVICE_NAME": "bench",

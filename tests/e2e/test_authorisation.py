@@ -29,23 +29,37 @@ ANSWER_ONCE = {
     f"requests {operation}" for operation in ("GetItem", "PutItem", "UpdateItem", "DeleteItem")
 }
 
+# What it takes to decide whose a sale is.
+ASSIGN = {
+    "loyalty IDENTITY# BatchGetItem",
+    "loyalty PORTRAIT# BatchGetItem",
+    "loyalty BLOCK# BatchGetItem",
+    "loyalty WEIGHTS GetItem",
+    "loyalty ASKED# PutItem",
+    "loyalty ASKED# DeleteItem",
+    "sales STATION# GetItem",
+    "sales STATION# UpdateItem",
+    "sales EVIDENCE# PutItem",
+    "read the identity secret",
+    "open a sale's",
+}
+
 # What each function needs; all else there is in `tests.e2e.probes` it must be refused.
 NEEDED = {
     "ingest": {
         "take from the ingest queue",
         "sales STATION# PutItem",
         "sales QUARANTINE# PutItem",
+        "sales STATION# Query",
+        "sales STATION# UpdateItem",
+        "loyalty ASKED# DeleteItem",
         "loyalty STATIONS GetItem",
+        "loyalty STATIONS UpdateItem",
         "read the identity secret",
         "seal a sale's",
         "acknowledge",
     },
-    "matching": {
-        "loyalty IDENTITY# BatchGetItem",
-        "sales STATION# UpdateItem",
-        "sales EVIDENCE# PutItem",
-        "leave in NotMatched",
-    },
+    "matching": ASSIGN | {"leave in NotMatched"},
     "accrual": {
         "loyalty MEMBER# BatchGetItem",
         "loyalty PROGRAM BatchGetItem",
@@ -55,13 +69,17 @@ NEEDED = {
         "loyalty MEMBER# DeleteItem",
         "leave in NotAccrued",
     },
-    "claims": {
+    "claims": ASSIGN
+    | {
         "sales EVIDENCE# Query",
         "sales EVIDENCE# DeleteItem",
-        "sales STATION# GetItem",
-        "sales STATION# UpdateItem",
-        "loyalty IDENTITY# BatchGetItem",
         "leave in NotClaimed",
+    },
+    "habits": {
+        "sales STATION# GetItem",
+        "loyalty PORTRAIT# GetItem",
+        "loyalty PORTRAIT# UpdateItem",
+        "leave in NotCounted",
     },
     "due": {
         "loyalty PROGRAM GetItem",
@@ -90,7 +108,9 @@ NEEDED = {
     "members": {
         "loyalty MEMBER# GetItem",
         "loyalty MEMBER# Query",
-        "loyalty MEMBER# UpdateItem",
+        "loyalty IDENTITY# GetItem",
+        "loyalty PORTRAIT# UpdateItem",
+        "loyalty BLOCK# UpdateItem",
         "loyalty MEMBER# ConditionCheckItem",
         "loyalty MEMBER# PutItem",
         "loyalty IDENTITY# PutItem",
@@ -113,6 +133,7 @@ NEEDED = {
         "sales STATION# GetItem",
         "sales STATION# UpdateItem",
         "sales queue held",
+        "sales queue pending",
         "sales queue unmatched",
         "sales queue quarantined",
         "open a sale's",

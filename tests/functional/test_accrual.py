@@ -16,7 +16,7 @@ from forecourt.loyalty_table import LoyaltyTable
 from tests.functional.clients import Interrupting, Lagging, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import LITRES, World, with_wallets
-from tests.specimens import OPEN_SINCE, PLATE, RECEIVED_AT, SALE, earned, sale
+from tests.specimens import CARD, OPEN_SINCE, PLATE, RECEIVED_AT, SALE, earned, sale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ def matched(world: World, told: Any, context: Any) -> Callable[..., list[dict[st
     """Return what comes before accrual: sales of member m1, told and matched, as records."""
     from functions.matching import handler  # noqa: PLC0415
 
-    world.enrol("m1", PLATE)
+    world.enrol("m1", PLATE, CARD)
 
     def match(*sales: Any) -> list[dict[str, Any]]:
         told(*sales)

@@ -24,7 +24,7 @@ from functions.operator import handler as operator
 from tests.functional.functions import DESCRIBED, handler_of
 from tests.functional.http import Client
 from tests.functional.test_operator_api import PROGRAM, SALE, STATION
-from tests.specimens import earned, sale
+from tests.specimens import credited_to, earned, sale
 
 if TYPE_CHECKING:
     from tests.functional.world import World
@@ -176,11 +176,13 @@ def peopled(world: World) -> None:
     member.post("/members", {})
     operator_of.post("/stations", {**STATION, "station_id": "s0002"})
     operator_of.post("/programs", PROGRAM)
-    for each, status in ((SALE, Status.HELD), (SOLD, Status.RECEIVED)):
-        world.sales.add(StoredSale(sale=each, status=status, received_at=each.recorded_at))
-    world.sales.credit(
-        SOLD.sale_id, member_id="sub-fuzz", by=["plate"], decided_at=SOLD.recorded_at
+    held, sold = (
+        StoredSale(sale=each, status=status, received_at=each.recorded_at)
+        for each, status in ((SALE, Status.HELD), (SOLD, Status.RECEIVED))
     )
+    world.sales.add(held)
+    world.sales.add(sold)
+    assert world.decided.decide(sold, credited_to("sub-fuzz"), decided_at=SOLD.recorded_at)
     world.post(earned("sub-fuzz", 39, sale_id=SOLD.sale_id))
     world.adjustments.ask(ADJUSTMENT, request_id="request-1")
 

@@ -19,7 +19,7 @@ from tests.functional.clients import Interrupting, Reluctant, cancellation, refu
 from tests.functional.conftest import LOYALTY_TABLE
 from tests.functional.http import Client
 from tests.functional.world import with_wallets
-from tests.specimens import RECEIVED_AT, SALE, earned, sale
+from tests.specimens import RECEIVED_AT, SALE, credited_to, earned, sale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -421,8 +421,9 @@ def test_nobody_unknown_is_frozen(operator: Client, world: World) -> None:
 @pytest.fixture
 def sold(world: World) -> str:
     """Sell something to m-1 that earns 100 points; return the sale's id."""
-    world.sales.add(StoredSale(sale=SALE, status=Status.RECEIVED, received_at=RECEIVED_AT))
-    world.sales.credit(SALE.sale_id, member_id="m-1", by=["plate"], decided_at=RECEIVED_AT)
+    stored = StoredSale(sale=SALE, status=Status.RECEIVED, received_at=RECEIVED_AT)
+    world.sales.add(stored)
+    assert world.decided.decide(stored, credited_to("m-1"), decided_at=RECEIVED_AT)
     return SALE.sale_id
 
 

@@ -16,13 +16,12 @@ from forecourt.loyalty_table import (
     entry_from_item,
     entry_to_item,
 )
-from forecourt.matching import EvidenceKey
 from forecourt.program import Activation, Evaluation, Trace
 from forecourt.reconciliation import Finding, FindingKind
 from tests.functional.clients import Paging
 from tests.functional.conftest import LOYALTY_TABLE
 from tests.functional.world import LITRES
-from tests.specimens import CARD, OPEN_SINCE, PLATE, SALE, earned
+from tests.specimens import OPEN_SINCE, SALE, earned
 
 if TYPE_CHECKING:
     from tests.functional.world import World
@@ -103,18 +102,6 @@ def test_the_standing_of_a_newcomer_before_the_program_began_is_empty(world: Wor
 
 def test_a_programs_document_is_read_as_it_was_drafted(world: World) -> None:
     assert world.loyalty.program_document(world.activate()) == LITRES
-
-
-@pytest.mark.parametrize("consistent", [True, False])
-def test_owners_are_found_by_each_identity(world: World, *, consistent: bool) -> None:
-    world.enrol("m1", PLATE)
-    world.enrol("m2")
-    plate, card = world.bind("m2", CARD), EvidenceKey(kind="phone", digest="unknown")
-
-    found = world.loyalty.owners([plate, plate, card], consistent=consistent)
-
-    assert found == {plate: "m2"}
-    assert world.loyalty.owners([]) == {}
 
 
 def test_a_station_is_found_by_its_id(world: World) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from forecourt.attributes import from_item
-from forecourt.members_table import IDENTITIES_MAX
+from forecourt.identities_table import IDENTITIES_MAX
 from functions.members import handler
 from tests.functional.conftest import LOYALTY_TABLE, REQUESTS_TABLE
 from tests.functional.http import Client
 
 MORNING = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 PLATE = {"kind": "plate", "value": "浙A12345"}
+PHONE = {"kind": "phone", "value": "13812345678"}
 
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -199,12 +200,12 @@ def test_a_taken_identity_is_refused_without_saying_whose(
 ) -> None:
     anna.post("/members", {})
     bert.post("/members", {})
-    anna.post("/members/me/identities", PLATE)
+    anna.post("/members/me/identities", PHONE)
     before = items(dynamodb)
 
-    reply = bert.post("/members/me/identities", PLATE)
+    reply = bert.post("/members/me/identities", PHONE)
 
-    assert (reply.status, reply.code, reply.facts) == (409, "identity_taken", {"kind": "plate"})
+    assert (reply.status, reply.code, reply.facts) == (409, "identity_taken", {"kind": "phone"})
     assert "sub-anna" not in reply.text
     assert items(dynamodb) == before
 
@@ -214,12 +215,25 @@ def test_an_unbound_identity_may_go_to_somebody_else_and_come_back(
 ) -> None:
     anna.post("/members", {})
     bert.post("/members", {})
-    identity = anna.post("/members/me/identities", PLATE).body["identity_id"]
+    identity = anna.post("/members/me/identities", PHONE).body["identity_id"]
     anna.delete(f"/members/me/identities/{identity}")
 
-    assert bert.post("/members/me/identities", PLATE).status == 201
+    assert bert.post("/members/me/identities", PHONE).status == 201
     bert.delete(f"/members/me/identities/{identity}")
-    assert anna.post("/members/me/identities", PLATE).status == 201
+    assert anna.post("/members/me/identities", PHONE).status == 201
+
+
+def test_a_familys_plate_is_each_drivers(anna: Client, bert: Client) -> None:
+    anna.post("/members", {})
+    bert.post("/members", {})
+
+    first = anna.post("/members/me/identities", PLATE)
+    second = bert.post("/members/me/identities", PLATE)
+
+    assert (first.status, second.status) == (201, 201)
+    assert first.body["identity_id"] == second.body["identity_id"]
+    for each in (anna, bert):
+        assert len(each.get("/members/me/identities").body["identities"]) == 1
 
 
 def test_unbinding_what_was_never_bound_is_refused(anna: Client, dynamodb: Any) -> None:
@@ -334,8 +348,7 @@ def test_a_bound_identity_is_what_matching_looks_up(anna: Client, dynamodb: Any)
         "pk": f"IDENTITY#{kind}#{digest}",
         "sk": "IDENTITY",
         "type": "identity",
-        "member_id": "sub-anna",
-        "bound_at": bound["bound_at"],
+        "owners": ["sub-anna"],
     }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.decided_sales import DecidedSales
 from forecourt.keeping import Keeping
 from forecourt.ledger import commands as c
 from forecourt.ledger.refusals import InsufficientPoints
@@ -19,7 +20,7 @@ from forecourt.stored_sales import Status, StoredSale
 from functions.members import handler
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import LITRES, POLICIES
-from tests.specimens import earned
+from tests.specimens import credited_to, earned
 
 if TYPE_CHECKING:
     from forecourt.ledger import Entry
@@ -85,12 +86,14 @@ class Pump:
     def __init__(self, dynamodb: Any) -> None:
         self.loyalty = LoyaltyTable(dynamodb, name=LOYALTY_TABLE)
         self.sales = SalesTable(dynamodb, name=SALES_TABLE)
+        self.decided = DecidedSales(dynamodb, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
         self.now = MORNING
         self.ledger = LedgerTable(dynamodb, name=LOYALTY_TABLE, now=lambda: self.now)
 
     def store(self, sale: Sale, *, member_id: str) -> None:
-        self.sales.add(StoredSale(sale=sale, status=Status.RECEIVED, received_at=MORNING))
-        self.sales.credit(sale.sale_id, member_id=member_id, by=["plate"], decided_at=MORNING)
+        stored = StoredSale(sale=sale, status=Status.RECEIVED, received_at=MORNING)
+        self.sales.add(stored)
+        assert self.decided.decide(stored, credited_to(member_id), decided_at=MORNING)
 
     def earn(
         self, minute: int, *, points: int, expires_on: date | None = None, member_id: str

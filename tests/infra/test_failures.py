@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 STREAM_READERS = {"matching", "accrual", "relay"}
 # Invoked without anybody waiting for the answer.
-STARTED_BY_OTHERS = {"claims", "due", "reconciliation"}
+STARTED_BY_OTHERS = {"claims", "due", "habits", "reconciliation"}
 QUEUE_READERS = {"ingest", "expiry", "reminders"}
 
 

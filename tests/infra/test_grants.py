@@ -32,17 +32,28 @@ READS_QUEUE = {
 }
 REPORTS_FAILURES = {"sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"}
 
+# What it takes to decide whose a sale is.
+ASSIGNS: set[tuple[str, str, tuple[str, ...]]] = {
+    ("BatchGetItem", "Loyalty", ("IDENTITY#*", "PORTRAIT#*", "BLOCK#*")),
+    ("GetItem", "Loyalty", ("WEIGHTS",)),
+    ("PutItem", "Loyalty", ("ASKED#*",)),
+    ("DeleteItem", "Loyalty", ("ASKED#*",)),
+    ("GetItem", "Sales", ("STATION#*",)),
+    ("UpdateItem", "Sales", ("STATION#*",)),
+    ("PutItem", "Sales", ("EVIDENCE#*",)),
+}
+
 # What each function may do to items: operation, table, partitions.
 ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     "ingest": {
         ("PutItem", "Sales", ("STATION#*", "QUARANTINE#*")),
-        ("GetItem", "Loyalty", ("STATIONS",)),
-    },
-    "matching": {
-        ("BatchGetItem", "Loyalty", ("IDENTITY#*",)),
+        ("Query", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
-        ("PutItem", "Sales", ("EVIDENCE#*",)),
+        ("DeleteItem", "Loyalty", ("ASKED#*",)),
+        ("GetItem", "Loyalty", ("STATIONS",)),
+        ("UpdateItem", "Loyalty", ("STATIONS",)),
     },
+    "matching": set(ASSIGNS),
     "accrual": {
         ("BatchGetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
         ("GetItem", "Loyalty", ("PROGRAM",)),
@@ -50,12 +61,15 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("PutItem", "Loyalty", ("MEMBER#*",)),
         ("DeleteItem", "Loyalty", ("MEMBER#*",)),
     },
-    "claims": {
+    "claims": ASSIGNS
+    | {
         ("Query", "Sales", ("EVIDENCE#*",)),
         ("DeleteItem", "Sales", ("EVIDENCE#*",)),
+    },
+    "habits": {
         ("GetItem", "Sales", ("STATION#*",)),
-        ("UpdateItem", "Sales", ("STATION#*",)),
-        ("BatchGetItem", "Loyalty", ("IDENTITY#*",)),
+        ("GetItem", "Loyalty", ("PORTRAIT#*",)),
+        ("UpdateItem", "Loyalty", ("PORTRAIT#*",)),
     },
     "due": {
         ("GetItem", "Loyalty", ("PROGRAM",)),
@@ -74,9 +88,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     },
     "relay": set(),
     "members": {
-        ("GetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
+        ("GetItem", "Loyalty", ("MEMBER#*", "IDENTITY#*", "PROGRAM")),
         ("Query", "Loyalty", ("MEMBER#*",)),
-        ("UpdateItem", "Loyalty", ("MEMBER#*",)),
+        ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
         ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
         ("PutItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
         ("DeleteItem", "Loyalty", ("IDENTITY#*",)),
@@ -93,7 +107,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Loyalty", ("PROGRAM",)),
         ("GetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
-        ("Query", "Sales/index/review", ("held", "unmatched", "quarantined")),
+        ("Query", "Sales/index/review", ("held", "pending", "unmatched", "quarantined")),
         ("GetItem", "Requests", ("*",)),
         ("PutItem", "Requests", ("*",)),
         ("UpdateItem", "Requests", ("*",)),
@@ -125,9 +139,10 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
 # What else it may do, apart from keys.
 OTHERS: dict[str, set[str]] = {
     "ingest": READS_QUEUE | {"secretsmanager:GetSecretValue", "iot:Publish"},
-    "matching": READS_STREAM | REPORTS_FAILURES,
+    "matching": READS_STREAM | REPORTS_FAILURES | {"secretsmanager:GetSecretValue"},
     "accrual": READS_STREAM | REPORTS_FAILURES,
-    "claims": REPORTS_FAILURES,
+    "claims": REPORTS_FAILURES | {"secretsmanager:GetSecretValue"},
+    "habits": REPORTS_FAILURES,
     "due": REPORTS_FAILURES,
     "expiry": READS_QUEUE,
     "reminders": READS_QUEUE,
@@ -149,6 +164,8 @@ OTHERS: dict[str, set[str]] = {
 # What it may do with the key that seals personal values.
 SEALING: dict[str, set[str]] = {
     "ingest": {"kms:Encrypt"},
+    "matching": {"kms:Decrypt"},
+    "claims": {"kms:Decrypt"},
     "members": {"kms:Encrypt", "kms:Decrypt"},
     "operator": {"kms:Decrypt"},
 }

@@ -262,7 +262,7 @@ class AlreadyEnrolled(Rejected):
 
 
 class IdentityTaken(Rejected):
-    """The identity is bound to another member. Whose it is, is not said."""
+    """The identity is another member's, or as many members' as may share it; whose is not said."""
 
     code = "identity_taken"
 

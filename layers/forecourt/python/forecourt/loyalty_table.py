@@ -8,6 +8,11 @@ The Loyalty table.
 | entry, evaluation | `MEMBER#<member>` | `T#<entry id>` |
 | bound identity | `MEMBER#<member>` | `IDENTITY#<kind>#<digest>` |
 | identity | `IDENTITY#<kind>#<digest>` | `IDENTITY` |
+| portrait | `PORTRAIT#<member>` | `PORTRAIT` |
+| block of phone numbers | `BLOCK#<digest>` | `NUMBERS` |
+| question to a member | `ASKED#<member>` | `SALE#<sale id>` |
+| weights in force | `WEIGHTS` | `IN_FORCE` |
+| version of the weights | `WEIGHTS` | `VERSION#<version>` |
 | station | `STATIONS` | `<station>` |
 | program timeline | `PROGRAM` | `TIMELINE` |
 | program version | `PROGRAM` | `VERSION#<version>` |
@@ -19,8 +24,9 @@ by the first day on which something comes due (`ledger_table`). Entry ids begin 
 so the `T#` range of a member is their statement in order of time. An *evaluation* there says
 that a sale was judged and earned nothing.
 
-This module has the ledger's and matching's access; `members_table` and `operator_table`
-have the rest, for the doors.
+This module has accrual's access, `ledger_table` the ledger's, `candidates_table` and
+`decided_sales` matching's; `members_table`, `identities_table` and `operator_table` have the
+rest, for the doors.
 
 The stream feeds relay.
 """
@@ -42,7 +48,6 @@ from forecourt.ledger.records import (
     entry_from_record,
     entry_to_record,
 )
-from forecourt.matching import EvidenceKey
 from forecourt.program import Activation
 
 if TYPE_CHECKING:
@@ -60,13 +65,14 @@ TIMELINE_KEY = {"pk": "PROGRAM", "sk": "TIMELINE"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Station:
-    """What ingest has to know of a station."""
+    """What ingest has to know of a station; `retold`: a till or payment provider tells, too."""
 
     station_id: str
     name: str
     zone: str
     grades: frozenset[str]
     open_since: datetime
+    retold: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +96,6 @@ def account_key(member_id: str, wallet: str = POINTS_WALLET) -> Item:
 def timeline_entry_key(member_id: str, entry_id: str) -> Item:
     """Return the key of an entry or evaluation."""
     return to_item({"pk": f"MEMBER#{member_id}", "sk": f"T#{entry_id}"})
-
-
-def identity_key(key: EvidenceKey) -> Item:
-    """Return the key under which an identity is looked up."""
-    return to_item({"pk": f"IDENTITY#{key.kind}#{key.digest}", "sk": "IDENTITY"})
 
 
 def due_key(account: Account, *, posted_on: date | None = None) -> str | None:
@@ -162,6 +163,7 @@ def station_from_item(item: Mapping[str, Mapping[str, Any]]) -> Station:
         zone=values["zone"],
         grades=frozenset(values["grades"]),
         open_since=parse_instant(values["open_since"]),
+        retold=values.get("retold", False),
     )
 
 
@@ -181,20 +183,6 @@ class LoyaltyTable:
     def __init__(self, dynamodb: Any, *, name: str) -> None:
         self._dynamodb = dynamodb
         self._name = name
-
-    def owners(
-        self, keys: Iterable[EvidenceKey], *, consistent: bool = False
-    ) -> dict[EvidenceKey, str]:
-        """
-        Return which members the evidence points to, in one round trip for up to 100 keys.
-
-        *consistent* sees every binding committed before the call, for twice the read units.
-        """
-        wanted = [identity_key(key) for key in sorted(set(keys))]
-        return {
-            _evidence_key(item): item["member_id"]["S"]
-            for item in batch_get(self._dynamodb, self._name, wanted, consistent=consistent)
-        }
 
     def enrolled(self, member_id: str) -> bool:
         """Return whether somebody is enrolled under that id."""
@@ -256,6 +244,17 @@ class LoyaltyTable:
             TableName=self._name, Key=to_item({"pk": "STATIONS", "sk": station_id})
         )
         return station_from_item(response["Item"]) if "Item" in response else None
+
+    def note_retold(self, station_id: str) -> None:
+        """Remember that sales of a station are told by others than its pumps, too."""
+        self._dynamodb.update_item(
+            TableName=self._name,
+            Key=to_item({"pk": "STATIONS", "sk": station_id}),
+            UpdateExpression="SET retold = :true",
+            # Excludes making a station of a name.
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues=to_item({":true": True}),
+        )
 
     def stations(self) -> list[Station]:
         """Return all stations, by id."""
@@ -355,8 +354,3 @@ class LoyaltyTable:
 def trace_to_map(trace: Trace) -> dict[str, Any]:
     """Encode what one rule made of a sale."""
     return {"rule": trace.rule_id, "outcome": trace.outcome, "points": trace.points}
-
-
-def _evidence_key(item: Mapping[str, Mapping[str, Any]]) -> EvidenceKey:
-    _, kind, digest = item["pk"]["S"].split("#")
-    return EvidenceKey(kind=kind, digest=digest)

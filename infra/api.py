@@ -20,6 +20,7 @@ from infra.tables import REVIEW_INDEX
 if TYPE_CHECKING:
     from aws_cdk import aws_iot as iot
 
+    from infra.books import Books
     from infra.functions import Runtime
     from infra.identity import IdentitySecret
     from infra.keys import Keys
@@ -37,6 +38,7 @@ MEMBER_ROUTES = (
     "DELETE /members/{member_id}/identities/{identity_id}",
     "GET /members/{member_id}/points",
     "GET /members/{member_id}/entries",
+    "GET /members/{member_id}/entries/{entry_id}/proof",
     "GET /members/{member_id}/sales",
 )
 OPERATOR_ROUTES = (
@@ -85,6 +87,7 @@ class Api(Construct):
         construct_id: str,
         *,
         tables: Tables,
+        books: Books,
         users: Users,
         keys: Keys,
         identity_secret: IdentitySecret,
@@ -94,6 +97,7 @@ class Api(Construct):
         super().__init__(scope, construct_id)
         self._runtime = runtime
         self._tables = tables
+        self._books = books
         self._keys = keys
         self.http_api = apigw.HttpApi(
             self, "Http", description="Forecourt", create_default_stage=False
@@ -162,6 +166,7 @@ class Api(Construct):
                 "LOYALTY_TABLE": tables.loyalty.table_name,
                 "SALES_TABLE": tables.sales.table_name,
                 "REQUESTS_TABLE": tables.requests.table_name,
+                "BOOKS_BUCKET": self._books.closed.bucket_name,
                 "IDENTITY_SECRET_ID": identity_secret.arn,
                 "SEAL_KEY_ID": self._keys.seal.key_arn,
             },
@@ -173,6 +178,9 @@ class Api(Construct):
         loyalty.let(members, "GetItem", leading_keys=["MEMBER#*", "PROGRAM"])
         loyalty.let(members, "Query", "UpdateItem", "ConditionCheckItem", leading_keys=["MEMBER#*"])
         loyalty.let(members, "PutItem", leading_keys=["MEMBER#*", "IDENTITY#*"])
+        # To prove an entry: which book it is in, and the hashes of that book.
+        loyalty.let(members, "Query", leading_keys=["BOOKS"])
+        self._books.closed.let(members, "GetObject", below="books/")
         loyalty.let(members, "DeleteItem", leading_keys=["IDENTITY#*"])
         tables.sales.let(members, "BatchGetItem", leading_keys=["STATION#*"])
         self._let_answer_once(members)

@@ -17,6 +17,7 @@ from typing import Any, cast
 from forecourt.doors import KEY_HEADER, MAX_KEY_LENGTH, REPLAYED_HEADER, WRITES, Door
 from forecourt.problems import INTERNAL_ERROR, OUTCOMES, PROBLEM_JSON
 from functions.members.api import MembersApi
+from functions.members.proofs import ProofRoutes
 from functions.operator.programs import ProgramRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
@@ -90,6 +91,7 @@ def _members_door() -> Door:
     MembersApi(
         door=door, members=NOTHING, loyalty=NOTHING, sales=NOTHING, secret=NOTHING, zone=NOTHING
     )
+    ProofRoutes(door=door, loyalty=NOTHING, shelf=NOTHING)
     return door
 
 

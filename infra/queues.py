@@ -51,7 +51,8 @@ def usable_by(function: PlatformFunction, queue: sqs.Queue) -> sqs.IQueue:
         on=key.key_arn,
         conditions={"StringEquals": {"kms:ViaService": f"sqs.{queue.stack.region}.amazonaws.com"}},
     )
-    return sqs.Queue.from_queue_arn(queue, "WithoutKey", queue.queue_arn)
+    known = queue.node.try_find_child("WithoutKey")
+    return known or sqs.Queue.from_queue_arn(queue, "WithoutKey", queue.queue_arn)
 
 
 class FailureQueue(sqs.Queue):

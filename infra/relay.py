@@ -21,7 +21,17 @@ __all__ = ["Bus", "Relay"]
 
 ARCHIVED_FOR = cdk.Duration.days(90)
 # What the relay has an event for; the other items do not wake it.
-EVENTFUL_TYPES = ["case", "entry", "identity", "member", "program", "station", "timeline"]
+EVENTFUL_TYPES = [
+    "book",
+    "case",
+    "entry",
+    "identity",
+    "member",
+    "program",
+    "station",
+    "timeline",
+    "verification",
+]
 ITEM_WRITTEN = {
     "eventName": ["INSERT", "MODIFY"],
     "dynamodb": {"NewImage": {"type": {"S": EVENTFUL_TYPES}}},

@@ -1,6 +1,6 @@
 """What the members API takes and gives."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -128,6 +128,24 @@ class EntriesView(BaseModel):
 
     entries: list[EntryView]
     next_cursor: str | None
+
+
+class ProofView(BaseModel):
+    """
+    That an entry is in the book of a closed day (RFC 6962, section 2.1).
+
+    `content` is all the entry says; written as JSON without spaces and with sorted keys, it is
+    the leaf at `index` of `size`. `path` leads from there to `root`. Compare the root with the
+    one in the event `DayClosed`, or in the book itself.
+    """
+
+    business_day: DayText
+    closed_at: InstantText
+    content: list[Any]
+    index: int
+    size: int
+    path: list[str]
+    root: str
 
 
 class SaleView(BaseModel):

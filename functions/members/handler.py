@@ -16,6 +16,7 @@ import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities import parameters
 
+from forecourt.bookshelf import Bookshelf
 from forecourt.doors import Door
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
@@ -24,6 +25,7 @@ from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
 from functions.members.api import MembersApi
+from functions.members.proofs import ProofRoutes
 from functions.members.zone import ProgramZone
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class MembersSettings(Settings):
     loyalty_table: str
     sales_table: str
     requests_table: str
+    books_bucket: str
     identity_secret_id: str
     seal_key_id: str
 
@@ -67,14 +70,22 @@ door = Door(
     fingerprint=fingerprint,
     logger=logger,
 )
+loyalty = LoyaltyTable(dynamodb, name=settings.loyalty_table)
 members = MembersTable(dynamodb, name=settings.loyalty_table, sealer=sealer)
 api = MembersApi(
     door=door,
     members=members,
-    loyalty=LoyaltyTable(dynamodb, name=settings.loyalty_table),
+    loyalty=loyalty,
     sales=SalesTable(dynamodb, name=settings.sales_table),
     secret=identity_secret,
     zone=ProgramZone(members),
+)
+proofs = ProofRoutes(
+    door=door,
+    loyalty=loyalty,
+    shelf=Bookshelf(
+        boto3.client("s3"), dynamodb, bucket=settings.books_bucket, table=settings.loyalty_table
+    ),
 )
 
 

@@ -15,6 +15,7 @@ from forecourt.messages import NozzleReading
 from forecourt.program import Evaluation, Trace
 from forecourt.reconciliation import Finding, FindingKind, reconcile
 from forecourt.sales import EvidenceKind
+from forecourt.verification import Tally, report_of, tell_verification
 from tests.functional.conftest import EVENT_BUS, LOYALTY_TABLE
 from tests.functional.world import key_of
 from tests.schemas import validator
@@ -106,6 +107,16 @@ def case_opened(world: World) -> None:
     world.loyalty.keep_case("s0001", DAY, findings=findings_of_a_bad_day(), opened_at=AT)
 
 
+def day_closed(world: World) -> None:
+    world.close_a_day()
+
+
+def ledger_verified(world: World) -> None:
+    report = report_of(Tally(owners=2, accounts=3, entries=40), [], run_id="2026-11-22T20:00:00Z")
+    for _ in range(2):
+        tell_verification(world.dynamodb, table=LOYALTY_TABLE, report=report, finished_at=AT)
+
+
 # What somebody does that the bus is then told of.
 CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.ENTRY_RECORDED: entry_recorded,
@@ -117,6 +128,8 @@ CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.PROGRAM_ACTIVATED: program_activated,
     DetailType.STATION_REGISTERED: station_registered,
     DetailType.CASE_OPENED: case_opened,
+    DetailType.DAY_CLOSED: day_closed,
+    DetailType.LEDGER_VERIFIED: ledger_verified,
 }
 
 

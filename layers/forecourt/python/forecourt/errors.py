@@ -20,6 +20,7 @@ Everything that may be refused, in one place.
     - UnknownStation
     - UnknownSale
     - UnknownProgram
+    - UnknownEntry
     - UnknownRoute
   x Rejected               well formed, and may not happen now
     - AlreadyEnrolled
@@ -34,6 +35,7 @@ Everything that may be refused, in one place.
     - IdempotencyKeyReused
     - RequestInProgress
     - StaleWrite
+    - EntryNotBooked
   x Unauthenticated        the caller does not say who they are
   x Forbidden              the caller may not do this
   x Unavailable            a service we need does not answer now
@@ -47,7 +49,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
 
 class ForecourtError(Exception):
@@ -226,6 +228,16 @@ class UnknownProgram(Unknown):
         self.version = version
 
 
+class UnknownEntry(Unknown):
+    """The member has no such entry."""
+
+    code = "unknown_entry"
+
+    def __init__(self, entry_id: str) -> None:
+        super().__init__(entry_id)
+        self.entry_id = entry_id
+
+
 class UnknownRoute(Unknown):
     """The API has no such path, or not for that method."""
 
@@ -346,6 +358,23 @@ class StaleWrite(Rejected):
     """Somebody else changed the item meanwhile; read again and decide again."""
 
     code = "stale_write"
+
+
+class EntryNotBooked(Rejected):
+    """
+    No closed day holds the entry as it is.
+
+    Its day is not over, or has not been closed; `closed_until` is the last that has. If that is
+    later than `posted_on` by more than a day or two, the entry was changed after it was posted.
+    """
+
+    code = "entry_not_booked"
+
+    def __init__(self, entry_id: str, *, posted_on: date, closed_until: date | None) -> None:
+        super().__init__(entry_id, posted_on, closed_until)
+        self.entry_id = entry_id
+        self.posted_on = posted_on.isoformat()
+        self.closed_until = closed_until.isoformat() if closed_until else None
 
 
 class Unauthenticated(ForecourtError):

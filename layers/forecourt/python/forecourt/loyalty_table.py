@@ -12,15 +12,17 @@ The Loyalty table.
 | program timeline | `PROGRAM` | `TIMELINE` |
 | program version | `PROGRAM` | `VERSION#<version>` |
 | case | `CASES#<station>` | `<business day>` |
+| book of a closed day | `BOOKS` | `<business day>` |
+| verification that ended | `VERIFICATIONS` | `<run>` |
 
 No index: a posting is two writes, the entry and the account, and stays two. Entry ids begin
 with an instant, so the `T#` range of a member is their statement in order of time. An
 *evaluation* there says that a sale was judged and earned nothing.
 
 This module has the ledger's and matching's access; `members_table` and `operator_table`
-have the rest, for the doors.
+have the rest, for the doors; `bookshelf` and `verification` that to their own items.
 
-The stream feeds relay.
+The stream feeds relay and the archive.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from botocore.exceptions import ClientError
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
 from forecourt.contention import passing
-from forecourt.errors import EntryConflict, StaleWrite
+from forecourt.errors import EntryConflict, StaleWrite, UnknownEntry
 from forecourt.instants import format_instant, parse_instant
 from forecourt.ledger import POINTS_WALLET, Account, Entry
 from forecourt.ledger.records import (
@@ -185,6 +187,15 @@ class LoyaltyTable:
         if "Item" not in response:
             return Account(member_id=member_id, buckets={})
         return account_from_item(response["Item"])
+
+    def entry(self, member_id: str, entry_id: str) -> Entry:
+        """Return an entry; raise `UnknownEntry`, also when the id's answer moved nothing."""
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=timeline_entry_key(member_id, entry_id), ConsistentRead=True
+        )
+        if response.get("Item", {}).get("type") != {"S": "entry"}:
+            raise UnknownEntry(entry_id)
+        return entry_from_item(response["Item"])
 
     def standings(self, member_ids: Iterable[str]) -> Standings:
         """Return the members' accounts and the program's timeline, all as of now."""

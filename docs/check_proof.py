@@ -16,12 +16,14 @@ A node is SHA-256 over a one byte and its two children (RFC 6962, section 2.1). 
 as RFC 9162, section 2.1.3.2 says.
 """
 
+from __future__ import annotations
+
 import argparse
 import hashlib
 import json
 import pathlib
 import sys
-from typing import Any, Optional
+from typing import Any
 
 
 def leaf_of(content: Any) -> bytes:
@@ -30,7 +32,7 @@ def leaf_of(content: Any) -> bytes:
     return hashlib.sha256(b"\x00" + text.encode("utf-8")).digest()
 
 
-def root_from(leaf: bytes, *, index: int, size: int, path: "list[bytes]") -> Optional[bytes]:
+def root_from(leaf: bytes, *, index: int, size: int, path: list[bytes]) -> bytes | None:
     """Return the root that *path* leads to, or None when it has not the right length."""
     if not 0 <= index < size:
         return None
@@ -48,7 +50,7 @@ def root_from(leaf: bytes, *, index: int, size: int, path: "list[bytes]") -> Opt
     return reached if last == 0 else None
 
 
-def holds(proof: "dict[str, Any]", *, root: str) -> bool:
+def holds(proof: dict[str, Any], *, root: str) -> bool:
     """Return whether *proof* leads from its content to *root*."""
     reached = root_from(
         leaf_of(proof["content"]),

@@ -71,18 +71,23 @@ shelf = Bookshelf(_s3, _dynamodb, bucket=settings.books_bucket, table=settings.l
 @metrics.log_metrics
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    now = datetime.now(UTC)
+    closed_at = now()
     asked = date.fromisoformat(event["business_day"]) if "business_day" in event else None
     last = shelf.last()
     days = days_to_close(
         last.day if last else None,
-        today=business_day(now - SETTLES_WITHIN, ZoneInfo(settings.zone)),
+        today=business_day(closed_at - SETTLES_WITHIN, ZoneInfo(settings.zone)),
         until=asked,
     )
-    return {"closed": [close(day, now=now).day.isoformat() for day in days]}
+    return {"closed": [close(day, closed_at=closed_at).day.isoformat() for day in days]}
 
 
-def close(day: date, *, now: datetime) -> Book:
+def now() -> datetime:
+    """Return the time of an invocation."""
+    return datetime.now(UTC)
+
+
+def close(day: date, *, closed_at: datetime) -> Book:
     """Write the book of *day* and return it."""
     earlier = shelf.books(since=day - timedelta(days=LATE_DAYS))
     closed = {book.day: cache(partial(shelf.leaves, book)) for book in earlier}
@@ -100,7 +105,7 @@ def close(day: date, *, now: datetime) -> Book:
             for entry in recovered:
                 rows.add(entry)
         book = shelf.shelve(
-            compilation.close(previous=earlier[-1] if earlier else None, closed_at=now),
+            compilation.close(previous=earlier[-1] if earlier else None, closed_at=closed_at),
             leaves=b"".join(compilation.leaves()),
             parquet=rows.write(),
         )

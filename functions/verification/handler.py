@@ -22,6 +22,7 @@ from forecourt.instants import compact_instant
 from forecourt.ledger_reader import LedgerReader
 from forecourt.settings import Settings
 from forecourt.verification import (
+    SEGMENTS,
     Position,
     Tally,
     VerificationFiles,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from forecourt.ledger.verifying import Difference
 
-SEGMENTS = 16
 # What the next page and the largest account on it may take.
 TIME_RESERVED_MS = 5 * 60 * 1000
 

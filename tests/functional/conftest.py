@@ -22,6 +22,7 @@ from moto.dynamodbstreams.models import dynamodbstreams_backends
 from moto.events.models import events_backends
 from moto.iot.models import iot_backends
 from moto.iotdata.models import iotdata_backends
+from moto.s3.models import s3_backends
 from moto.sqs.models import sqs_backends
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ SEAL_KEY_ID = "alias/forecourt-seal"
 EVENT_BUS = "forecourt"
 STATION_POLICY = "forecourt-station"
 MESSAGES_QUEUE = "messages"
+SEGMENTS_QUEUE = "segments"
+BOOKS_BUCKET = "books"
+WORKINGS_BUCKET = "workings"
+ZONE = "Asia/Shanghai"
 
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[_name]  # a profile or an endpoint of the developer's must not reach a test
@@ -58,6 +63,10 @@ os.environ.update(
     SEAL_KEY_ID=SEAL_KEY_ID,
     EVENT_BUS=EVENT_BUS,
     STATION_POLICY=STATION_POLICY,
+    SEGMENTS_QUEUE_URL=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{SEGMENTS_QUEUE}",
+    BOOKS_BUCKET=BOOKS_BUCKET,
+    WORKINGS_BUCKET=WORKINGS_BUCKET,
+    ZONE=ZONE,
 )
 
 
@@ -140,7 +149,12 @@ def aws(account: None) -> Iterator[None]:  # noqa: ARG001 - everything below is 
         policyName=STATION_POLICY,
         policyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
     )
-    client("sqs").create_queue(QueueName=MESSAGES_QUEUE)
+    for queue in (MESSAGES_QUEUE, SEGMENTS_QUEUE):
+        client("sqs").create_queue(QueueName=queue)
+    for bucket in (BOOKS_BUCKET, WORKINGS_BUCKET):
+        client("s3").create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
     client("events").create_event_bus(Name=EVENT_BUS)
     yield
     for backends in (
@@ -152,6 +166,7 @@ def aws(account: None) -> Iterator[None]:  # noqa: ARG001 - everything below is 
         events_backends,
     ):
         backends[ACCOUNT_ID][REGION].reset()
+    s3_backends[ACCOUNT_ID]["aws"].reset()
 
 
 @pytest.fixture

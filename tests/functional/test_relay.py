@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.bookshelf import Bookshelf
 from forecourt.events import DetailType, events_of
 from forecourt.ledger import Account, EntryKind, earn
+from forecourt.ledger.daybook import Book
+from forecourt.ledger.merkle import HASH_BYTES, root_of
 from forecourt.loyalty_table import trace_to_map
 from forecourt.messages import NozzleReading
 from forecourt.program import Evaluation, Trace
 from forecourt.reconciliation import Finding, FindingKind, reconcile
 from forecourt.sales import EvidenceKind
 from forecourt.verification import Tally, report_of, tell_verification
-from tests.functional.conftest import EVENT_BUS, LOYALTY_TABLE
+from tests.functional.conftest import BOOKS_BUCKET, EVENT_BUS, LOYALTY_TABLE, client
 from tests.functional.world import key_of
 from tests.schemas import validator
 from tests.specimens import EVENTS, PLATE, SALE, sale, sample
@@ -108,7 +112,18 @@ def case_opened(world: World) -> None:
 
 
 def day_closed(world: World) -> None:
-    world.close_a_day()
+    (leaves, parquet) = b"\x5f" * HASH_BYTES, Path(__file__)
+    book = Book(
+        day=DAY,
+        entries=1,
+        root=root_of([leaves]).hex(),
+        previous="a1" * 32,
+        tally={DAY: 1},
+        closed_at=AT,
+    )
+    shelf = Bookshelf(client("s3"), world.dynamodb, bucket=BOOKS_BUCKET, table=LOYALTY_TABLE)
+    for _ in range(2):
+        assert shelf.shelve(book, leaves=leaves, parquet=parquet) == book
 
 
 def ledger_verified(world: World) -> None:

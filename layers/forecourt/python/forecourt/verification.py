@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from forecourt.ledger.daybook import Book
     from forecourt.ledger.verifying import Difference, Holdings
 
+SEGMENTS = 16
 LAST = ".last.json"
 
 

@@ -68,7 +68,7 @@ class ParquetWriter:
         import duckdb  # noqa: PLC0415 - 60 MB, and most of what is tested here needs none of it
 
         parquet = self._folder / "entries.parquet"
-        settings = {
+        settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": MEMORY_MAX,
             "temp_directory": str(self._folder / "spilled"),
             "home_directory": str(self._folder),

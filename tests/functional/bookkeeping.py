@@ -63,7 +63,8 @@ class Till:
         records = self.records() if records is None else records
         lost = {f"T#{entry.entry_id}" for entry in losing}
         kept = [each for each in records if each["dynamodb"]["NewImage"]["sk"]["S"] not in lost]
-        assert handler.handle({"Records": kept}, LambdaContext()) == {"batchItemFailures": []}
+        context: Any = LambdaContext()
+        assert handler.handle({"Records": kept}, context) == {"batchItemFailures": []}
         return records
 
     def close(self, day: date = MONDAY, *, after: timedelta = NIGHT, **event: str) -> list[str]:
@@ -72,7 +73,8 @@ class Till:
 
         at = datetime.combine(day + timedelta(days=1), time.min, ZoneInfo(ZONE)) + after
         with patch.object(handler, "now", lambda: at.astimezone(UTC)):
-            closed: list[str] = handler.handle(event, LambdaContext())["closed"]
+            context: Any = LambdaContext()
+            closed: list[str] = handler.handle(event, context)["closed"]
         return closed
 
     @property

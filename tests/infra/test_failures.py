@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from tests.infra.templates import Synthesised
 
 ROOT = Path(__file__).parents[2]
-STREAM_READERS = {"matching", "accrual", "relay"}
+STREAM_READERS = {"matching", "accrual", "relay", "archive"}
+QUEUE_READERS = {"ingest", "verification"}
 # Invoked without anybody waiting for the answer.
-STARTED_BY_OTHERS = {"claims", "reconciliation"}
+STARTED_BY_OTHERS = {"claims", "reconciliation", "closing", "verification"}
 
 
 def alarms_on(aws: Synthesised, metric: str, dimension: str) -> set[str]:
@@ -60,6 +61,15 @@ def stream_mappings(aws: Synthesised) -> dict[str, dict[str, Any]]:
     }
 
 
+def queue_mappings(aws: Synthesised) -> dict[str, dict[str, Any]]:
+    by_function = {logical_id: name for name, logical_id in aws.functions().items()}
+    return {
+        by_function[mapping["FunctionName"]["Ref"]]: mapping
+        for mapping in aws.mappings().values()
+        if "StartingPosition" not in mapping
+    }
+
+
 def test_the_streams_are_read_by_these_and_no_more(aws: Synthesised) -> None:
     assert stream_mappings(aws).keys() == STREAM_READERS
 
@@ -86,13 +96,27 @@ def test_a_stream_is_read_from_its_first_record(aws: Synthesised, function: str)
     assert stream_mappings(aws)[function]["StartingPosition"] == "TRIM_HORIZON"
 
 
-def test_a_message_that_cannot_be_ingested_ends_in_a_failure_queue(aws: Synthesised) -> None:
-    (mapping,) = (each for each in aws.mappings().values() if "StartingPosition" not in each)
+@pytest.mark.parametrize("function", sorted(QUEUE_READERS))
+def test_a_message_that_cannot_be_taken_ends_in_a_failure_queue(
+    aws: Synthesised, function: str
+) -> None:
+    mapping = queue_mappings(aws)[function]
     (queue,) = referenced(mapping["EventSourceArn"])
     properties = aws.resources[queue]["Properties"]
 
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    # One at a time, or told one by one.
+    alone = mapping["BatchSize"] == 1
+    assert alone or mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert 1 < properties["RedrivePolicy"]["maxReceiveCount"] <= 10
+    assert properties["VisibilityTimeout"] > aws.properties_of(function)["Timeout"]
+
+
+def test_the_queues_are_read_by_these_and_no_more(aws: Synthesised) -> None:
+    assert queue_mappings(aws).keys() == QUEUE_READERS
+
+
+def test_a_verification_may_put_its_rest_on_the_queue_it_reads(aws: Synthesised) -> None:
+    assert aws.properties_of("verification")["RecursiveLoop"] == "Allow"
 
 
 def test_ingest_has_time_to_retry_before_a_message_shows_up_again(aws: Synthesised) -> None:

@@ -166,6 +166,9 @@ class Leaves:
             raise IndexError(index)
         return self._content[index * HASH_BYTES : (index + 1) * HASH_BYTES]
 
+    def __iter__(self) -> Iterator[bytes]:
+        return (self[index] for index in range(len(self)))
+
     def index(self, leaf: bytes) -> int | None:
         """Return where *leaf* is, or `None` when it is not in the book."""
         place = bisect_left(self, leaf)

@@ -94,17 +94,18 @@ class Books(Construct):
                 _expiring("verifications/", REPORTS_KEPT_FOR),
             ],
         )
-        self._not_done = self._failures("NotDone")
+        not_closed, not_started = self._failures("NotClosed"), self._failures("NotStarted")
         self.archive = self._archive()
-        self.closing = self._closing()
-        self.verification = self._verification()
+        self.closing = self._closing(not_closed)
+        self.verification = self._verification(not_started)
         role = self._scheduler_role()
-        self._schedule("DailyClose", CLOSED_AT, self.closing, role, input_={})
+        self._schedule("DailyClose", CLOSED_AT, self.closing, not_closed, role=role, input_={})
         self._schedule(
             "WeeklyVerification",
             VERIFIED_AT,
             self.verification,
-            role,
+            not_started,
+            role=role,
             # However often the scheduler tries, it is one run.
             input_={"run_id": scheduler.ContextAttribute.scheduled_time},
         )
@@ -129,7 +130,7 @@ class Books(Construct):
         )
         return archive
 
-    def _closing(self) -> PlatformFunction:
+    def _closing(self, failures: FailureQueue) -> PlatformFunction:
         closing = PlatformFunction(
             self,
             "Closing",
@@ -156,10 +157,10 @@ class Books(Construct):
         self.closed.let(closing, "GetObject", "PutObject", below="books/")
         self.workings.let(closing, "GetObject", below="arrivals/")
         self.workings.let_list(closing, below="arrivals/")
-        self._report_failures(closing)
+        _report_failures(closing, failures)
         return closing
 
-    def _verification(self) -> PlatformFunction:
+    def _verification(self, failures: FailureQueue) -> PlatformFunction:
         segments = sqs.Queue(
             self,
             "Segments",
@@ -205,22 +206,17 @@ class Books(Construct):
         loyalty.let(verification, "PutItem", leading_keys=["VERIFICATIONS"])
         self.workings.let(verification, "GetObject", "PutObject", below="verifications/")
         self.workings.let_list(verification, below="verifications/")
-        self._report_failures(verification)
+        _report_failures(verification, failures)
         return verification
-
-    def _report_failures(self, function: PlatformFunction) -> None:
-        function.configure_async_invoke(
-            on_failure=destinations.SqsDestination(usable_by(function, self._not_done)),
-            retry_attempts=2,
-        )
 
     def _schedule(
         self,
         construct_id: str,
         at: Mapping[str, str],
         function: PlatformFunction,
-        role: iam.Role,
+        failures: FailureQueue,
         *,
+        role: iam.Role,
         input_: Mapping[str, str],
     ) -> None:
         scheduler.Schedule(
@@ -234,7 +230,7 @@ class Books(Construct):
             target=scheduler_targets.LambdaInvoke(
                 function,
                 input=scheduler.ScheduleTargetInput.from_object(dict(input_)),
-                dead_letter_queue=self._not_done,
+                dead_letter_queue=failures,
                 max_event_age=cdk.Duration.hours(4),
                 retry_attempts=10,
                 role=role,
@@ -264,6 +260,12 @@ class Books(Construct):
 
     def _failures(self, construct_id: str) -> FailureQueue:
         return FailureQueue(self, construct_id, keys=self._keys, target=self._runtime.target)
+
+
+def _report_failures(function: PlatformFunction, failures: FailureQueue) -> None:
+    function.configure_async_invoke(
+        on_failure=destinations.SqsDestination(usable_by(function, failures)), retry_attempts=2
+    )
 
 
 def _expiring(prefix: str, after: cdk.Duration) -> s3.LifecycleRule:

@@ -102,9 +102,9 @@ def tell(files: VerificationFiles, report: Mapping[str, Any], console: Console) 
             markup=False,
         )
     console.print(
-        f"{report['accounts']} accounts, {report['entries']} entries, {report['books']} closed "
-        f"days: {report['differences']} differences, "
-        f"{len(report['days_not_as_booked'])} days not as booked",
+        f"accounts: {report['accounts']}, entries: {report['entries']}, "
+        f"closed days: {report['books']}, differences: {report['differences']}, "
+        f"days not as booked: {len(report['days_not_as_booked'])}",
         markup=False,
         soft_wrap=True,
     )

@@ -28,7 +28,7 @@ NOBODY = f"{PREFIX}nobody"
 DENIED = {"AccessDenied", "AccessDeniedException", "ForbiddenException"}
 
 PARTITIONS = {
-    "loyalty": ("MEMBER#", "IDENTITY#", "STATIONS", "PROGRAM", "CASES#"),
+    "loyalty": ("MEMBER#", "IDENTITY#", "STATIONS", "PROGRAM", "CASES#", "BOOKS", "VERIFICATIONS"),
     "sales": ("STATION#", "EVIDENCE#", "QUARANTINE#"),
 }
 # An id in the template: the capability, the construct and a hash.
@@ -93,6 +93,7 @@ def probes(stack: LocalStack, *, other_secret: str) -> dict[str, Probe]:
         **dict(_bus(stack)),
         **dict(_stations(stack)),
         **dict(_queues(stack)),
+        **dict(_buckets(stack)),
         **dict(_neighbours(stack)),
     }
 
@@ -272,8 +273,27 @@ def _queues(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
         )
 
 
+def _buckets(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
+    """Yield what can be done to objects, such that nothing is done."""
+    never = {"IfMatch": "0" * 32}
+    for name, bucket, prefixes in (
+        ("books", stack.outputs["BooksBucketName"], ("books/", "other/")),
+        ("workings", stack.outputs["WorkingsBucketName"], ("arrivals/", "verifications/")),
+    ):
+        for prefix in prefixes:
+            place = {"Bucket": bucket, "Key": f"{prefix}{NOBODY}"}
+            listed = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": 1}
+            for operation, arguments in (
+                ("get_object", place),
+                ("put_object", {**place, **never}),
+                ("delete_object", place),
+                ("list_objects_v2", listed),
+            ):
+                yield f"{name} {prefix} {operation}", Probe("s3", operation, arguments)
+
+
 def failure_queues(stack: LocalStack) -> dict[str, str]:
-    """Return the addresses of the queues for what failed, by the ids of their constructs."""
+    """Return the addresses of the queues but ingest's, by the ids of their constructs."""
     return {
         CAPABILITY.sub("", name): url
         for name, url in resources(stack, "AWS::SQS::Queue").items()

@@ -325,7 +325,7 @@ def test_the_command_ends_with_zero_when_everything_agrees(till: Till, command: 
 
     code, printed = command()
 
-    assert (code, "4 entries" in printed, "0 differences" in printed) == (0, True, True)
+    assert (code, "entries: 4" in printed, "differences: 0" in printed) == (0, True, True)
 
 
 def test_the_command_prints_what_differs_and_fails(till: Till, command: Any) -> None:

@@ -3,12 +3,12 @@ Close the books of the days that are over.
 
 Invoked by the scheduler once a day; it closes every day since the last closed one, so a missed
 night is made up for, or all days up to the one it is asked for: `{"business_day":
-"2026-11-22"}`. A day is closed once: a retry finds the book and changes nothing. Entries that
+"2026-11-22"}`. With `{"owners": ["m-1"]}` it looks in the table for entries of theirs that no book
+has. A day is closed once: a retry finds the book and changes nothing. Entries that
 came after their day was closed go into the next book.
 
 Whatever the archive missed of an account that moved on a day is read from the table, and counted
-as `EntriesRecovered`. An account all of whose entries were missed is noticed by the verification,
-which counts entries against books.
+as `EntriesRecovered`. An account all of whose entries were missed is named by the verification.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -26,27 +25,27 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from forecourt.arrivals import Arrivals
-from forecourt.bookshelf import Bookshelf
+from forecourt.bookshelf import Bookshelf, ClosedDays
 from forecourt.instants import business_day
+from forecourt.ledger.chain import intact
 from forecourt.ledger.daybook import (
     LATE_DAYS,
     SETTLES_WITHIN,
     Compilation,
     day_of,
     days_to_close,
-    leaf_of,
 )
 from forecourt.ledger_reader import LedgerReader
 from forecourt.settings import Settings
 from functions.closing.parquet import ParquetWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Sequence
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from forecourt.ledger import Entry
-    from forecourt.ledger.daybook import Book, Leaves
+    from forecourt.ledger.daybook import Book
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +78,9 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         today=business_day(closed_at - SETTLES_WITHIN, ZoneInfo(settings.zone)),
         until=asked,
     )
-    return {"closed": [close(day, closed_at=closed_at).day.isoformat() for day in days]}
+    owners = event.get("owners", [])
+    books = [close(day, closed_at=closed_at, owners=owners) for day in days]
+    return {"closed": [book.day.isoformat() for book in books]}
 
 
 def now() -> datetime:
@@ -87,20 +88,20 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def close(day: date, *, closed_at: datetime) -> Book:
+def close(day: date, *, closed_at: datetime, owners: Sequence[str] = ()) -> Book:
     """Write the book of *day* and return it."""
     earlier = shelf.books(since=day - timedelta(days=LATE_DAYS))
-    closed = {book.day: cache(partial(shelf.leaves, book)) for book in earlier}
+    closed = ClosedDays(shelf, earlier)
     compilation = Compilation(day)
     with tempfile.TemporaryDirectory() as folder:
         with ParquetWriter(Path(folder)) as rows:
             for entry in came(day, earlier):
-                if not booked(entry, closed) and compilation.take(entry):
+                if not closed.hold(entry) and compilation.take(entry):
                     rows.add(entry)
             recovered = [
                 entry
-                for entry in missed(compilation)
-                if not booked(entry, closed) and compilation.take(entry)
+                for entry in missed(compilation, owners)
+                if not closed.hold(entry) and compilation.take(entry)
             ]
             for entry in recovered:
                 rows.add(entry)
@@ -130,18 +131,19 @@ def came(day: date, earlier: list[Book]) -> Iterator[Entry]:
         yield from arrivals.of(before, since=closed_at.get(before))
 
 
-def missed(compilation: Compilation) -> Iterator[Entry]:
-    """Yield the entries of the day, and older ones, that an account has and the archive has not."""
-    versions = reader.versions(compilation.accounts)
-    for (owner, wallet), version in versions.items():
+def missed(compilation: Compilation, owners: Sequence[str]) -> Iterator[Entry]:
+    """
+    Yield entries that the table has and the archive may have not, late ones included.
+
+    Those that are missing between and after what came of an account, and all of *owners*.
+    """
+    oldest = compilation.day - timedelta(days=LATE_DAYS)
+    for (owner, wallet), version in reader.versions(compilation.accounts).items():
         missing = compilation.missing(owner, wallet, version=version)
-        if missing:
-            for entry in reader.entries_with(owner, wallet, missing):
-                if day_of(entry) <= compilation.day:
-                    yield entry
-
-
-def booked(entry: Entry, closed: Mapping[date, Callable[[], Leaves]]) -> bool:
-    """Return whether *entry* is in the book of its day already, or in a later one."""
-    leaf, day = leaf_of(entry), day_of(entry)
-    return any(day <= on and leaves().index(leaf) is not None for on, leaves in closed.items())
+        for entry in reader.entries_with(owner, wallet, missing) if missing else ():
+            if oldest <= day_of(entry) <= compilation.day:
+                yield entry
+    for owner in owners:
+        for entry in reader.holdings(owner).entries:
+            if oldest <= day_of(entry) <= compilation.day and intact(entry):
+                yield entry

@@ -10,15 +10,17 @@ same files, and a segment that fails for good waits in the failure queue while t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from forecourt.bookshelf import Bookshelf
+from forecourt.bookshelf import Bookshelf, ClosedDays
 from forecourt.instants import compact_instant
+from forecourt.ledger.daybook import LATE_DAYS, day_of
+from forecourt.ledger.verifying import Difference, DifferenceKind
 from forecourt.ledger_reader import LedgerReader
 from forecourt.settings import Settings
 from forecourt.verification import (
@@ -33,7 +35,7 @@ from forecourt.verification import (
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from forecourt.ledger.verifying import Difference
+    from forecourt.ledger.verifying import Holdings
 
 # What the next page and the largest account on it may take.
 TIME_RESERVED_MS = 5 * 60 * 1000
@@ -105,7 +107,8 @@ def verify(
     position: Position, context: LambdaContext
 ) -> tuple[Tally, list[Difference], Position | None]:
     """Return what was read and found, and where to go on."""
-    tally, found = Tally(), list[Any]()
+    tally, found = Tally(), list[Difference]()
+    closed = latest_closed_days()
     start, last_owner = position.start, position.last_owner
     while True:
         page = reader.owners(position.segment, position.segments, start=dict(start or {}))
@@ -114,6 +117,7 @@ def verify(
             if owner == last_owner:
                 continue
             holdings, differences = reader.audit(owner)
+            differences += not_booked(holdings, closed)
             tally.count(holdings, differences)
             found += differences
             last_owner = owner
@@ -123,6 +127,25 @@ def verify(
         if context.get_remaining_time_in_millis() < TIME_RESERVED_MS:
             rest = replace(position, step=position.step + 1, start=start, last_owner=last_owner)
             return tally, found, rest
+
+
+def latest_closed_days() -> ClosedDays:
+    """Return the days whose late entries may still come into a book."""
+    last = shelf.last()
+    return shelf.closed_days(since=last.day - timedelta(days=LATE_DAYS) if last else date.max)
+
+
+def not_booked(holdings: Holdings, closed: ClosedDays) -> list[Difference]:
+    """Return which entries of closed days are in no book."""
+    return [
+        Difference(
+            owner=holdings.owner,
+            kind=DifferenceKind.NOT_BOOKED,
+            facts={"entry_id": entry.entry_id, "day": day_of(entry).isoformat()},
+        )
+        for entry in holdings.entries
+        if day_of(entry) in closed and not closed.hold(entry)
+    ]
 
 
 def finish(position: Position) -> None:

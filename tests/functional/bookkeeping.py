@@ -67,7 +67,7 @@ class Till:
         assert handler.handle({"Records": kept}, context) == {"batchItemFailures": []}
         return records
 
-    def close(self, day: date = MONDAY, *, after: timedelta = NIGHT, **event: str) -> list[str]:
+    def close(self, day: date = MONDAY, *, after: timedelta = NIGHT, **event: Any) -> list[str]:
         """Have the days closed that are over in the night after *day*; return which."""
         from functions.closing import handler  # noqa: PLC0415
 

@@ -16,7 +16,7 @@ from forecourt.ledger_reader import LedgerReader
 from forecourt.loyalty_table import account_key, timeline_entry_key
 from forecourt.verification import SEGMENTS, Position, Tally, VerificationFiles
 from infra import verify
-from tests.functional.bookkeeping import TUESDAY_NOON, WEDNESDAY, Till
+from tests.functional.bookkeeping import TUESDAY, TUESDAY_NOON, WEDNESDAY, Till
 from tests.functional.clients import Before
 from tests.functional.conftest import (
     LOYALTY_TABLE,
@@ -270,8 +270,30 @@ def test_a_closed_day_that_lost_an_entry_or_got_one_is_reported(
 
     # All that dee has was lost on its way: no other entry of hers could tell.
     assert report["days_not_as_booked"] == [{"day": "2026-11-23", "counted": 5, "booked": 4}]
-    assert (report["books"], report["differences"]) == (3, 0)
+    assert report["books"] == 3
+    assert list(files().differences()) == [
+        {
+            "owner": "dee",
+            "kind": "not_booked",
+            "facts": {"entry_id": lost.entry_id, "day": "2026-11-23"},
+        }
+    ]
     assert counted()["DaysNotAsBooked"] == 1
+
+
+def test_what_the_verification_missed_in_the_books_comes_into_the_next(
+    till: Till, run: Any
+) -> None:
+    lost = till.earn(owner="dee")
+    till.archive(losing=[lost])
+    till.close()
+
+    till.close(TUESDAY, owners=["dee", "ann"])
+
+    monday, tuesday = till.books
+    assert (monday.entries, tuesday.entries) == (4, 1)
+    assert till.entry_ids(tuesday) == {lost.entry_id}
+    assert (run()["days_not_as_booked"], found()) == ([], [])
 
 
 def test_a_run_is_started_once_for_each_segment(verification: ModuleType, context: Any) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -32,7 +33,7 @@ from forecourt.ledger.daybook import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import date
     from pathlib import Path
 
@@ -50,6 +51,24 @@ def file_key(book: Book, kind: str) -> str:
 def book_from_item(item: Mapping[str, Mapping[str, Any]]) -> Book:
     """Decode a book."""
     return book_from_record(from_item(item))
+
+
+class ClosedDays:
+    """Some closed days and what is in their books; each is read when it is first asked."""
+
+    def __init__(self, shelf: Bookshelf, books: Iterable[Book]) -> None:
+        self._leaves = {book.day: cache(partial(shelf.leaves, book)) for book in books}
+
+    def __contains__(self, day: date) -> bool:
+        return day in self._leaves
+
+    def hold(self, entry: Entry) -> bool:
+        """Return whether *entry* is in the book of its day, or in a later one."""
+        leaf, day = leaf_of(entry), day_of(entry)
+        return any(
+            day <= closed and leaves().index(leaf) is not None
+            for closed, leaves in self._leaves.items()
+        )
 
 
 class Bookshelf:
@@ -70,6 +89,10 @@ class Bookshelf:
         """Return the book of the latest closed day."""
         found = self._query("pk = :pk", {}, limit=1, ScanIndexForward=False)
         return found[0] if found else None
+
+    def closed_days(self, *, since: date) -> ClosedDays:
+        """Return the closed days from *since* on."""
+        return ClosedDays(self, self.books(since=since))
 
     def shelve(self, book: Book, *, leaves: bytes, parquet: Path) -> Book:
         """

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from forecourt.ledger.entries import Entry
 
-# An entry comes within minutes, from a failure queue within a day; older than this, none comes.
-LATE_DAYS = 7
+# An entry comes within minutes, from a failure queue within a day; what the weekly verification
+# misses may be made up for within this.
+LATE_DAYS = 14
 # A function that began to post at the last moment of a day has long ended by then.
 SETTLES_WITHIN = timedelta(hours=1)
 

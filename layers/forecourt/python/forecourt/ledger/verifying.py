@@ -35,6 +35,7 @@ class DifferenceKind(StrEnum):
     ACCOUNT_MISSING = "account_missing"
     ACCOUNT_DIFFERS = "account_differs"  # from what its entries add up to
     REVERSALS_DIFFER = "reversals_differ"  # an entry's note forgets what was reversed of it
+    NOT_BOOKED = "not_booked"  # an entry of a closed day that no book has
     PARKED_DIFFER = "parked_differ"  # the account counts others than those that wait
 
 
@@ -114,7 +115,7 @@ def _of_account(holdings: Holdings, live: Account, entries: list[Entry]) -> list
     for entry in sorted(entries, key=lambda entry: entry.account_version):
         try:
             rebuilt = apply(rebuilt, entry)
-        except ValueError:
+        except (LookupError, ValueError):  # a hold that was never set, or a place overdrawn
             facts = {"wallet": live.wallet, "entry_id": entry.entry_id}
             return [_difference(holdings, DifferenceKind.OUT_OF_BOUNDS, **facts)]
     is_, ought = account_to_record(live), account_to_record(rebuilt)

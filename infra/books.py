@@ -155,7 +155,7 @@ class Books(Construct):
         loyalty.let(closing, "BatchGetItem", leading_keys=["MEMBER#*"])
         loyalty.let(closing, "PutItem", leading_keys=["BOOKS"])
         self.closed.let(closing, "GetObject", "PutObject", below="books/")
-        self.workings.let(closing, "GetObject", below="arrivals/")
+        self.workings.let(closing, "GetObject", "PutObject", below="arrivals/")
         self.workings.let_list(closing, below="arrivals/")
         _report_failures(closing, failures)
         return closing

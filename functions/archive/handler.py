@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from forecourt.arrivals import Arrivals
-from forecourt.loyalty_table import entry_from_item
+from forecourt.arrivals import Arrivals, arrival_from_item
 from forecourt.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ arrivals = Arrivals(boto3.client("s3"), bucket=settings.workings_bucket)
 
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    entries = [entry_from_item(record["dynamodb"]["NewImage"]) for record in event["Records"]]
-    arrivals.keep(entries)
-    logger.info("entries archived", entries=len(entries))
+    arrived = [arrival_from_item(record["dynamodb"]["NewImage"]) for record in event["Records"]]
+    arrivals.keep(arrived)
+    logger.info("entries archived", entries=len(arrived))
     return {"batchItemFailures": []}

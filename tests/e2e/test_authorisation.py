@@ -124,6 +124,7 @@ NEEDED = {
         "loyalty MEMBER# Query",
         "loyalty MEMBER# BatchGetItem",
         "workings arrivals/ get_object",
+        "workings arrivals/ put_object",
         "workings arrivals/ list_objects_v2",
         "books books/ get_object",
         "books books/ put_object",

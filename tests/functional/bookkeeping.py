@@ -77,6 +77,15 @@ class Till:
             closed: list[str] = handler.handle(event, context)["closed"]
         return closed
 
+    def archive_again(self, *owners: str) -> int:
+        """Have the entries of *owners* archived again; return how many."""
+        from functions.closing import handler  # noqa: PLC0415
+
+        context: Any = LambdaContext()
+        with patch.object(handler, "now", lambda: self.now):
+            archived: int = handler.handle({"owners": list(owners)}, context)["archived"]
+        return archived
+
     @property
     def books(self) -> list[Book]:
         return shelf(self.world).books()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from botocore.exceptions import ClientError
 
+from forecourt.arrivals import Arrivals
 from forecourt.bookshelf import file_key
 from forecourt.events import DetailType, events_of
 from forecourt.ledger.daybook import Leaves, leaf_of
@@ -406,3 +407,13 @@ def test_books_are_found_from_a_day_on(world: World, days: int, till: Till) -> N
 
     assert [book.day for book in found] == [since]
     assert isinstance(shelf(world).leaves(found[0]), Leaves)
+
+
+def test_what_came_before_a_book_was_closed_is_not_read_again(till: Till) -> None:
+    till.earn()
+    till.archive()
+    arrivals = Arrivals(client("s3"), bucket=WORKINGS_BUCKET)
+    now = datetime.now(UTC)
+
+    assert len(list(arrivals.of(MONDAY, since=now - timedelta(minutes=5)))) == 1
+    assert list(arrivals.of(MONDAY, since=now + timedelta(minutes=5))) == []

@@ -113,6 +113,7 @@ OBJECTS: dict[str, set[tuple[str, str, str]]] = {
     "archive": {("PutObject", "BooksWorkings", "arrivals/*")},
     "closing": {
         ("GetObject", "BooksWorkings", "arrivals/*"),
+        ("PutObject", "BooksWorkings", "arrivals/*"),
         ("GetObject", "BooksClosed", "books/*"),
         ("PutObject", "BooksClosed", "books/*"),
     },

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forecourt.arrivals import arrival_from_item
+from forecourt.ledger import commands as c
 from forecourt.ledger.daybook import (
     Book,
     Compilation,
@@ -20,10 +22,10 @@ from forecourt.ledger.daybook import (
     days_to_close,
     entry_of,
     leaf_of,
-    line_of,
     unbooked,
 )
 from forecourt.ledger.merkle import root_of
+from forecourt.loyalty_table import entry_to_item
 from tests.unit.books import TODAY, Ledger
 
 CLOSED_AT = datetime(2026, 1, 6, 19, tzinfo=UTC)
@@ -42,20 +44,28 @@ def book(day: date, **tally: int) -> Book:
     )
 
 
-def test_an_entry_survives_its_line() -> None:
+def test_what_the_archive_makes_of_an_item_is_the_entry_again() -> None:
     ledger = Ledger()
-    entry = ledger.earn(10, source="加油")
+    earned = ledger.earn(100, source="加油", trace=({"rule": "r1", "points": 100},))
+    ledger.reverse(ledger.spend(40), c.Exactly(points=15))
+    ledger.hold(10)
+    plain = replace(earned, digest="", fingerprint="", previous="")
 
-    again = entry_of(json.loads(line_of(entry)))
+    for entry in [*ledger.entries.values(), plain]:
+        arrival = arrival_from_item(entry_to_item(entry))
+        content = json.loads(json.dumps(arrival.content))
+        again = entry_of(content, digest=arrival.digest)
 
-    assert again == entry
-    assert leaf_of(again) == leaf_of(entry)
+        assert again == entry
+        assert leaf_of(again) == leaf_of(entry)
+        assert arrival.day == day_of(entry).isoformat()
 
 
 def test_an_entry_older_than_business_days_belongs_to_its_day_in_utc() -> None:
     entry = replace(Ledger().earn(10), posted_on=None)
 
     assert day_of(entry) == entry.posted_at.date()
+    assert arrival_from_item(entry_to_item(entry)).day == entry.posted_at.date().isoformat()
 
 
 @given(repeats=st.lists(st.integers(0, 4), min_size=5).map(lambda more: [*range(5), *more]))

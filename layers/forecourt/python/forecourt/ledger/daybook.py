@@ -72,15 +72,10 @@ class Proof:
     path: tuple[bytes, ...]
 
 
-def line_of(entry: Entry) -> bytes:
-    """Return *entry* as one line of text, which `entry_of` reads and `leaf_of` hashes."""
-    return canonical({"content": content_of(entry), "digest": entry.digest}) + b"\n"
-
-
-def entry_of(line: Mapping[str, Any]) -> Entry:
-    """Return the entry of a line that `line_of` wrote, parsed."""
-    member_id, entry_id, record = line["content"]
-    return entry_from_record(record, member_id=member_id, entry_id=entry_id, digest=line["digest"])
+def entry_of(content: Sequence[Any], *, digest: str) -> Entry:
+    """Return the entry that says *content*, as `content_of` gives it."""
+    member_id, entry_id, record = content
+    return entry_from_record(record, member_id=member_id, entry_id=entry_id, digest=digest)
 
 
 def leaf_of(entry: Entry) -> bytes:

@@ -313,13 +313,20 @@ def resources(stack: LocalStack, kind: str) -> dict[str, str]:
 
 
 def _neighbours(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
-    """Yield what no function has any business with."""
+    """Yield what no function has any business with, but for one that starts itself."""
     name = stack.function_name("openapi")
+    nightly = stack.function_name("reconciliation")
     configuration = stack.client("lambda").get_function_configuration(FunctionName=name)
     user = {"UserPoolId": stack.outputs["UserPoolId"], "Username": NOBODY}
     role, policy = configuration["Role"], {"RoleName": NOBODY, "PolicyName": NOBODY}
     for said, service, operation, arguments in (
         ("call a function", "lambda", "invoke", {"FunctionName": name, "InvocationType": "DryRun"}),
+        (
+            "start reconciliation",
+            "lambda",
+            "invoke",
+            {"FunctionName": nightly, "InvocationType": "DryRun"},
+        ),
         ("read a function", "lambda", "get_function_configuration", {"FunctionName": name}),
         ("promote a user", "cognito-idp", "admin_add_user_to_group", {**user, "GroupName": NOBODY}),
         ("read a user", "cognito-idp", "admin_get_user", user),

@@ -113,6 +113,7 @@ NEEDED = {
         "loyalty CASES# PutItem",
         "loyalty CASES# DeleteItem",
         "leave in NotDone",
+        "start reconciliation",
     },
     "archive": {
         "workings arrivals/ put_object",

@@ -147,7 +147,7 @@ OTHERS: dict[str, set[str]] = {
         "iot:CreateThing",
         "iot:ListThingPrincipals",
     },
-    "reconciliation": REPORTS_FAILURES,
+    "reconciliation": REPORTS_FAILURES | {"lambda:InvokeFunction"},
     "openapi": set(),
 }
 

@@ -294,6 +294,18 @@ def test_what_is_deleted_for_good_is_nobodys_news_either(
     assert bus.heard == []
 
 
+@pytest.mark.parametrize("cause", [day_closed, ledger_verified])
+def test_a_book_and_a_verification_are_news_once(
+    world: World, cause: Callable[[World], None]
+) -> None:
+    cause(world)
+    (record,) = world.records(LOYALTY_TABLE)
+    assert len(events_of(record)) == 1
+    record["dynamodb"]["OldImage"] = record["dynamodb"]["NewImage"]
+
+    assert events_of(record) == []
+
+
 def test_an_identity_changed_without_changing_hands_is_nobodys_news(world: World) -> None:
     identity_bound(world)
     (record,) = (

@@ -21,6 +21,7 @@ Everything that may be refused, in one place.
     - UnknownSale
     - UnknownProgram
     - UnknownEntry
+    - EntryNotBooked
     - UnknownRoute
   x Rejected               well formed, and may not happen now
     - AlreadyEnrolled
@@ -35,7 +36,6 @@ Everything that may be refused, in one place.
     - IdempotencyKeyReused
     - RequestInProgress
     - StaleWrite
-    - EntryNotBooked
   x Unauthenticated        the caller does not say who they are
   x Forbidden              the caller may not do this
   x Unavailable            a service we need does not answer now
@@ -238,6 +238,23 @@ class UnknownEntry(Unknown):
         self.entry_id = entry_id
 
 
+class EntryNotBooked(Unknown):
+    """
+    There is no proof: no closed day holds the entry as it is.
+
+    Its day is not over, or has not been closed; `closed_until` is the last that has. If that is
+    later than `posted_on` by more than a day or two, the entry was changed after it was posted.
+    """
+
+    code = "entry_not_booked"
+
+    def __init__(self, entry_id: str, *, posted_on: date, closed_until: date | None) -> None:
+        super().__init__(entry_id, posted_on, closed_until)
+        self.entry_id = entry_id
+        self.posted_on = posted_on.isoformat()
+        self.closed_until = closed_until.isoformat() if closed_until else None
+
+
 class UnknownRoute(Unknown):
     """The API has no such path, or not for that method."""
 
@@ -358,23 +375,6 @@ class StaleWrite(Rejected):
     """Somebody else changed the item meanwhile; read again and decide again."""
 
     code = "stale_write"
-
-
-class EntryNotBooked(Rejected):
-    """
-    No closed day holds the entry as it is.
-
-    Its day is not over, or has not been closed; `closed_until` is the last that has. If that is
-    later than `posted_on` by more than a day or two, the entry was changed after it was posted.
-    """
-
-    code = "entry_not_booked"
-
-    def __init__(self, entry_id: str, *, posted_on: date, closed_until: date | None) -> None:
-        super().__init__(entry_id, posted_on, closed_until)
-        self.entry_id = entry_id
-        self.posted_on = posted_on.isoformat()
-        self.closed_until = closed_until.isoformat() if closed_until else None
 
 
 class Unauthenticated(ForecourtError):

@@ -52,7 +52,7 @@ LONGEST = cdk.Duration.minutes(15)  # Lambda lets nothing run longer
 # DuckDB sorts on disk what does not fit into memory.
 CLOSING_DISK = cdk.Size.gibibytes(4)
 CLOSING_MEMORY_MB = 3008
-# All entries of one account are in memory while it is verified: some 3 KB each.
+# All entries of one owner are in memory while they are verified: about 1 KB each.
 VERIFICATION_MEMORY_MB = 2048
 SEGMENTS_AT_ONCE = 4  # readers share the table with the day's business
 RECEIVE_COUNT_MAX = 3

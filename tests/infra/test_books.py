@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 def schedule_of(aws: Synthesised, function: str) -> dict[str, Any]:
+    found: dict[str, Any]
     (found,) = (
         schedule["Properties"]
         for schedule in aws.of_type("AWS::Scheduler::Schedule").values()

@@ -12,14 +12,13 @@ from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as scheduler_targets
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.buckets import FileBucket
 from infra.findings import accept
 from infra.functions import PlatformFunction
 from infra.jobs import zone_of
-from infra.queues import FailureQueue, accept_encrypted_sends, usable_by
+from infra.queues import FailureQueue, WorkQueue, accept_encrypted_sends, usable_by
 from infra.streams import Pace, read_stream
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ CLOSING_MEMORY_MB = 3008
 # All entries of one owner are in memory while they are verified: about 1 KB each.
 VERIFICATION_MEMORY_MB = 2048
 SEGMENTS_AT_ONCE = 4  # readers share the table with the day's business
-RECEIVE_COUNT_MAX = 3
+SEGMENT_AGE_MAX = cdk.Duration.hours(12)  # the segments wait for each other
 
 
 class Books(Construct):
@@ -161,18 +160,14 @@ class Books(Construct):
         return closing
 
     def _verification(self, failures: FailureQueue) -> PlatformFunction:
-        segments = sqs.Queue(
+        segments = WorkQueue(
             self,
             "Segments",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=self._keys.data,
-            enforce_ssl=self._runtime.target.tls,
-            # Longer than a step may take: what shows up again has failed.
-            visibility_timeout=LONGEST.plus(cdk.Duration.minutes(1)),
-            dead_letter_queue=sqs.DeadLetterQueue(
-                queue=self._failures("NotVerified"), max_receive_count=RECEIVE_COUNT_MAX
-            ),
-            removal_policy=self._runtime.target.removal_policy,
+            keys=self._keys,
+            target=self._runtime.target,
+            failures=self._failures("NotVerified"),
+            reader_timeout=LONGEST,
+            age_max=SEGMENT_AGE_MAX,
         )
         loyalty = self._tables.loyalty
         verification = PlatformFunction(

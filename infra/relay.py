@@ -28,6 +28,7 @@ EVENTFUL_TYPES = [
     "identity",
     "member",
     "program",
+    "reminder",
     "station",
     "timeline",
     "verification",

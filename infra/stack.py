@@ -9,6 +9,7 @@ import aws_cdk as cdk
 from infra.api import Api
 from infra.books import Books
 from infra.earning import Earning
+from infra.expiry import Expiry
 from infra.functions import Runtime
 from infra.identity import IdentitySecret
 from infra.intake import Intake
@@ -54,6 +55,14 @@ class ForecourtStack(cdk.Stack):
         jobs = Jobs(self, "Jobs", tables=self.tables, keys=keys, runtime=runtime)
         self.books = Books(
             self, "Books", tables=self.tables, keys=keys, group=jobs.group, runtime=runtime
+        )
+        Expiry(
+            self,
+            "Expiry",
+            tables=self.tables,
+            group=jobs.group,
+            keys=keys,
+            runtime=runtime,
         )
         self.api = Api(
             self,

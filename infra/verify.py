@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 STACK = "Forecourt"
 POLL_SECONDS = 2.0
-# A step takes a quarter of an hour at most, and is tried three times.
-PATIENCE_SECONDS = 3600.0
+# A step takes a quarter of an hour at most; one that failed is tried again after ninety minutes.
+PATIENCE_SECONDS = 2 * 3600.0
 
 
 class Ending(IntEnum):

@@ -25,6 +25,8 @@ ENVIRONMENT = {
     "WORKINGS_BUCKET": "workings",
     "SEGMENTS_QUEUE_URL": "https://queue.example/segments",
     "ZONE": "Asia/Shanghai",
+    "EXPIRY_QUEUE_URL": "queue",
+    "REMINDERS_QUEUE_URL": "queue",
     "POWERTOOLS_SERVICE_NAME": "bench",
     "POWERTOOLS_METRICS_NAMESPACE": "Forecourt",
     "AWS_DEFAULT_REGION": "ap-southeast-1",

@@ -128,6 +128,20 @@ def _tables(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
                 },
             ),
         )
+    yield (
+        "loyalty days due",
+        Probe(
+            "dynamodb",
+            "query",
+            {
+                "TableName": names["loyalty"],
+                "IndexName": "due",
+                "KeyConditionExpression": "due_on = :key",
+                "ExpressionAttributeValues": {":key": {"S": NOBODY}},
+                "Limit": 1,
+            },
+        ),
+    )
     # A batch is allowed as a whole: one foreign key among its keys is one too many.
     for name, partition in (("member", f"MEMBER#{NOBODY}"), ("identity", f"IDENTITY#{NOBODY}")):
         yield (
@@ -265,7 +279,7 @@ def _queues(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
         "take from the ingest queue",
         Probe("sqs", "delete_message", {"QueueUrl": ingest, "ReceiptHandle": NOBODY}),
     )
-    for name, url in failure_queues(stack).items():
+    for name, url in other_queues(stack).items():
         yield f"leave in {name}", Probe("sqs", "send_message", {"QueueUrl": url, "MessageBody": ""})
         yield (
             f"take from {name}",
@@ -292,8 +306,8 @@ def _buckets(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
                 yield f"{name} {prefix} {operation}", Probe("s3", operation, arguments)
 
 
-def failure_queues(stack: LocalStack) -> dict[str, str]:
-    """Return the addresses of the queues but ingest's, by the ids of their constructs."""
+def other_queues(stack: LocalStack) -> dict[str, str]:
+    """Return the addresses of the queues of tasks and failures, by the ids of their constructs."""
     return {
         CAPABILITY.sub("", name): url
         for name, url in resources(stack, "AWS::SQS::Queue").items()

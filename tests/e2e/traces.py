@@ -109,11 +109,12 @@ def nothing_left(stack: LocalStack) -> Iterator[Traces]:
 
 
 def _forget_programs(stack: LocalStack) -> None:
-    """Restart accrual: it keeps the versions it has read, and their numbers are free again."""
-    name = stack.function_name("accrual")
+    """Restart who keeps the versions it has read: their numbers are free again."""
     functions = stack.client("lambda")
-    timeout = functions.get_function_configuration(FunctionName=name)["Timeout"]
-    functions.update_function_configuration(FunctionName=name, Timeout=timeout)
+    for function in ("accrual", "due", "expiry", "reminders"):
+        name = stack.function_name(function)
+        timeout = functions.get_function_configuration(FunctionName=name)["Timeout"]
+        functions.update_function_configuration(FunctionName=name, Timeout=timeout)
 
 
 def _certificates(stack: LocalStack) -> set[str]:

@@ -46,6 +46,9 @@ SEGMENTS_QUEUE = "segments"
 BOOKS_BUCKET = "books"
 WORKINGS_BUCKET = "workings"
 ZONE = "Asia/Shanghai"
+EXPIRY_QUEUE = "expiry-tasks"
+REMINDERS_QUEUE = "reminders-tasks"
+QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/"
 
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[_name]  # a profile or an endpoint of the developer's must not reach a test
@@ -63,10 +66,12 @@ os.environ.update(
     SEAL_KEY_ID=SEAL_KEY_ID,
     EVENT_BUS=EVENT_BUS,
     STATION_POLICY=STATION_POLICY,
-    SEGMENTS_QUEUE_URL=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{SEGMENTS_QUEUE}",
+    SEGMENTS_QUEUE_URL=f"{QUEUE_URL}{SEGMENTS_QUEUE}",
     BOOKS_BUCKET=BOOKS_BUCKET,
     WORKINGS_BUCKET=WORKINGS_BUCKET,
     ZONE=ZONE,
+    EXPIRY_QUEUE_URL=f"{QUEUE_URL}{EXPIRY_QUEUE}",
+    REMINDERS_QUEUE_URL=f"{QUEUE_URL}{REMINDERS_QUEUE}",
 )
 
 
@@ -138,7 +143,16 @@ def aws(account: None) -> Iterator[None]:  # noqa: ARG001 - everything below is 
             }
         ],
     )
-    make_item_table(LOYALTY_TABLE)
+    make_item_table(
+        LOYALTY_TABLE,
+        indexes=[
+            {
+                "IndexName": "due",
+                "KeySchema": key_schema("due_on", "pk"),
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
     client("dynamodb").create_table(
         TableName=REQUESTS_TABLE,
         KeySchema=key_schema("id"),
@@ -149,7 +163,7 @@ def aws(account: None) -> Iterator[None]:  # noqa: ARG001 - everything below is 
         policyName=STATION_POLICY,
         policyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
     )
-    for queue in (MESSAGES_QUEUE, SEGMENTS_QUEUE):
+    for queue in (MESSAGES_QUEUE, EXPIRY_QUEUE, REMINDERS_QUEUE, SEGMENTS_QUEUE):
         client("sqs").create_queue(QueueName=queue)
     for bucket in (BOOKS_BUCKET, WORKINGS_BUCKET):
         client("s3").create_bucket(
@@ -210,7 +224,8 @@ def client(service: str) -> Any:
 def make_item_table(name: str, *, indexes: list[dict[str, Any]] | None = None) -> None:
     """Create a table of items with the keys and the stream `infra.tables.ItemTable` gives it."""
     indexes = indexes or []
-    named = ["pk", "sk", *(key["AttributeName"] for each in indexes for key in each["KeySchema"])]
+    keys = [*key_schema("pk", "sk"), *(key for each in indexes for key in each["KeySchema"])]
+    named = {key["AttributeName"]: None for key in keys}
     client("dynamodb").create_table(
         TableName=name,
         KeySchema=key_schema("pk", "sk"),

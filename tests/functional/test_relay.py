@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,12 @@ from forecourt.events import DetailType, events_of
 from forecourt.ledger import Account, EntryKind, earn
 from forecourt.ledger.daybook import Book
 from forecourt.ledger.merkle import HASH_BYTES, root_of
+from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import trace_to_map
 from forecourt.messages import NozzleReading
 from forecourt.program import Evaluation, Trace
 from forecourt.reconciliation import Finding, FindingKind, reconcile
+from forecourt.reminders import Notice
 from forecourt.sales import EvidenceKind
 from forecourt.verification import Tally, report_of, tell_verification
 from tests.functional.conftest import BOOKS_BUCKET, EVENT_BUS, LOYALTY_TABLE, client
@@ -132,6 +135,15 @@ def ledger_verified(world: World) -> None:
         tell_verification(world.dynamodb, table=LOYALTY_TABLE, report=report, finished_at=AT)
 
 
+def points_expiring(world: World) -> None:
+    notice = Notice(
+        owner="m1", wallet="points", expires_on=date(2026, 12, 23), days_before=30, points=39
+    )
+    ledger = LedgerTable(world.dynamodb, name=LOYALTY_TABLE)
+    assert ledger.remind(notice, noticed_at=AT)
+    assert not ledger.remind(replace(notice, points=40), noticed_at=AT + timedelta(days=1))
+
+
 # What somebody does that the bus is then told of.
 CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.ENTRY_RECORDED: entry_recorded,
@@ -145,6 +157,7 @@ CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.CASE_OPENED: case_opened,
     DetailType.DAY_CLOSED: day_closed,
     DetailType.LEDGER_VERIFIED: ledger_verified,
+    DetailType.POINTS_EXPIRING: points_expiring,
 }
 
 
@@ -248,6 +261,18 @@ def test_a_record_that_comes_twice_gives_the_same_event_id(
 
     assert once == again
     assert len(set(once)) == len(once)
+
+
+def test_a_reminder_that_is_forgotten_is_no_news(world: World) -> None:
+    points_expiring(world)
+    world.records(LOYALTY_TABLE)
+    (item,) = (each for each in world.items(LOYALTY_TABLE) if each["type"] == "reminder")
+
+    key = {name: {"S": item[name]} for name in ("pk", "sk")}
+    world.dynamodb.delete_item(TableName=LOYALTY_TABLE, Key=key)
+
+    (record,) = world.records(LOYALTY_TABLE)
+    assert events_of(record) == []
 
 
 def test_no_name_plate_or_phone_is_told(

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 STREAM_READERS = {"matching", "accrual", "relay", "archive"}
-QUEUE_READERS = {"ingest", "verification"}
 # Invoked without anybody waiting for the answer.
-STARTED_BY_OTHERS = {"claims", "reconciliation", "closing", "verification"}
+STARTED_BY_OTHERS = {"claims", "closing", "due", "reconciliation", "verification"}
+QUEUE_READERS = {"ingest", "expiry", "reminders", "verification"}
 
 
 def alarms_on(aws: Synthesised, metric: str, dimension: str) -> set[str]:
@@ -70,6 +70,10 @@ def queue_mappings(aws: Synthesised) -> dict[str, dict[str, Any]]:
     }
 
 
+def test_the_queues_are_worked_on_by_these_and_no_more(aws: Synthesised) -> None:
+    assert queue_mappings(aws).keys() == QUEUE_READERS
+
+
 def test_the_streams_are_read_by_these_and_no_more(aws: Synthesised) -> None:
     assert stream_mappings(aws).keys() == STREAM_READERS
 
@@ -97,7 +101,7 @@ def test_a_stream_is_read_from_its_first_record(aws: Synthesised, function: str)
 
 
 @pytest.mark.parametrize("function", sorted(QUEUE_READERS))
-def test_a_message_that_cannot_be_taken_ends_in_a_failure_queue(
+def test_a_message_that_always_fails_ends_in_a_failure_queue(
     aws: Synthesised, function: str
 ) -> None:
     mapping = queue_mappings(aws)[function]
@@ -108,21 +112,25 @@ def test_a_message_that_cannot_be_taken_ends_in_a_failure_queue(
     alone = mapping["BatchSize"] == 1
     assert alone or mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert 1 < properties["RedrivePolicy"]["maxReceiveCount"] <= 10
-    assert properties["VisibilityTimeout"] > aws.properties_of(function)["Timeout"]
-
-
-def test_the_queues_are_read_by_these_and_no_more(aws: Synthesised) -> None:
-    assert queue_mappings(aws).keys() == QUEUE_READERS
 
 
 def test_a_verification_may_put_its_rest_on_the_queue_it_reads(aws: Synthesised) -> None:
     assert aws.properties_of("verification")["RecursiveLoop"] == "Allow"
 
 
-def test_ingest_has_time_to_retry_before_a_message_shows_up_again(aws: Synthesised) -> None:
-    queue = aws.one("AWS::SQS::Queue", "IntakeMessages")["Properties"]
+@pytest.mark.parametrize("function", sorted(QUEUE_READERS))
+def test_there_is_time_to_retry_before_a_message_shows_up_again(
+    aws: Synthesised, function: str
+) -> None:
+    (queue,) = referenced(queue_mappings(aws)[function]["EventSourceArn"])
+    visible_after = aws.resources[queue]["Properties"]["VisibilityTimeout"]
 
-    assert queue["VisibilityTimeout"] >= 6 * aws.properties_of("ingest")["Timeout"]
+    assert visible_after >= 6 * aws.properties_of(function)["Timeout"]
+
+
+@pytest.mark.parametrize("function", ["expiry", "reminders"])
+def test_what_can_wait_leaves_concurrency_to_sales(aws: Synthesised, function: str) -> None:
+    assert queue_mappings(aws)[function]["ScalingConfig"]["MaximumConcurrency"] <= 10
 
 
 @pytest.mark.parametrize("function", sorted(STARTED_BY_OTHERS))
@@ -162,8 +170,7 @@ def test_every_queue_of_failures_has_an_alarm(aws: Synthesised) -> None:
 def test_every_queue_is_either_worked_on_or_a_place_for_failures(aws: Synthesised) -> None:
     worked_on = {
         queue
-        for mapping in aws.mappings().values()
-        if "StartingPosition" not in mapping
+        for mapping in queue_mappings(aws).values()
         for queue in referenced(mapping["EventSourceArn"])
     }
 
@@ -171,10 +178,13 @@ def test_every_queue_is_either_worked_on_or_a_place_for_failures(aws: Synthesise
 
 
 def test_waiting_messages_raise_an_alarm(aws: Synthesised) -> None:
-    waiting = alarms_on(aws, "ApproximateAgeOfOldestMessage", "QueueName")
+    worked_on = {
+        queue
+        for mapping in queue_mappings(aws).values()
+        for queue in referenced(mapping["EventSourceArn"])
+    }
 
-    assert len(waiting) == 1
-    assert not waiting & failure_queues(aws)
+    assert alarms_on(aws, "ApproximateAgeOfOldestMessage", "QueueName") == worked_on
 
 
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])

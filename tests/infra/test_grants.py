@@ -57,6 +57,24 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Sales", ("STATION#*",)),
         ("BatchGetItem", "Loyalty", ("IDENTITY#*",)),
     },
+    "due": {
+        ("BatchGetItem", "Loyalty", ("PROGRAM",)),
+        ("GetItem", "Loyalty", ("PROGRAM",)),
+        ("Query", "Loyalty/index/due", ("*",)),
+    },
+    "expiry": {
+        ("BatchGetItem", "Loyalty", ("PROGRAM",)),
+        ("GetItem", "Loyalty", ("PROGRAM",)),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
+        ("GetItem", "Loyalty", ("MEMBER#*",)),
+        ("PutItem", "Loyalty", ("MEMBER#*",)),
+    },
+    "reminders": {
+        ("BatchGetItem", "Loyalty", ("PROGRAM",)),
+        ("GetItem", "Loyalty", ("PROGRAM",)),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
+        ("PutItem", "Loyalty", ("MEMBER#*",)),
+    },
     "relay": set(),
     "members": {
         ("GetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
@@ -134,6 +152,9 @@ OTHERS: dict[str, set[str]] = {
     "matching": READS_STREAM | REPORTS_FAILURES,
     "accrual": READS_STREAM | REPORTS_FAILURES,
     "claims": REPORTS_FAILURES,
+    "due": REPORTS_FAILURES,
+    "expiry": READS_QUEUE,
+    "reminders": READS_QUEUE,
     "relay": READS_STREAM | REPORTS_FAILURES | {"events:PutEvents"},
     "members": {"secretsmanager:GetSecretValue"},
     "archive": READS_STREAM | REPORTS_FAILURES,
@@ -310,7 +331,8 @@ def test_no_role_carries_a_managed_policy(aws: Synthesised) -> None:
 
 
 def test_a_role_of_a_service_serves_this_account_only(aws: Synthesised) -> None:
-    for logical_id in ("IntakeRuleRole", "JobsSchedulerRole", "BooksSchedulerRole"):
+    roles = ("IntakeRuleRole", "JobsSchedulerRole", "ExpirySchedulerRole", "BooksSchedulerRole")
+    for logical_id in roles:
         (statement,) = aws.one("AWS::IAM::Role", logical_id)["Properties"][
             "AssumeRolePolicyDocument"
         ]["Statement"]

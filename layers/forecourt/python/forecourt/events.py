@@ -37,6 +37,7 @@ class DetailType(StrEnum):
     CASE_OPENED = "CaseOpened"
     DAY_CLOSED = "DayClosed"
     LEDGER_VERIFIED = "LedgerVerified"
+    POINTS_EXPIRING = "PointsExpiring"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +197,25 @@ def _verification(new: Image | None, old: Image | None) -> list[Event]:
     ]
 
 
+def _reminder(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or old is not None:
+        return []
+    member_id, values = _after(new, "pk"), from_item(new)
+    wallet, last, days = values["wallet"], values["expires_on"], values["days_before"]
+    return [
+        _event(
+            DetailType.POINTS_EXPIRING,
+            f"{member_id}.{wallet}.{last}.{days}",
+            member_id=member_id,
+            wallet=wallet,
+            expires_on=last,
+            days_before=days,
+            points=values["points"],
+            noticed_at=values["noticed_at"],
+        )
+    ]
+
+
 _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event]]] = {
     "entry": _entry,
     "member": _member,
@@ -206,6 +226,7 @@ _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event
     "case": _case,
     "book": _book,
     "verification": _verification,
+    "reminder": _reminder,
 }
 
 

@@ -199,6 +199,8 @@ class Books(Construct):
         loyalty.let_scan(verification)
         loyalty.let(verification, "Query", leading_keys=["BOOKS", "MEMBER#*"])
         loyalty.let(verification, "PutItem", leading_keys=["VERIFICATIONS"])
+        # Whether every entry of the last closed days is in a book.
+        self.closed.let(verification, "GetObject", below="books/")
         self.workings.let(verification, "GetObject", "PutObject", below="verifications/")
         self.workings.let_list(verification, below="verifications/")
         _report_failures(verification, failures)

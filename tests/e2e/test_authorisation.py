@@ -159,6 +159,7 @@ NEEDED = {
         "loyalty BOOKS Query",
         "loyalty MEMBER# Query",
         "loyalty VERIFICATIONS PutItem",
+        "books books/ get_object",
         "workings verifications/ get_object",
         "workings verifications/ put_object",
         "workings verifications/ list_objects_v2",

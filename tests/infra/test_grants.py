@@ -136,6 +136,7 @@ OBJECTS: dict[str, set[tuple[str, str, str]]] = {
         ("PutObject", "BooksClosed", "books/*"),
     },
     "verification": {
+        ("GetObject", "BooksClosed", "books/*"),
         ("GetObject", "BooksWorkings", "verifications/*"),
         ("PutObject", "BooksWorkings", "verifications/*"),
     },

@@ -1,4 +1,4 @@
-"""The HTTP API: routes, who may call them, and the two functions behind them."""
+"""The HTTP API: routes, who may call them, and the functions behind them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from infra.tables import Tables
     from infra.users import Users
 
-__all__ = ["MEMBER_ROUTES", "OPERATOR_ROUTES", "PUBLIC_ROUTES", "Api"]
+__all__ = ["CORRECTION_ROUTES", "MEMBER_ROUTES", "OPERATOR_ROUTES", "PUBLIC_ROUTES", "Api"]
 
 MEMBER_ROUTES = (
     "POST /members",
@@ -37,6 +37,7 @@ MEMBER_ROUTES = (
     "POST /members/{member_id}/identities",
     "DELETE /members/{member_id}/identities/{identity_id}",
     "GET /members/{member_id}/points",
+    "GET /members/{member_id}/wallets",
     "GET /members/{member_id}/entries",
     "GET /members/{member_id}/entries/{entry_id}/proof",
     "GET /members/{member_id}/sales",
@@ -55,6 +56,15 @@ OPERATOR_ROUTES = (
     "GET /sales",
     "POST /sales/{sale_id}/release",
     "POST /sales/{sale_id}/rejection",
+)
+CORRECTION_ROUTES = (
+    "POST /members/{member_id}/adjustments",
+    "POST /members/{member_id}/freezing",
+    "POST /members/{member_id}/unfreezing",
+    "GET /adjustments",
+    "POST /adjustments/{adjustment_id}/approval",
+    "POST /adjustments/{adjustment_id}/rejection",
+    "POST /sales/{sale_id}/refunds",
 )
 PUBLIC_ROUTES = ("GET /openapi.json",)
 
@@ -105,6 +115,7 @@ class Api(Construct):
         self.stage = self._stage()
         self.members = self._members(identity_secret)
         self.operator = self._operator(station_policy)
+        self.corrections = self._corrections()
         self.openapi = PlatformFunction(
             self,
             "OpenApi",
@@ -120,6 +131,7 @@ class Api(Construct):
         )
         self._route(MEMBER_ROUTES, self.members, authorizer=signed_in)
         self._route(OPERATOR_ROUTES, self.operator, authorizer=signed_in)
+        self._route(CORRECTION_ROUTES, self.corrections, authorizer=signed_in)
         public = self._route(PUBLIC_ROUTES, self.openapi, authorizer=apigw.HttpNoneAuthorizer())
         for route in public:
             accept(route, {"AwsSolutions-APIG4": "The description of the API is for everyone."})
@@ -175,12 +187,14 @@ class Api(Construct):
         )
         loyalty = tables.loyalty
         # Of the program, the zone in force: whose day it is.
-        loyalty.let(members, "GetItem", leading_keys=["MEMBER#*", "PROGRAM"])
-        loyalty.let(members, "Query", "UpdateItem", "ConditionCheckItem", leading_keys=["MEMBER#*"])
+        loyalty.let(members, "GetItem", leading_keys=["MEMBER#*", "IDENTITY#*", "PROGRAM"])
+        loyalty.let(members, "Query", "ConditionCheckItem", leading_keys=["MEMBER#*"])
         loyalty.let(members, "PutItem", leading_keys=["MEMBER#*", "IDENTITY#*"])
         # To prove an entry: which book it is in, and the hashes of that book.
         loyalty.let(members, "Query", leading_keys=["BOOKS"])
         self._books.closed.let(members, "GetObject", below="books/")
+        # What is bound is also in the member's portrait, and a phone is counted in its block.
+        loyalty.let(members, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
         loyalty.let(members, "DeleteItem", leading_keys=["IDENTITY#*"])
         tables.sales.let(members, "BatchGetItem", leading_keys=["STATION#*"])
         self._let_answer_once(members)
@@ -219,13 +233,45 @@ class Api(Construct):
         tables.sales.let(
             operator,
             "Query",
-            leading_keys=["held", "unmatched", "quarantined"],
+            leading_keys=["held", "pending", "unmatched", "quarantined"],
             index=REVIEW_INDEX,
         )
         self._let_answer_once(operator)
         operator.allow("kms:Decrypt", on=self._keys.seal.key_arn, conditions=about("sale_id"))
         self._let_register_stations(operator)
         return operator
+
+    def _corrections(self) -> PlatformFunction:
+        tables = self._tables
+        corrections = PlatformFunction(
+            self,
+            "Corrections",
+            name="corrections",
+            description="Corrects the books by hand: adjustments, frozen wallets, refunds",
+            runtime=self._runtime,
+            environment={
+                "LOYALTY_TABLE": tables.loyalty.table_name,
+                "SALES_TABLE": tables.sales.table_name,
+                "REQUESTS_TABLE": tables.requests.table_name,
+            },
+            memory_mb=MEMORY_MB,
+            timeout=TIMEOUT,
+        )
+        loyalty = tables.loyalty
+        loyalty.let(corrections, "GetItem", leading_keys=["MEMBER#*", "PROGRAM"])
+        loyalty.let(
+            corrections,
+            "BatchGetItem",
+            "PutItem",
+            "DeleteItem",
+            leading_keys=["MEMBER#*", "ADJUSTMENTS"],
+        )
+        # A refund that waits for its sale, which must not be there yet.
+        loyalty.let(corrections, "ConditionCheckItem", leading_keys=["MEMBER#*"])
+        loyalty.let(corrections, "Query", leading_keys=["ADJUSTMENTS"])
+        tables.sales.let(corrections, "GetItem", leading_keys=["STATION#*"])
+        self._let_answer_once(corrections)
+        return corrections
 
     def _let_register_stations(self, operator: PlatformFunction) -> None:
         stack = cdk.Stack.of(self)

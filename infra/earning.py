@@ -11,21 +11,32 @@ from aws_cdk import aws_lambda_destinations as destinations
 from constructs import Construct
 
 from infra.functions import PlatformFunction
+from infra.keys import about
 from infra.queues import FailureQueue, usable_by
 from infra.streams import read_stream
 
 if TYPE_CHECKING:
     from infra.functions import Runtime
+    from infra.identity import IdentitySecret
     from infra.keys import Keys
     from infra.tables import Tables
 
 __all__ = ["Earning"]
 
+# A car may be driven by several members, unless the context key `matching_policy` says
+# `one_car_one_member`.
+POLICY_DEFAULT = "shared_vehicle"
 SALE_RECEIVED = {"dynamodb": {"NewImage": {"status": {"S": ["received"]}}}}
 SALE_MATCHED = {
     "eventName": ["MODIFY"],
     "dynamodb": {"NewImage": {"status": {"S": ["matched"]}}},
 }
+EARNED = events.EventPattern(
+    source=["forecourt"],
+    detail_type=["EntryRecorded"],
+    detail={"kind": ["earn"], "reason": ["fuel"]},
+)
+EARNED_NOTHING = events.EventPattern(source=["forecourt"], detail_type=["SaleEarnedNothing"])
 
 
 class Earning(Construct):
@@ -37,34 +48,61 @@ class Earning(Construct):
         tables: Tables,
         bus: events.IEventBus,
         keys: Keys,
+        identity_secret: IdentitySecret,
         runtime: Runtime,
     ) -> None:
         super().__init__(scope, construct_id)
         self._keys = keys
+        self._identity_secret = identity_secret
         self._runtime = runtime
         self._tables = tables
         self.matching = self._matching()
         self.accrual = self._accrual()
         self.claims = self._claims(bus)
+        self.habits = self._habits(bus)
 
     def _matching(self) -> PlatformFunction:
-        sales, loyalty = self._tables.sales, self._tables.loyalty
         matching = PlatformFunction(
             self,
             "Matching",
             name="matching",
             description="Decides whose sale it is and writes owner and evidence to the sale",
             runtime=self._runtime,
-            environment={"SALES_TABLE": sales.table_name, "LOYALTY_TABLE": loyalty.table_name},
+            environment=self._assignment_environment(),
         )
-        loyalty.let(matching, "BatchGetItem", leading_keys=["IDENTITY#*"])
-        sales.let(matching, "UpdateItem", leading_keys=["STATION#*"])
-        # The pointers by which an unmatched sale is found once its evidence is bound.
-        sales.let(matching, "PutItem", leading_keys=["EVIDENCE#*"])
+        self._let_assign(matching)
         read_stream(
-            matching, sales, filters=[SALE_RECEIVED], on_failure=self._failures("NotMatched")
+            matching,
+            self._tables.sales,
+            filters=[SALE_RECEIVED],
+            on_failure=self._failures("NotMatched"),
         )
         return matching
+
+    def _assignment_environment(self) -> dict[str, str]:
+        return {
+            "SALES_TABLE": self._tables.sales.table_name,
+            "LOYALTY_TABLE": self._tables.loyalty.table_name,
+            "IDENTITY_SECRET_ID": self._identity_secret.arn,
+            "SEAL_KEY_ID": self._keys.seal.key_arn,
+            "MATCHING_POLICY": self.node.try_get_context("matching_policy") or POLICY_DEFAULT,
+        }
+
+    def _let_assign(self, function: PlatformFunction) -> None:
+        """Let *function* weigh sales and write down whose they are."""
+        sales, loyalty = self._tables.sales, self._tables.loyalty
+        # Owners, portraits and blocks are read together.
+        known = ["IDENTITY#*", "PORTRAIT#*", "BLOCK#*"]
+        loyalty.let(function, "BatchGetItem", leading_keys=known)
+        loyalty.let(function, "GetItem", leading_keys=["WEIGHTS"])
+        sales.let(function, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
+        # The pointers by which a sale without owner is found once its evidence is bound.
+        sales.let(function, "PutItem", leading_keys=["EVIDENCE#*"])
+        # The question to the member a sale probably belongs to.
+        loyalty.let(function, "PutItem", "DeleteItem", leading_keys=["ASKED#*"])
+        # What was typed or read is opened when nobody has it, to look for what was meant.
+        self._identity_secret.let_read(function)
+        function.allow("kms:Decrypt", on=self._keys.seal.key_arn, conditions=about("sale_id"))
 
     def _accrual(self) -> PlatformFunction:
         loyalty = self._tables.loyalty
@@ -90,23 +128,21 @@ class Earning(Construct):
         return accrual
 
     def _claims(self, bus: events.IEventBus) -> PlatformFunction:
-        sales, loyalty = self._tables.sales, self._tables.loyalty
         failures = self._failures("NotClaimed")
         claims = PlatformFunction(
             self,
             "Claims",
             name="claims",
-            description="Gives unmatched sales of the last days to whoever bound their identity",
+            description="Weighs sales anew that waited for an identity somebody has bound",
             runtime=self._runtime,
-            environment={"SALES_TABLE": sales.table_name, "LOYALTY_TABLE": loyalty.table_name},
+            environment=self._assignment_environment(),
             timeout=cdk.Duration.seconds(60),
         )
         claims.configure_async_invoke(
             on_failure=destinations.SqsDestination(usable_by(claims, failures)), retry_attempts=2
         )
-        sales.let(claims, "Query", "DeleteItem", leading_keys=["EVIDENCE#*"])
-        sales.let(claims, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
-        loyalty.let(claims, "BatchGetItem", leading_keys=["IDENTITY#*"])
+        self._let_assign(claims)
+        self._tables.sales.let(claims, "Query", "DeleteItem", leading_keys=["EVIDENCE#*"])
         events.Rule(
             self,
             "WhenIdentityBound",
@@ -116,6 +152,36 @@ class Earning(Construct):
             targets=[events_targets.LambdaFunction(claims, dead_letter_queue=failures)],
         )
         return claims
+
+    def _habits(self, bus: events.IEventBus) -> PlatformFunction:
+        sales, loyalty = self._tables.sales, self._tables.loyalty
+        failures = self._failures("NotCounted")
+        habits = PlatformFunction(
+            self,
+            "Habits",
+            name="habits",
+            description="Keeps where, when and what members fill, as their judged sales tell",
+            runtime=self._runtime,
+            environment={"SALES_TABLE": sales.table_name, "LOYALTY_TABLE": loyalty.table_name},
+        )
+        habits.configure_async_invoke(
+            on_failure=destinations.SqsDestination(usable_by(habits, failures)), retry_attempts=2
+        )
+        sales.let(habits, "GetItem", leading_keys=["STATION#*"])
+        loyalty.let(habits, "GetItem", "UpdateItem", leading_keys=["PORTRAIT#*"])
+        for construct_id, description, pattern in (
+            ("WhenSaleEarned", "A sale earned points: count it among its member's habits", EARNED),
+            ("WhenSaleEarnedNothing", "A sale earned nothing: it is a habit, too", EARNED_NOTHING),
+        ):
+            events.Rule(
+                self,
+                construct_id,
+                event_bus=bus,
+                description=description,
+                event_pattern=pattern,
+                targets=[events_targets.LambdaFunction(habits, dead_letter_queue=failures)],
+            )
+        return habits
 
     def _failures(self, construct_id: str) -> FailureQueue:
         return FailureQueue(self, construct_id, keys=self._keys, target=self._runtime.target)

@@ -5,8 +5,8 @@ Encryption at rest: two keys, because two different circles may decrypt.
 behalf of whoever may read the resource, and it is usable through those services only.
 
 `seal` protects single values inside items (a number plate that was read, a phone number).
-Reading an item does not open them: ingest may only seal, and only the APIs that show such a
-value to a person entitled to it may open it.
+Reading an item does not open them: ingest may only seal. The APIs may open what they show to
+a person entitled to it, and matching what was seen at a sale, to look for what was meant.
 """
 
 from __future__ import annotations

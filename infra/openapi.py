@@ -3,7 +3,7 @@ The description of the HTTP API, made from the code that answers it.
 
     python -m infra.openapi           writes functions/openapi/openapi.json
 
-Routes, bodies and limits come from the two API functions; what the door does for every route
+Routes, bodies and limits come from the three API functions; what the door does for every route
 (keys, problems, sign-in) is added here from the door's own constants.
 """
 
@@ -16,8 +16,13 @@ from typing import Any, cast
 
 from forecourt.doors import KEY_HEADER, MAX_KEY_LENGTH, REPLAYED_HEADER, WRITES, Door
 from forecourt.problems import INTERNAL_ERROR, OUTCOMES, PROBLEM_JSON
+from functions.corrections.adjusting import AdjustmentRoutes
+from functions.corrections.desk import Desk
+from functions.corrections.freezing import FreezingRoutes
+from functions.corrections.refunding import RefundRoutes
 from functions.members.api import MembersApi
 from functions.members.proofs import ProofRoutes
+from functions.members.wallets import WalletRoutes
 from functions.operator.programs import ProgramRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
@@ -46,10 +51,14 @@ WRITE_RESPONSES = {
 
 
 def document() -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of both API functions."""
-    members, operator = _described(_members_door()), _described(_operator_door())
-    paths: dict[str, Any] = {**members["paths"], **operator["paths"]}
-    schemas = {**members["components"]["schemas"], **operator["components"]["schemas"]}
+    """Return the OpenAPI 3.1 document of all API functions."""
+    paths: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
+    for door in (_members_door(), _operator_door(), _corrections_door()):
+        described = _described(door)
+        for path, methods in described["paths"].items():
+            paths.setdefault(path, {}).update(methods)
+        schemas |= described["components"]["schemas"]
     for unused in ("HTTPValidationError", "ResponseValidationError", "ValidationError"):
         schemas.pop(unused, None)
     for path in paths.values():
@@ -89,9 +98,15 @@ def written(content: dict[str, Any]) -> str:
 def _members_door() -> Door:
     door = _door()
     MembersApi(
-        door=door, members=NOTHING, loyalty=NOTHING, sales=NOTHING, secret=NOTHING, zone=NOTHING
+        door=door,
+        members=NOTHING,
+        statements=NOTHING,
+        identities=NOTHING,
+        sales=NOTHING,
+        secret=NOTHING,
     )
     ProofRoutes(door=door, loyalty=NOTHING, shelf=NOTHING)
+    WalletRoutes(door=door, members=NOTHING, loyalty=NOTHING, statements=NOTHING, keeping=NOTHING)
     return door
 
 
@@ -100,6 +115,15 @@ def _operator_door() -> Door:
     StationRoutes(door=door, table=NOTHING, things=NOTHING, now=NOTHING)
     ProgramRoutes(door=door, table=NOTHING, loyalty=NOTHING, now=NOTHING)
     ReviewRoutes(door=door, sales=NOTHING, sealer=NOTHING, now=NOTHING)
+    return door
+
+
+def _corrections_door() -> Door:
+    door = _door()
+    desk = Desk(door=door, loyalty=NOTHING, ledger=NOTHING, keeping=NOTHING, now=NOTHING)
+    AdjustmentRoutes(desk, table=NOTHING)
+    FreezingRoutes(desk)
+    RefundRoutes(desk, sales=NOTHING)
     return door
 
 

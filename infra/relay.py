@@ -23,15 +23,19 @@ ARCHIVED_FOR = cdk.Duration.days(90)
 # What the relay has an event for; the other items do not wake it.
 EVENTFUL_TYPES = [
     "book",
+    "adjustment",
+    "bound",
     "case",
     "entry",
-    "identity",
+    "evaluation",
     "member",
     "program",
+    "question",
     "reminder",
     "station",
     "timeline",
     "verification",
+    "unbound",
 ]
 ITEM_WRITTEN = {
     "eventName": ["INSERT", "MODIFY"],
@@ -39,7 +43,7 @@ ITEM_WRITTEN = {
 }
 IDENTITY_REMOVED = {
     "eventName": ["REMOVE"],
-    "dynamodb": {"OldImage": {"type": {"S": ["identity"]}}},
+    "dynamodb": {"OldImage": {"type": {"S": ["bound"]}}},
 }
 
 

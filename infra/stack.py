@@ -50,7 +50,15 @@ class ForecourtStack(cdk.Stack):
             identity_secret=identity_secret,
             runtime=runtime,
         )
-        Earning(self, "Earning", tables=self.tables, bus=self.bus, keys=keys, runtime=runtime)
+        Earning(
+            self,
+            "Earning",
+            tables=self.tables,
+            bus=self.bus,
+            keys=keys,
+            identity_secret=identity_secret,
+            runtime=runtime,
+        )
         Relay(self, "Relay", tables=self.tables, bus=self.bus, keys=keys, runtime=runtime)
         jobs = Jobs(self, "Jobs", tables=self.tables, keys=keys, runtime=runtime)
         self.books = Books(

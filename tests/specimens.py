@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from forecourt.instants import format_instant
+from forecourt.ledger.commands import Earn
 from forecourt.messages import SaleMessage, read_message
 from forecourt.sales import Evidence, EvidenceKind, Sale, SaleKey
+from forecourt.weighing import Decision, Outcome, Piece, Reason
 
 EVENTS = Path(__file__).parents[1] / "events"
 
@@ -49,6 +51,23 @@ def sale(**changes: Any) -> Sale:
     return replace(SALE, key=replace(SALE.key, **of_key), **changes)
 
 
+def earned(member_id: str, points: int, *, sale_id: str = SALE.sale_id, **changes: Any) -> Earn:
+    """Return the command by which accrual gives a sale's points, good for ever unless changed."""
+    command = Earn(
+        entry_id=sale_id,
+        owner=member_id,
+        points=points,
+        expires_on=None,
+        source=f"sale:{sale_id}",
+        reason="fuel",
+        actor="accrual",
+        program_version=1,
+        trace=({"rule": "petrol", "outcome": "earned", "points": points},),
+        occurred_at=SALE.key.completed_at,
+    )
+    return replace(command, **changes)
+
+
 def sale_document(sale: Sale, *, sent_at: datetime | None = None) -> dict[str, Any]:
     """Return the message that tells *sale*, sent when it was recorded unless *sent_at* says."""
     return {
@@ -79,6 +98,7 @@ def sale_document(sale: Sale, *, sent_at: datetime | None = None) -> dict[str, A
                         ("kind", str(each.kind)),
                         ("value", each.value),
                         ("confidence", each.confidence),
+                        ("character_confidences", list(each.character_confidences) or None),
                         ("source", each.source),
                     )
                     if value is not None
@@ -87,3 +107,32 @@ def sale_document(sale: Sale, *, sent_at: datetime | None = None) -> dict[str, A
             ],
         },
     }
+
+
+def credited_to(member_id: str) -> Decision:
+    """Return the decision that a sale is *member_id*'s."""
+    return Decision(
+        outcome=Outcome.CREDITED,
+        weights_version=1,
+        member_id=member_id,
+        posterior_ppm=999_999,
+        pieces=(Piece("card", "same", 2656), Piece("plate", "differs.unsure", -385)),
+        alternatives=(("m-other", 12),),
+    )
+
+
+def probably(member_id: str) -> Decision:
+    """Return the decision that a sale is probably *member_id*'s, who has to be asked."""
+    return Decision(
+        outcome=Outcome.PENDING,
+        weights_version=1,
+        member_id=member_id,
+        posterior_ppm=981_381,
+        reason=Reason.UNSURE,
+        pieces=(Piece("plate", "same", 2182),),
+    )
+
+
+def nobodys(reason: Reason = Reason.UNKNOWN) -> Decision:
+    """Return the decision that a sale is nobody's for now."""
+    return Decision(outcome=Outcome.UNMATCHED, weights_version=1, reason=reason)

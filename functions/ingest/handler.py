@@ -17,25 +17,38 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from forecourt.errors import InvalidIdentity, MalformedMessage
-from forecourt.identity import digest, normalise
+from forecourt.evidence import evidence_to_document, spelling
+from forecourt.identity import EvidenceKey, digest, digest_of_block
 from forecourt.loyalty_table import LoyaltyTable, Station
-from forecourt.messages import GapMessage, ReadingMessage, SaleMessage, claimed_id, read_message
-from forecourt.sales import contradictions, doubts_about
+from forecourt.messages import (
+    GapMessage,
+    ReadingMessage,
+    SaleMessage,
+    TellingMessage,
+    claimed_id,
+    read_message,
+)
+from forecourt.retold_sales import RetoldSales
+from forecourt.sales import EvidenceKind, contradictions, doubts_about
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
-from forecourt.stored_sales import KeyedEvidence, QuarantinedMessage, Status, StoredSale, keyed
+from forecourt.stored_sales import KeyedEvidence, QuarantinedMessage, Status, StoredSale
+from forecourt.stored_tellings import StoredTelling, told_by_pump
+from forecourt.variants import phone_block
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from forecourt.messages import Message
+    from forecourt.retellings import Telling
     from forecourt.sales import Evidence, Sale
 
 STATION_REMEMBERED_SECONDS = 60
@@ -55,6 +68,7 @@ metrics = Metrics()
 
 _dynamodb = boto3.client("dynamodb")
 sales = SalesTable(_dynamodb, name=settings.sales_table)
+retold = RetoldSales(_dynamodb, sales=settings.sales_table, loyalty=settings.loyalty_table)
 loyalty = LoyaltyTable(_dynamodb, name=settings.loyalty_table)
 sealer = Sealer(boto3.client("kms"), key_id=settings.seal_key_id)
 iot_data = boto3.client("iot-data")
@@ -152,7 +166,11 @@ def intake(delivery: Delivery) -> Answer:
         return Answer(id=claimed_id(delivery.payload), reason=fault.reason)
     match message:
         case SaleMessage():
-            store_sale(message, station=station, received_at=delivery.received_at)
+            stored = store_sale(message, station=station, received_at=delivery.received_at)
+            if station.retold and stored.sale.dispensed:
+                reunite(told_by_pump(stored), now=delivery.received_at)
+        case TellingMessage():
+            store_telling(message, station=station, received_at=delivery.received_at)
         case ReadingMessage():
             sales.add_reading(message)
         case GapMessage():
@@ -174,7 +192,7 @@ def station_of(delivery: Delivery, message: Message) -> Station:
     return station
 
 
-def store_sale(message: SaleMessage, *, station: Station, received_at: datetime) -> None:
+def store_sale(message: SaleMessage, *, station: Station, received_at: datetime) -> StoredSale:
     """Store a sale with its evidence hashed and sealed, held when it does not add up."""
     sale = message.sale
     doubts = doubts_about(
@@ -188,25 +206,60 @@ def store_sale(message: SaleMessage, *, station: Station, received_at: datetime)
         sale=sale,
         status=initial_status(sale, doubts=doubts),
         received_at=received_at,
+        local_hour=sale.key.completed_at.astimezone(ZoneInfo(station.zone)).hour,
         evidence=hashed(sale.evidence),
-        sealed=(
-            sealer.seal(
-                [[each.kind, each.value] for each in sale.evidence],
-                context={"sale_id": sale.sale_id},
-            )
-            if sale.evidence
-            else None
-        ),
+        sealed=sealed(sale.evidence, name=sale.sale_id),
         doubts=tuple(doubts),
     )
     known = sales.add(stored)
     if known is not None:
         note_repeat(sale, known.sale)
-        return
+        return known
     metrics.add_metric(name="SalesStored", unit=MetricUnit.Count, value=1)
     if doubts:
         metrics.add_metric(name="SalesHeld", unit=MetricUnit.Count, value=1)
     logger.info("sale stored", sale_id=sale.sale_id, status=stored.status, doubts=doubts)
+    return stored
+
+
+def store_telling(message: TellingMessage, *, station: Station, received_at: datetime) -> None:
+    """Store what a till or payment provider tells, and let it join the sale it tells of."""
+    stored = StoredTelling(
+        telling=message.telling,
+        received_at=received_at,
+        evidence=hashed(message.evidence),
+        sealed=sealed(message.evidence, name=message.message_id),
+    )
+    known = retold.add(stored)
+    if known is not None and known.telling != stored.telling:
+        # The first telling stands, as a sale's does; whoever tells otherwise is at fault.
+        metrics.add_metric(name="TellingsContradicted", unit=MetricUnit.Count, value=1)
+        logger.warning("telling contradicted", telling_id=message.message_id)
+        return
+    if not station.retold:
+        loyalty.note_retold(station.station_id)
+        _stations.pop(station.station_id, None)
+    reunite(message.telling, now=received_at)
+
+
+def reunite(telling: Telling, *, now: datetime) -> None:
+    """Let all that is told of one sale come together."""
+    one = retold.reunite(telling, now=now)
+    logger.info(
+        "sale told",
+        sale_id=one.pump.told_id if one.pump else None,
+        sources=one.sources,
+        conflict=one.held_because,
+    )
+    if one.held_because:
+        metrics.add_metric(name="TellingsInConflict", unit=MetricUnit.Count, value=1)
+
+
+def sealed(evidence: tuple[Evidence, ...], *, name: str) -> bytes | None:
+    """Return the values of *evidence* sealed as part of the sale or telling *name*."""
+    if not evidence:
+        return None
+    return sealer.seal(evidence_to_document(evidence), context={"sale_id": name})
 
 
 def note_repeat(sale: Sale, known: Sale) -> None:
@@ -229,15 +282,24 @@ def initial_status(sale: Sale, *, doubts: list[Any]) -> Status:
 
 def hashed(evidence: tuple[Evidence, ...]) -> tuple[KeyedEvidence, ...]:
     """Return the keys of *evidence*; what cannot be an identity (a misread) gets none."""
-    pairs = []
-    for each in evidence:
-        try:
-            normalised = normalise(each.kind, each.value)
-        except InvalidIdentity as fault:
-            logger.info("evidence unusable", kind=fault.kind, reason=fault.reason)
-            continue
-        pairs.append((each, digest(identity_secret(), each.kind, normalised)))
-    return keyed(pairs)
+    return tuple(found for each in evidence if (found := keyed(each)))
+
+
+def keyed(evidence: Evidence) -> KeyedEvidence | None:
+    """Return *evidence* without its value."""
+    try:
+        spelt = spelling(evidence)
+    except InvalidIdentity as fault:
+        logger.info("evidence unusable", kind=fault.kind, reason=fault.reason)
+        return None
+    secret = identity_secret()
+    is_phone = evidence.kind is EvidenceKind.PHONE
+    return KeyedEvidence(
+        key=EvidenceKey(kind=evidence.kind, digest=digest(secret, evidence.kind, spelt)),
+        confidence=evidence.confidence,
+        source=evidence.source,
+        block=digest_of_block(secret, phone_block(spelt)) if is_phone else None,
+    )
 
 
 def quarantine(delivery: Delivery, fault: MalformedMessage) -> None:

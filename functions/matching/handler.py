@@ -8,7 +8,6 @@ there: Lambda replays a stream from its lowest failure anyway.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,47 +15,42 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from forecourt.assignment import Assignment
-from forecourt.loyalty_table import LoyaltyTable
-from forecourt.matching import Credited
-from forecourt.sales_table import SalesTable
-from forecourt.settings import Settings
+from forecourt.assigning import AssignmentSettings, open_assignment
 from forecourt.stored_sales import sale_from_item
 from forecourt.streams import one_by_one
+from forecourt.weighing import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from forecourt.matching import EvidenceKey
+    from forecourt.assignment import Weighed
     from forecourt.stored_sales import StoredSale
 
+METRICS = {
+    Outcome.CREDITED: "SalesMatched",
+    Outcome.PENDING: "SalesPending",
+    Outcome.UNMATCHED: "SalesUnmatched",
+}
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MatchingSettings(Settings):
-    sales_table: str
-    loyalty_table: str
-
-
-settings = MatchingSettings.from_env()
+settings = AssignmentSettings.from_env()
 logger = Logger()
 metrics = Metrics()
-
-_dynamodb = boto3.client("dynamodb")
-assignment = Assignment(
-    sales=SalesTable(_dynamodb, name=settings.sales_table),
-    loyalty=LoyaltyTable(_dynamodb, name=settings.loyalty_table),
-)
+assignment = open_assignment(settings, boto3.client("dynamodb"))
 
 
 @metrics.log_metrics
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     records = event["Records"]
-    # One look-up for the whole batch: under load it is what keeps up.
-    owners = assignment.owners([sale_of(record) for record in records])
-    return one_by_one(records, partial(match, owners=owners), logger=logger)
+    # All sales of a batch ask together: under load it is what keeps up.
+    weighed = assignment.weigh([sale_of(record) for record in records])
+    by_record = {
+        record["dynamodb"]["SequenceNumber"]: each
+        for record, each in zip(records, weighed, strict=True)
+    }
+    return one_by_one(records, partial(match, weighed=by_record), logger=logger)
 
 
 def sale_of(record: dict[str, Any]) -> StoredSale:
@@ -64,19 +58,20 @@ def sale_of(record: dict[str, Any]) -> StoredSale:
     return sale_from_item(record["dynamodb"]["NewImage"])
 
 
-def match(record: dict[str, Any], *, owners: Mapping[EvidenceKey, str]) -> None:
+def match(record: dict[str, Any], *, weighed: Mapping[str, Weighed]) -> None:
     """Assign the sale in *record*."""
     stored = sale_of(record)
-    decision = assignment.assign(stored, owners=owners)
+    decision = assignment.assign(stored, weighed[record["dynamodb"]["SequenceNumber"]])
     if decision is None:
         logger.info("sale decided before", sale_id=stored.sale.sale_id)
         return
-    credited = isinstance(decision, Credited)
-    metrics.add_metric(
-        name="SalesMatched" if credited else "SalesUnmatched", unit=MetricUnit.Count, value=1
-    )
+    metrics.add_metric(name=METRICS[decision.outcome], unit=MetricUnit.Count, value=1)
     logger.info(
-        "sale matched" if credited else "sale unmatched",
+        "sale weighed",
         sale_id=stored.sale.sale_id,
-        by=decision.by if isinstance(decision, Credited) else decision.reason,
+        outcome=decision.outcome,
+        by=decision.by,
+        reason=decision.reason,
+        posterior_ppm=decision.posterior_ppm,
+        weights_version=decision.weights_version,
     )

@@ -9,57 +9,42 @@ because they are kept for retries.
 import hashlib
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 
 from forecourt.callers import ME, Caller, Permission
-from forecourt.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
 from forecourt.doors import Door
 from forecourt.errors import InvalidRequest, UnknownIdentity
-from forecourt.identity import digest, mask, normalise
-from forecourt.instants import business_day, format_instant
-from forecourt.ledger import Entry, wallet_of
-from forecourt.loyalty_table import LoyaltyTable
-from forecourt.matching import EvidenceKey
-from forecourt.members_table import (
-    IDENTITIES_MAX,
-    BoundIdentity,
-    Judgement,
-    Member,
-    MembersTable,
-)
+from forecourt.identities_table import IDENTITIES_MAX, BoundIdentity, IdentitiesTable
+from forecourt.identity import EvidenceKey, digest, mask, normalise
+from forecourt.instants import format_instant
+from forecourt.members_table import Member, MembersTable
 from forecourt.once import Answer
 from forecourt.sales import EvidenceKind
 from forecourt.sales_table import SalesTable
+from forecourt.statements import Judgement, Statements
 from forecourt.stored_sales import StoredSale
 from functions.members.bodies import (
     Binding,
     BoundView,
     EnrolledView,
     Enrolment,
-    EntriesView,
     IdentitiesView,
     MemberView,
-    PointsView,
     Profile,
     SalesView,
 )
-from functions.members.zone import ProgramZone
+from functions.members.pages import PAGE, Cursor, Limit, MemberId, next_cursor, position
 
-PAGE = 20
-PAGE_MAX = 100
 TAG = "members"
 
 _IDENTITY_ID = re.compile(rf"({'|'.join(EvidenceKind)})\.([A-Za-z0-9_-]{{22}})")
 _ETAG = re.compile(r'"([0-9]{1,9})"')
 
-MemberId = Annotated[str, Path(description="The member's id, or `me`")]
 IdentityId = Annotated[str, Path(examples=["plate.Uo5XbYpSWDcTYGQSP4XkFw"])]
-Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
-Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR_LENGTH)]
 IfMatch = Annotated[
     str | None, Header(alias="If-Match", description='The `ETag` of the profile, as `"3"`')
 ]
@@ -77,29 +62,27 @@ class MembersApi:
         *,
         door: Door,
         members: MembersTable,
-        loyalty: LoyaltyTable,
+        statements: Statements,
+        identities: IdentitiesTable,
         sales: SalesTable,
         secret: Callable[[], bytes],
-        zone: ProgramZone,
         now: Callable[[], datetime] = _now,
     ) -> None:
         self._door = door
         self._members = members
-        self._loyalty = loyalty
+        self._statements = statements
+        self._identities = identities
         self._sales = sales
         self._secret = secret
-        self._zone = zone
         self._now = now
-        member, identities = "/members/<member_id>", "/members/<member_id>/identities"
+        member, bound = "/members/<member_id>", "/members/<member_id>/identities"
         for method, path, route, status in (
             ("POST", "/members", self.enrol, 201),
             ("GET", member, self.show_member, 200),
             ("PATCH", member, self.change_profile, 200),
-            ("GET", identities, self.list_identities, 200),
-            ("POST", identities, self.bind_identity, 201),
-            ("DELETE", f"{identities}/<identity_id>", self.unbind_identity, 204),
-            ("GET", f"{member}/points", self.show_points, 200),
-            ("GET", f"{member}/entries", self.list_entries, 200),
+            ("GET", bound, self.list_identities, 200),
+            ("POST", bound, self.bind_identity, 201),
+            ("DELETE", f"{bound}/<identity_id>", self.unbind_identity, 204),
             ("GET", f"{member}/sales", self.list_sales, 200),
         ):
             door.add(method, path, route, tag=TAG, status=status)
@@ -153,7 +136,7 @@ class MembersApi:
     def list_identities(self, member_id: MemberId) -> Response[IdentitiesView]:
         """List what is bound to a member, masked."""
         member_id = self._door.caller.member_named(member_id, Permission.READ_MEMBERS)
-        identities = self._members.identities(member_id)
+        identities = self._identities.identities(member_id)
         if not identities:
             self._members.member(member_id)
         return self._door.show(
@@ -161,13 +144,17 @@ class MembersApi:
         )
 
     def bind_identity(self, member_id: MemberId, body: Binding) -> Response[BoundView]:
-        """Bind a plate, phone, card, payment account or ETC tag to a member."""
+        """
+        Bind a plate, phone, card, payment account or ETC tag to a member.
+
+        A plate and a card may be several members': a family's car, a fleet's card.
+        """
         member_id = self._door.caller.member_named(member_id, Permission.BIND_IDENTITIES)
         value = normalise(body.kind, body.value)
         key = EvidenceKey(kind=body.kind, digest=digest(self._secret(), body.kind, value))
 
         def perform() -> Answer:
-            bound_at, new = self._members.bind(member_id, key, value, bound_at=self._now())
+            bound_at, new = self._identities.bind(member_id, key, value, bound_at=self._now())
             return Answer(status=201 if new else 200, body=_bound(key, bound_at))
 
         return self._door.once(perform)
@@ -181,46 +168,10 @@ class MembersApi:
         key = EvidenceKey(kind=match[1], digest=match[2])
 
         def perform() -> Answer:
-            self._members.unbind(member_id, key, unbound_at=self._now())
+            self._identities.unbind(member_id, key, unbound_at=self._now())
             return Answer(status=204)
 
         return self._door.once(perform)
-
-    def show_points(self, member_id: MemberId) -> Response[PointsView]:
-        """Show what a member can spend today, and what runs out next."""
-        member_id = self._door.caller.member_named(member_id, Permission.READ_MEMBERS)
-        account = self._loyalty.account(member_id)
-        if account.version == 0:
-            self._members.member(member_id)
-        now = self._now()
-        today = business_day(now, self._zone.at(now))
-        return self._door.show(
-            {
-                "points": account.available(today),
-                "next_expiry": _expiry(account.next_expiry(today)),
-                "version": account.version,
-                "as_of_on": today.isoformat(),
-            }
-        )
-
-    def list_entries(
-        self, member_id: MemberId, limit: Limit = PAGE, cursor: Cursor = None
-    ) -> Response[EntriesView]:
-        """List the movements of a member's points, newest first."""
-        member_id = self._door.caller.member_named(member_id, Permission.READ_MEMBERS)
-        scope = f"entries/{member_id}"
-        page = self._members.statement(
-            member_id, limit=limit, after=_position(cursor, scope), entries_only=True
-        )
-        entries = page.entries()
-        if not entries and cursor is None:
-            self._members.member(member_id)
-        return self._door.show(
-            {
-                "entries": [_entry(entry) for entry in entries],
-                "next_cursor": _cursor(page.last_id, scope),
-            }
-        )
 
     def list_sales(
         self, member_id: MemberId, limit: Limit = PAGE, cursor: Cursor = None
@@ -228,8 +179,8 @@ class MembersApi:
         """List a member's sales and what each earned, newest first."""
         member_id = self._door.caller.member_named(member_id, Permission.READ_MEMBERS)
         scope = f"sales/{member_id}"
-        page = self._members.statement(
-            member_id, limit=limit, after=_position(cursor, scope), entries_only=False
+        page = self._statements.page(
+            member_id, limit=limit, after=position(cursor, scope), entries_only=False
         )
         judgements = page.judgements()
         if not judgements and cursor is None:
@@ -238,7 +189,7 @@ class MembersApi:
         return self._door.show(
             {
                 "sales": [_sale(stored[each.sale_id], each) for each in judgements],
-                "next_cursor": _cursor(page.last_id, scope),
+                "next_cursor": next_cursor(page.last_id, scope),
             }
         )
 
@@ -265,14 +216,6 @@ def _version_in(if_match: str | None) -> int | None:
     return int(match[1])
 
 
-def _position(cursor: str | None, scope: str) -> str | None:
-    return read_cursor(cursor, scope=scope, parts=1)[0] if cursor is not None else None
-
-
-def _cursor(last_id: str | None, scope: str) -> str | None:
-    return make_cursor([last_id], scope=scope) if last_id else None
-
-
 def _enrolled(member: Member) -> dict[str, Any]:
     return {
         "member_id": member.member_id,
@@ -291,35 +234,6 @@ def _bound(key: EvidenceKey, bound_at: datetime) -> dict[str, Any]:
 
 def _identity(identity: BoundIdentity) -> dict[str, Any]:
     return {**_bound(identity.key, identity.bound_at), "masked": mask(identity.value)}
-
-
-def _expiry(expiry: tuple[date, int] | None) -> dict[str, Any] | None:
-    return {"on": expiry[0].isoformat(), "points": expiry[1]} if expiry else None
-
-
-def _entry(entry: Entry) -> dict[str, Any]:
-    wallet = wallet_of(entry.member_id)
-    return {
-        "entry_id": entry.entry_id,
-        "kind": str(entry.kind),
-        "points": entry.points,
-        "lots": [
-            {
-                "points": leg.points,
-                "expires_on": leg.expires_on.isoformat() if leg.expires_on else None,
-            }
-            for leg in entry.legs
-            if leg.account == wallet
-        ],
-        "reason": entry.reason,
-        "source": entry.source,
-        "actor": entry.actor,
-        "program_version": entry.program_version,
-        "trace": [dict(each) for each in entry.trace],
-        "occurred_at": format_instant(entry.occurred_at),
-        "posted_at": format_instant(entry.posted_at),
-        "account_version": entry.account_version,
-    }
 
 
 def _sale(stored: StoredSale, judged: Judgement) -> dict[str, Any]:

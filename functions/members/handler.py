@@ -1,8 +1,8 @@
 """
-The members API: enrol, profile, identities, points, entries, sales.
+The members API: enrol, profile, identities, wallets, entries, sales.
 
 A write carries an `Idempotency-Key`; a retry with the same key is answered like the first time
-and changes nothing. Routes are in `functions.members.api`.
+and changes nothing. Routes are in `functions.members.api` and `.wallets`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,20 @@ from aws_lambda_powertools.utilities import parameters
 
 from forecourt.bookshelf import Bookshelf
 from forecourt.doors import Door
+from forecourt.identities_table import IdentitiesTable
+from forecourt.identity import digest_of_block
+from forecourt.keeping import Keeping
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
 from forecourt.once import Requests
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
+from forecourt.statements import Statements
+from forecourt.variants import phone_block
 from functions.members.api import MembersApi
 from functions.members.proofs import ProofRoutes
-from functions.members.zone import ProgramZone
+from functions.members.wallets import WalletRoutes
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -65,20 +70,36 @@ def fingerprint(content: bytes) -> str:
     return hmac.digest(identity_secret(), b"request:" + content, hashlib.sha256).hex()
 
 
+def block_of(phone: str) -> str:
+    """Return the keyed hash of the block a phone number is in."""
+    return digest_of_block(identity_secret(), phone_block(phone))
+
+
 door = Door(
     requests=Requests(dynamodb, name=settings.requests_table),
     fingerprint=fingerprint,
     logger=logger,
 )
-loyalty = LoyaltyTable(dynamodb, name=settings.loyalty_table)
 members = MembersTable(dynamodb, name=settings.loyalty_table, sealer=sealer)
+loyalty = LoyaltyTable(dynamodb, name=settings.loyalty_table)
+statements = Statements(dynamodb, name=settings.loyalty_table)
+identities = IdentitiesTable(
+    dynamodb, name=settings.loyalty_table, sealer=sealer, block_of=block_of
+)
 api = MembersApi(
     door=door,
     members=members,
-    loyalty=loyalty,
+    statements=statements,
+    identities=identities,
     sales=SalesTable(dynamodb, name=settings.sales_table),
     secret=identity_secret,
-    zone=ProgramZone(members),
+)
+wallets = WalletRoutes(
+    door=door,
+    members=members,
+    loyalty=loyalty,
+    statements=statements,
+    keeping=Keeping(loyalty),
 )
 proofs = ProofRoutes(
     door=door,

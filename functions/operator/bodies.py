@@ -182,7 +182,7 @@ class ReviewedSaleView(BaseModel):
     test_delivery: bool
     status: str
     doubts: list[str]
-    unmatched_because: str | None
+    undecided_because: str | None
     decided_at: InstantText | None
     decided_by: str | None
     evidence: list[EvidenceView]

@@ -1,4 +1,4 @@
-"""The routes for what waits for a person: held and unmatched sales, quarantined messages."""
+"""The routes for what waits for a person: held, pending, unmatched sales, quarantined messages."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -11,6 +11,7 @@ from forecourt.callers import Permission
 from forecourt.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
 from forecourt.doors import Door
 from forecourt.errors import SaleNotHeld
+from forecourt.evidence import evidence_from_document
 from forecourt.identity import mask
 from forecourt.instants import format_instant
 from forecourt.once import Answer
@@ -128,7 +129,7 @@ class ReviewRoutes:
             "test_delivery": sale.test_delivery,
             "status": str(stored.status),
             "doubts": list(stored.doubts),
-            "unmatched_because": stored.unmatched_because,
+            "undecided_because": stored.undecided_because,
             "decided_at": _text(stored.decided_at),
             "decided_by": stored.decided_by,
             "evidence": [
@@ -143,10 +144,11 @@ class ReviewRoutes:
         }
 
     def _observed(self, stored: StoredSale) -> list[dict[str, str]]:
-        if stored.sealed is None:
-            return []
-        observed = self._sealer.open(stored.sealed, context={"sale_id": stored.sale.sale_id})
-        return [{"kind": kind, "masked": mask(value)} for kind, value in observed]
+        return [
+            {"kind": str(each.kind), "masked": mask(each.value)}
+            for name, sealed in stored.sealed_values
+            for each in evidence_from_document(self._sealer.open(sealed, context={"sale_id": name}))
+        ]
 
 
 def decision_on(stored: StoredSale) -> str:

@@ -187,7 +187,7 @@ class Board:
         if stored is None:
             return [Text("on its way", style="dim"), "", "", ""]
         if stored.member_id is None:
-            reason = ", ".join(stored.doubts) or stored.unmatched_because or ""
+            reason = ", ".join(stored.doubts) or stored.undecided_because or ""
             held = stored.status is Status.HELD
             return [Text(stored.status, style="yellow" if held else "dim"), "", seconds, reason]
         points = Text(f"+{followed.points}", style="green") if followed.judged else ""

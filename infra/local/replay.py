@@ -1,9 +1,9 @@
 """
 `make replay`: real purchases instead of invented ones.
 
-Each store becomes a station and each household a member with a plate. Every fill passes the
-camera, goes through a pump's registers, over MQTT and through the whole pipeline, at full
-speed and with business times as recorded. Afterwards litres, money, fills and points per
+Each store becomes a station and each household a member with a plate and a card. Every fill
+passes the camera, goes through a pump's registers, over MQTT and through the whole pipeline,
+at full speed and with business times as recorded. Afterwards litres, money, fills and points per
 household, station and month are compared with the same sums, taken by SQL from the files.
 """
 
@@ -232,7 +232,9 @@ class Replay:
             households = list(self._plates)
             enrolled = pool.map(
                 lambda household: enrol(
-                    operator, {"plate": self._plates[household]}, name=f"Household {household}"
+                    operator,
+                    {"plate": self._plates[household], "card": _card_of(household)},
+                    name=f"Household {household}",
                 ),
                 households,
             )
@@ -307,6 +309,7 @@ class Replay:
                 amount_fen=fill.amount_fen,
                 unit_price_milli_per_litre=fill.unit_price_milli_per_litre,
                 at=fill.filled_at,
+                card=_card_of(fill.household),
             )
             await component.poll()
             filled()
@@ -365,6 +368,11 @@ async def _drained(component: Component, *, station_id: str) -> None:
                 await component.drained()
         if component.outbox.count() == waiting:
             raise StationNotHeard(station_id=station_id, waiting=waiting)
+
+
+def _card_of(household: int) -> str:
+    """Return the card a household shows at the pump: a plate alone may have been lent."""
+    return f"9{household:015}"
 
 
 def _profile_to_the_millilitre() -> dict[str, Any]:

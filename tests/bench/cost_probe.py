@@ -19,10 +19,10 @@ from typing import Any
 
 import boto3
 
-from forecourt.identity import digest, normalise
+from forecourt.identities_table import IdentitiesTable
+from forecourt.identity import EvidenceKey, digest, normalise
 from forecourt.instants import format_instant
 from forecourt.loyalty_table import LoyaltyTable, Station
-from forecourt.matching import EvidenceKey
 from forecourt.members_table import MembersTable
 from forecourt.operator_table import OperatorTable
 from forecourt.sales import EvidenceKind, sale_id_for
@@ -134,10 +134,11 @@ def _seed(dynamodb: Any, table: str) -> None:
     operator.activate(version, effective_at=now - timedelta(days=1), now=now)
     sealer = Sealer(boto3.client("kms"), key_id=os.environ["SEAL_KEY_ID"])
     members = MembersTable(dynamodb, name=table, sealer=sealer)
+    identities = IdentitiesTable(dynamodb, name=table, sealer=sealer, block_of=lambda phone: phone)
     members.enrol(MEMBER, {"name": "Bench"}, enrolled_by="bench", enrolled_at=now)
     for kind, value in ((EvidenceKind.PLATE, PLATE), (EvidenceKind.CARD, CARD)):
         code = digest(secret.encode(), kind, normalise(kind, value))
-        members.bind(MEMBER, EvidenceKey(kind=kind, digest=code), value, bound_at=now)
+        identities.bind(MEMBER, EvidenceKey(kind=kind, digest=code), value, bound_at=now)
 
 
 def _one_sale(

@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "WORKINGS_BUCKET": "workings",
     "SEGMENTS_QUEUE_URL": "https://queue.example/segments",
     "ZONE": "Asia/Shanghai",
+    "MATCHING_POLICY": "shared_vehicle",
     "EXPIRY_QUEUE_URL": "queue",
     "REMINDERS_QUEUE_URL": "queue",
     "POWERTOOLS_SERVICE_NAME": "bench",

@@ -8,7 +8,7 @@ from itertools import cycle
 from statistics import quantiles
 from typing import TYPE_CHECKING
 
-from forecourt.sales import EvidenceKind
+from forecourt.sales import Evidence, EvidenceKind
 from forecourt_simulator.station import SaleTruth
 from infra.local.following import Following, cancelled
 from infra.local.scene import Scene
@@ -23,7 +23,7 @@ VOLUME_ML = 30_000
 
 
 class Rush(Scene):
-    """Stations without drivers: sales happen at a given rate, each with a member's card."""
+    """Stations without drivers: sales at a given rate, each with a member's card and account."""
 
     async def sell(self, *, per_second: float, seconds: float) -> list[float]:
         """Return the seconds to the balance of each sale."""
@@ -44,9 +44,17 @@ class Rush(Scene):
 
     async def _sale(self) -> SaleTruth:
         station, nozzle = next(self._places)
+        payer = next(self._payers)
         await station.controller.wait_for_room(nozzle)
+        if station.till is None:
+            raise RuntimeError(station.station_id)
+        account = payer.identities[EvidenceKind.PAYMENT]
+        await station.till.report(nozzle, Evidence(kind=EvidenceKind.PAYMENT, value=account))
         sale = station.controller.dispense(
-            nozzle, VOLUME_ML, at=datetime.now(UTC).replace(microsecond=0), card=next(self._cards)
+            nozzle,
+            VOLUME_ML,
+            at=datetime.now(UTC).replace(microsecond=0),
+            card=payer.identities[EvidenceKind.CARD],
         )
         hung_up_at = datetime.now(UTC)
         truth = station.truth[-1]
@@ -69,13 +77,7 @@ class Rush(Scene):
                 for station in self.stations
             ]
         )
-        self._cards = cycle(
-            [
-                driver.identities[EvidenceKind.CARD]
-                for driver in self.drivers
-                if driver.member_key is not None
-            ]
-        )
+        self._payers = cycle([driver for driver in self.drivers if driver.member_key is not None])
 
 
 def latencies(stack: LocalStack, rates: tuple[float, ...] = (10, 20, 40)) -> dict[str, float]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 EMPTY = Path(__file__).parent / "empty"
 FUNCTIONS = ("ingest", "matching", "accrual", "relay")
+SHOWN = (EvidenceKind.CARD, EvidenceKind.PAYMENT)  # two identities: one alone is asked about
 SALES = 300
 ROUNDS = 2
 MEMBERS = 50
@@ -33,12 +34,12 @@ SQS_BATCH_MAX = 10  # SQS takes no more messages in one call
 
 def throughput(stack: LocalStack) -> dict[str, float]:
     """Return sustained rates of both pipelines and their ratio; rounds alternate."""
-    cards = _seed(stack)
+    payers = _seed(stack)
     best = {"full": 0.0, "empty": 0.0}
     for number in range(ROUNDS):
         for which in ("full", "empty"):
             _deploy(stack, empty=which == "empty")
-            rate = _rate(stack, cards, label=f"{which}-{number}")
+            rate = _rate(stack, payers, label=f"{which}-{number}")
             best[which] = max(best[which], rate)
     _deploy(stack, empty=False)
     return {
@@ -48,7 +49,7 @@ def throughput(stack: LocalStack) -> dict[str, float]:
     }
 
 
-def _seed(stack: LocalStack) -> list[str]:
+def _seed(stack: LocalStack) -> list[dict[str, str]]:
     operator = ApiClient(stack.api_url, stack.token("operator"))
     began = datetime.now(UTC) - timedelta(hours=1)
     if not operator.get("/programs")["programs"]:
@@ -63,10 +64,10 @@ def _seed(stack: LocalStack) -> list[str]:
         folder=stack.folder,
     )
     drivers = draw_drivers(seed=99, count=MEMBERS, stations=[STATION], members_percent=100)
-    cards = [driver.identities[EvidenceKind.CARD] for driver in drivers]
-    for number, card in enumerate(cards):
-        enrol(operator, {"card": card}, name=f"Bench {number}")
-    return cards
+    payers = [{str(kind): driver.identities[kind] for kind in SHOWN} for driver in drivers]
+    for number, identities in enumerate(payers):
+        enrol(operator, identities, name=f"Bench {number}")
+    return payers
 
 
 def _deploy(stack: LocalStack, *, empty: bool) -> None:
@@ -90,17 +91,17 @@ def _archive(function: str, source: Path) -> bytes:
     return buffer.getvalue()
 
 
-def _rate(stack: LocalStack, cards: list[str], *, label: str) -> float:
+def _rate(stack: LocalStack, payers: list[dict[str, str]], *, label: str) -> float:
     """Put all sales on the queue at once and see how fast the entries come."""
-    _run(stack, cards, count=20, label=f"{label}-warm")
-    return SALES / _run(stack, cards, count=SALES, label=label)
+    _run(stack, payers, count=20, label=f"{label}-warm")
+    return SALES / _run(stack, payers, count=SALES, label=label)
 
 
-def _run(stack: LocalStack, cards: list[str], *, count: int, label: str) -> float:
+def _run(stack: LocalStack, payers: list[dict[str, str]], *, count: int, label: str) -> float:
     queue = stack.client("sqs")
     before = _entries(stack)
     began = time.monotonic()
-    messages = [_message(number, cards[number % len(cards)], label) for number in range(count)]
+    messages = [_message(number, payers[number % len(payers)], label) for number in range(count)]
     for start in range(0, count, SQS_BATCH_MAX):
         answer = queue.send_message_batch(
             QueueUrl=stack.outputs["IngestQueueUrl"],
@@ -127,7 +128,7 @@ def _entries(stack: LocalStack) -> int:
     return sum(page["Count"] for page in pages)
 
 
-def _message(number: int, card: str, label: str) -> dict[str, Any]:
+def _message(number: int, identities: dict[str, str], label: str) -> dict[str, Any]:
     now = datetime.now(UTC).replace(microsecond=0)
     serial = label.replace("_", "-")
     totalizer_ml = (number + 1) * 30_000
@@ -156,7 +157,7 @@ def _message(number: int, card: str, label: str) -> dict[str, Any]:
         "clock_offset_seconds": 0,
         "clock_synchronised": True,
         "test_delivery": False,
-        "evidence": [{"kind": "card", "value": card}],
+        "evidence": [{"kind": kind, "value": value} for kind, value in identities.items()],
     }
     payload = json.dumps({"schema": "sale/1", "sent_at": format_instant(now), "sale": sale})
     return {

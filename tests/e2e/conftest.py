@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 import pytest
 
 from infra.local.api_client import ApiClient
 from infra.local.stack import LocalStack
+from tests.e2e.drivers import enrolled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.e2e.drivers import Driver
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +26,25 @@ def stack() -> Iterator[LocalStack]:
 @pytest.fixture(scope="session")
 def operator(stack: LocalStack) -> ApiClient:
     return ApiClient(stack.api_url, stack.token("operator"))
+
+
+@pytest.fixture
+def driver(stack: LocalStack) -> Driver:
+    return enrolled(stack)
+
+
+@pytest.fixture
+def other(stack: LocalStack) -> Driver:
+    return enrolled(stack)
+
+
+@pytest.fixture
+def phone() -> str:
+    """Return a number nobody has bound yet."""
+    return f"139{secrets.randbelow(10**8):08}"
+
+
+@pytest.fixture
+def car() -> str:
+    """Return a plate nobody has bound yet."""
+    return f"浙A{secrets.randbelow(100_000):05}"

@@ -28,13 +28,26 @@ NOBODY = f"{PREFIX}nobody"
 DENIED = {"AccessDenied", "AccessDeniedException", "ForbiddenException"}
 
 PARTITIONS = {
-    "loyalty": ("MEMBER#", "IDENTITY#", "STATIONS", "PROGRAM", "CASES#", "BOOKS", "VERIFICATIONS"),
+    "loyalty": (
+        "MEMBER#",
+        "IDENTITY#",
+        "PORTRAIT#",
+        "BLOCK#",
+        "ASKED#",
+        "STATIONS",
+        "PROGRAM",
+        "WEIGHTS",
+        "CASES#",
+        "ADJUSTMENTS",
+        "BOOKS",
+        "VERIFICATIONS",
+    ),
     "sales": ("STATION#", "EVIDENCE#", "QUARANTINE#"),
 }
 # An id in the template: the capability, the construct and a hash.
 CAPABILITY = re.compile(r"^[A-Z][a-z]+")
 HASH = re.compile(r"[0-9A-F]{8}$")
-QUEUES = ("held", "unmatched", "quarantined")
+QUEUES = ("held", "pending", "unmatched", "quarantined")
 SALE_CONTEXT = {"sale_id": NOBODY}
 MEMBER_CONTEXT = {"member_id": NOBODY, "item": "PROFILE"}
 

@@ -21,6 +21,11 @@ def plate(value: str) -> Evidence:
     return Evidence(kind=EvidenceKind.PLATE, value=value, confidence=97, source="camera-1")
 
 
+def at_the_till(kind: EvidenceKind, value: str) -> Evidence:
+    """Return what somebody said or showed at the till."""
+    return Evidence(kind=kind, value=value, source="till")
+
+
 def this_second() -> datetime:
     """Return the current time as a pump counts it."""
     return datetime.now(UTC).replace(microsecond=0)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import jsonschema  # type: ignore[import-untyped]
@@ -16,9 +15,11 @@ from aws_lambda_powertools.event_handler.openapi.models import OpenAPI
 
 from forecourt.instants import business_day, day_bounds, format_instant, parse_instant
 from forecourt.loyalty_table import LoyaltyTable
+from forecourt.sales import EvidenceKind
 from infra.local.api_client import ApiClient
 from infra.local.seed import PROGRAM, activate_program
 from tests.e2e.bus import heard_from
+from tests.e2e.drivers import Driver
 from tests.e2e.outpost import ZONE, outpost
 from tests.e2e.pump import Pump, plate, this_second, told
 from tests.e2e.schedules import scheduled
@@ -37,36 +38,6 @@ if TYPE_CHECKING:
 # 39.99 L of 92 at ten points a litre, rounded down.
 POINTS = 399
 PARTS = ("identities", "points", "entries", "sales")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Driver:
-    """A member with an app."""
-
-    app: ApiClient
-    member_id: str
-
-    def binds(self, value: str) -> str:
-        """Bind a plate; return the identity's id."""
-        answer = self.app.post("/members/me/identities", {"kind": "plate", "value": value})
-        return str(answer["identity_id"])
-
-    @property
-    def points(self) -> int:
-        return int(self.app.get("/members/me/points")["points"])
-
-    def entry_for(self, sale: Sale) -> dict[str, Any] | None:
-        """Return the entry a sale made, if it made one."""
-        entries = self.app.get("/members/me/entries")["entries"]
-        return next((each for each in entries if each["entry_id"] == sale.sale_id), None)
-
-    def earned(self, sale: Sale) -> dict[str, Any]:
-        """Wait for the entry a sale makes."""
-        return wait_for(lambda: self.entry_for(sale)) or {}
-
-    @property
-    def sales(self) -> list[str]:
-        return [each["sale_id"] for each in self.app.get("/members/me/sales")["sales"]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,20 +60,6 @@ def quay(stack: LocalStack, operator: ApiClient, traces: Traces) -> Iterator[Out
         yield quay
 
 
-@pytest.fixture
-def driver(stack: LocalStack) -> Driver:
-    """Somebody new, who enrolled from the app."""
-    username = f"{PREFIX}{secrets.token_hex(4)}"
-    app = ApiClient(stack.api_url, stack.token("member", username))
-    return Driver(app=app, member_id=app.post("/members", {"name": "李雷"})["member_id"])
-
-
-@pytest.fixture
-def car() -> str:
-    """Return a plate nobody has bound yet."""
-    return f"浙A{secrets.randbelow(100_000):05}"
-
-
 def test_a_litre_at_the_pump_becomes_points_in_the_app(
     stack: LocalStack, quay: Outpost, car: str
 ) -> None:
@@ -113,9 +70,10 @@ def test_a_litre_at_the_pump_becomes_points_in_the_app(
     )
 
     member_id = app.post("/members", {"name": "李雷", "language": "zh-CN"})["member_id"]
-    driver = Driver(app=app, member_id=member_id)
+    driver = Driver(app=app, member_id=member_id, card="6217001234567890")
     driver.binds(car)
-    sale = quay.sell(quay.pump.sale(plate(car)))
+    driver.binds(driver.card, EvidenceKind.CARD)
+    sale = quay.sell(quay.pump.sale(*driver.comes_in(car)))
     entry = driver.earned(sale)
 
     assert {"Name": "sub", "Value": member_id} in user["UserAttributes"]
@@ -127,7 +85,8 @@ def test_a_litre_at_the_pump_becomes_points_in_the_app(
     assert told_sale["sale_id"] == sale.sale_id
     assert told_sale["volume_ml"] == sale.volume_ml
     assert told_sale["points"] == POINTS
-    (bound,) = app.get("/members/me/identities")["identities"]
+    bound = app.get("/members/me/identities")["identities"]
+    assert [each["kind"] for each in bound] == ["plate", "card"]
     assert car not in json.dumps(bound, ensure_ascii=False)
     assert app.get("/members/me")["profile"]["name"] == "李雷"
 
@@ -136,7 +95,7 @@ def test_the_same_message_again_and_again_changes_nothing(
     quay: Outpost, driver: Driver, traces: Traces, car: str
 ) -> None:
     driver.binds(car)
-    sale = quay.sell(quay.pump.sale(plate(car)))
+    sale = quay.sell(quay.pump.sale(*driver.comes_in(car)))
     driver.earned(sale)
     before = traces.settled()
 
@@ -148,53 +107,21 @@ def test_the_same_message_again_and_again_changes_nothing(
     assert driver.points == POINTS
 
 
-def test_binding_a_plate_claims_the_sales_it_was_seen_at(
-    quay: Outpost, driver: Driver, car: str
-) -> None:
-    first, second = (quay.sell(quay.pump.sale(plate(car))) for _ in range(2))
-    wait_for(lambda: {first.sale_id, second.sale_id} <= quay.waiting("unmatched").keys())
-
-    driver.binds(car)
-
-    wait_for(lambda: driver.points, lambda points: points == 2 * POINTS)
-    assert sorted(driver.sales) == sorted([first.sale_id, second.sale_id])
-    assert not {first.sale_id, second.sale_id} & quay.waiting("unmatched").keys()
-
-
 def test_an_unbound_plate_earns_no_more_and_keeps_what_it_earned(
     quay: Outpost, driver: Driver, car: str
 ) -> None:
     identity_id = driver.binds(car)
-    before = quay.sell(quay.pump.sale(plate(car)))
+    before = quay.sell(quay.pump.sale(*driver.comes_in(car)))
     driver.earned(before)
 
     driver.app.call("DELETE", f"/members/me/identities/{identity_id}", key=secrets.token_hex(8))
     after = quay.sell(quay.pump.sale(plate(car)))
 
     wait_for(lambda: after.sale_id in quay.waiting("unmatched"))
-    assert driver.app.get("/members/me/identities")["identities"] == []
+    bound = driver.app.get("/members/me/identities")["identities"]
+    assert [each["kind"] for each in bound] == ["card"]
     assert driver.sales == [before.sale_id]
     assert driver.points == POINTS
-
-
-def test_a_plate_belongs_to_one_member_until_they_let_it_go(
-    stack: LocalStack, quay: Outpost, driver: Driver, car: str
-) -> None:
-    app = ApiClient(stack.api_url, stack.token("member", f"{PREFIX}{secrets.token_hex(4)}"))
-    other = Driver(app=app, member_id=app.post("/members", {})["member_id"])
-    identity_id = driver.binds(car)
-
-    status, problem = app.send(
-        "POST", "/members/me/identities", {"kind": "plate", "value": car}, key="taken"
-    )
-    driver.app.call("DELETE", f"/members/me/identities/{identity_id}", key="let go")
-    other.binds(car)
-    sale = quay.sell(quay.pump.sale(plate(car)))
-
-    assert (status, problem["code"]) == (409, "identity_taken")
-    assert driver.member_id not in json.dumps(problem)
-    other.earned(sale)
-    assert (driver.points, other.points) == (0, POINTS)
 
 
 def test_a_new_version_judges_the_very_next_sale_and_no_earlier_one(
@@ -213,7 +140,9 @@ def test_a_new_version_judges_the_very_next_sale_and_no_earlier_one(
     operator.post(f"/programs/{former}/activation", {"effective_at": format_instant(back)})
 
     def sold(completed_at: datetime) -> Sale:
-        return quay.sell(quay.pump.sale(plate(car), grade="95", completed_at=completed_at))
+        return quay.sell(
+            quay.pump.sale(*driver.comes_in(car), grade="95", completed_at=completed_at)
+        )
 
     after, before, later = (sold(at) for at in (change, change - timedelta(seconds=1), back))
     entry = driver.earned(after)
@@ -229,14 +158,14 @@ def test_a_held_sale_earns_once_it_is_released(
     quay: Outpost, operator: ApiClient, driver: Driver, car: str
 ) -> None:
     driver.binds(car)
-    sale = quay.sell(quay.pump.sale(plate(car), clock_offset_seconds=900))
+    sale = quay.sell(quay.pump.sale(*driver.comes_in(car), clock_offset_seconds=900))
     seen = quay.waiting("held")[sale.sale_id]
 
     decided = operator.post(f"/sales/{sale.sale_id}/release")
     entry = driver.earned(sale)
 
     assert seen["doubts"] == ["device_clock_off"]
-    assert [each["kind"] for each in seen["observed"]] == ["plate"]
+    assert [each["kind"] for each in seen["observed"]] == ["plate", "card"]
     assert car not in json.dumps(seen, ensure_ascii=False)
     assert decided["decision"] == "released"
     assert driver.points == entry["points"] == POINTS
@@ -247,7 +176,7 @@ def test_a_rejected_sale_never_earns(
     quay: Outpost, operator: ApiClient, driver: Driver, traces: Traces, car: str
 ) -> None:
     driver.binds(car)
-    sale = quay.sell(quay.pump.sale(plate(car), test_delivery=True))
+    sale = quay.sell(quay.pump.sale(*driver.comes_in(car), test_delivery=True))
 
     operator.post(f"/sales/{sale.sale_id}/rejection")
     before = traces.settled("sales", "loyalty")
@@ -293,7 +222,7 @@ def test_a_balance_costs_one_read_unit(
     stack: LocalStack, quay: Outpost, driver: Driver, car: str
 ) -> None:
     driver.binds(car)
-    driver.earned(quay.sell(quay.pump.sale(plate(car))))
+    driver.earned(quay.sell(quay.pump.sale(*driver.comes_in(car))))
     dynamodb = stack.client("dynamodb")
     units: list[float] = []
     dynamodb.meta.events.register(

@@ -91,6 +91,9 @@ class Paging:
         self._client = client
         self._page = page
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
     def query(self, **arguments: Any) -> Any:
         return self._client.query(**arguments, Limit=self._page)
 

@@ -34,21 +34,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("aws")
 
 PLATE = {"kind": "plate", "value": "浙A12345"}
-
-
-@pytest.fixture
-def anna() -> Client:
-    return Client(handle=handler.handle, subject="sub-anna", groups="[member]")
-
-
-@pytest.fixture
-def bert() -> Client:
-    return Client(handle=handler.handle, subject="sub-bert", groups="[member]")
-
-
-@pytest.fixture
-def attendant() -> Client:
-    return Client(handle=handler.handle, subject="sub-attendant", groups="[attendant]")
+PHONE = {"kind": "phone", "value": "13812345678"}
 
 
 def items(dynamodb: Any, table: str = LOYALTY_TABLE) -> list[dict[str, Any]]:
@@ -274,17 +260,17 @@ def test_a_key_belongs_to_caller_and_route(anna: Client, bert: Client) -> None:
 def test_a_refusal_is_replayed_even_when_it_would_succeed_now(anna: Client, bert: Client) -> None:
     anna.post("/members", {})
     bert.post("/members", {})
-    identity = anna.post("/members/me/identities", PLATE).body["identity_id"]
-    first = bert.post("/members/me/identities", PLATE, key="1")
+    identity = anna.post("/members/me/identities", PHONE).body["identity_id"]
+    first = bert.post("/members/me/identities", PHONE, key="1")
     anna.delete(f"/members/me/identities/{identity}")
 
-    again = bert.post("/members/me/identities", PLATE, key="1")
+    again = bert.post("/members/me/identities", PHONE, key="1")
 
     assert (first.status, first.code) == (409, "identity_taken")
     assert (again.status, again.text) == (first.status, first.text)
     assert again.headers["Idempotent-Replayed"] == "true"
     assert again.code == "identity_taken"
-    assert bert.post("/members/me/identities", PLATE, key="2").status == 201
+    assert bert.post("/members/me/identities", PHONE, key="2").status == 201
 
 
 @pytest.mark.parametrize(
@@ -337,15 +323,16 @@ def test_a_request_table_that_does_not_answer_refuses_nothing(
 
 
 def crash_after(method: str, monkeypatch: pytest.MonkeyPatch, *, times_out: bool) -> None:
-    """Let *method* of the members table do its work and the function die right after."""
-    work = getattr(handler.members, method)
+    """Let *method* of a table do its work and the function die right after."""
+    table = handler.identities if method in {"bind", "unbind"} else handler.members
+    work = getattr(table, method)
 
     def die(*arguments: Any, **named: Any) -> Any:
         work(*arguments, **named)
         # Lambda ends a function that times out from outside, with nothing caught.
         raise KeyboardInterrupt if times_out else RuntimeError("connection lost")
 
-    monkeypatch.setattr(handler.members, method, die)
+    monkeypatch.setattr(table, method, die)
 
 
 class Hurried(LambdaContext):
@@ -466,7 +453,7 @@ def test_a_failure_shows_nothing_but_that_there_was_one(
         raise ValueError("浙A12345 is not what was expected")
 
     anna.post("/members", {})
-    monkeypatch.setattr(handler.members, "bind", fail)
+    monkeypatch.setattr(handler.identities, "bind", fail)
     reply = anna.post("/members/me/identities", PLATE)
 
     assert (reply.status, reply.code, reply.facts) == (500, "internal_error", {})
@@ -480,7 +467,7 @@ def test_an_answer_that_does_not_fit_its_schema_is_our_failure_not_the_callers(
     anna: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anna.post("/members", {})
-    monkeypatch.setattr(handler.members, "identities", lambda _: [])
+    monkeypatch.setattr(handler.identities, "identities", lambda _: [])
     monkeypatch.setattr("functions.members.api.IDENTITIES_MAX", "many")
 
     reply = anna.get("/members/me/identities")

@@ -10,27 +10,43 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forecourt.sales_table import SalesTable
+from forecourt.adjustments import Adjustment
+from forecourt.adjustments import Status as Adjusted
 from forecourt.stored_sales import Status, StoredSale
 from functions.members import handler as members
-from functions.openapi import handler as openapi
 from functions.operator import handler as operator
-from tests.functional.conftest import SALES_TABLE
+from tests.functional.functions import DESCRIBED, handler_of
 from tests.functional.http import Client
 from tests.functional.test_operator_api import PROGRAM, SALE, STATION
+from tests.specimens import credited_to, earned, sale
 
-DESCRIBED = json.loads(openapi.DOCUMENT)
+if TYPE_CHECKING:
+    from tests.functional.world import World
+
 OPERATIONS = [
     pytest.param(path, method.upper(), operation, id=f"{method.upper()} {path}")
     for path, methods in DESCRIBED["paths"].items()
     for method, operation in methods.items()
 ]
+SOLD = sale(transaction=77)
+ADJUSTMENT = Adjustment(
+    adjustment_id="20261123T081500Z.adjustment.9f86d081884c7d65",
+    member_id="sub-fuzz",
+    wallet="points",
+    points=5000,
+    expires_on=None,
+    source="ticket:1",
+    reason="goodwill",
+    asked_by="sub-manager",
+    asked_at=SOLD.recorded_at,
+    status=Adjusted.WAITING,
+)
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=40)
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
@@ -44,7 +60,10 @@ PATH_VALUES = {
     "station_id": st.sampled_from(["s0001", "s0002"]),
     "version": st.sampled_from(["1", "2", "0", "999999"]),
     "sale_id": st.sampled_from([SALE.sale_id, "x"]),
+    "adjustment_id": st.sampled_from([ADJUSTMENT.adjustment_id, "x"]),
 }
+# Only what is some member's can be refunded.
+REFUNDED = "/sales/{sale_id}/refunds"
 # To unbind what is bound, its digest would have to be guessed; to be proved, an entry would have to
 # be posted and its day closed.
 UNLIKELY = ("/{identity_id}", "/{entry_id}/proof")
@@ -129,7 +148,7 @@ def requests_for(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> dict[
     careful = draw(st.booleans())
 
     def part(match: re.Match[str]) -> str:
-        known = PATH_VALUES[match[1]]
+        known = st.just(SOLD.sale_id) if path == REFUNDED else PATH_VALUES[match[1]]
         return draw(known if careful else known | ANY_PART)
 
     query = {
@@ -152,16 +171,22 @@ def requests_for(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> dict[
 
 
 @pytest.fixture
-def peopled(aws: None) -> None:  # noqa: ARG001
-    """Enrol a member, register a station, draft a program and hold a sale."""
+def peopled(world: World) -> None:
+    """Enrol a member, register a station, draft a program, hold a sale and sell another."""
     operator_of = Client(handle=operator.handle, subject="sub-fuzz", groups="[operator]")
     member = Client(handle=members.handle, subject="sub-fuzz", groups="[member]")
     member.post("/members", {})
     operator_of.post("/stations", {**STATION, "station_id": "s0002"})
     operator_of.post("/programs", PROGRAM)
-    SalesTable(operator.dynamodb, name=SALES_TABLE).add(
-        StoredSale(sale=SALE, status=Status.HELD, received_at=SALE.recorded_at)
+    held, sold = (
+        StoredSale(sale=each, status=status, received_at=each.recorded_at)
+        for each, status in ((SALE, Status.HELD), (SOLD, Status.RECEIVED))
     )
+    world.sales.add(held)
+    world.sales.add(sold)
+    assert world.decided.decide(sold, credited_to("sub-fuzz"), decided_at=SOLD.recorded_at)
+    world.post(earned("sub-fuzz", 39, sale_id=SOLD.sale_id))
+    world.adjustments.ask(ADJUSTMENT, request_id="request-1")
 
 
 @pytest.mark.usefixtures("peopled")
@@ -169,8 +194,8 @@ def peopled(aws: None) -> None:  # noqa: ARG001
 def test_whatever_is_sent_is_answered_as_described(
     path: str, method: str, operation: dict[str, Any]
 ) -> None:
-    function = members if path.startswith("/members") else operator
-    client = Client(handle=function.handle, subject="sub-fuzz", groups="[member operator]")
+    handle = handler_of(f"{method} {path}").handle
+    client = Client(handle=handle, subject="sub-fuzz", groups="[member operator]")
     succeeded = []
 
     @settings(

@@ -1,15 +1,16 @@
-"""Binding an identity claims the sales that waited for it, and only those."""
+"""Binding an identity weighs the sales that waited for it anew, and only those."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.assignment import Assignment
 from forecourt.events import SOURCE, DetailType, events_of
-from forecourt.sales_table import SalesTable
+from forecourt.orphans import WAITING
 from forecourt.stored_sales import Queue, Status
+from tests.functional.assigning import assignment
 from tests.functional.clients import Interrupting, Reluctant, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import World, key_of
@@ -24,16 +25,21 @@ BY_CARD = sale(transaction=4713, totalizer_ml=123_600_000, evidence=(CARD,))
 
 
 @pytest.fixture
-def claims() -> ModuleType:
+def claims(world: World, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     from functions.claims import handler  # noqa: PLC0415 - its clients need the environment
 
+    monkeypatch.setattr(handler, "assignment", assignment(world))
     return handler
 
 
 @pytest.fixture
-def unmatched(world: World, told: Any, context: Any) -> Callable[..., None]:
+def unmatched(
+    world: World, told: Any, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
     """Return what comes before a claim: sales that were told, and matched with nobody."""
     from functions.matching import handler  # noqa: PLC0415
+
+    monkeypatch.setattr(handler, "assignment", assignment(world))
 
     def leave(*sales: Any) -> None:
         told(*sales)
@@ -54,42 +60,114 @@ def bound_events(world: World) -> list[dict[str, Any]]:
     ]
 
 
-def test_every_waiting_sale_with_the_plate_becomes_the_members(
+def told_of_every_binding(claims: ModuleType, world: World, context: Any) -> None:
+    for event in bound_events(world):
+        claims.handle(event, context)
+
+
+def test_two_identities_bound_make_every_waiting_sale_with_both_the_members(
     claims: ModuleType, unmatched: Any, world: World, context: Any
 ) -> None:
-    unmatched(SALE, OTHER, BY_CARD)
-    world.enrol("m1", PLATE)
+    unmatched(SALE, OTHER)
+    world.enrol("m1", PLATE, CARD)
 
-    (event,) = bound_events(world)
-    claims.handle(event, context)
+    told_of_every_binding(claims, world, context)
 
-    assert [world.stored(each).member_id for each in (SALE, OTHER, BY_CARD)] == ["m1", "m1", None]
-    assert list(world.sales.orphans(key_of(PLATE))) == []
-    assert [each.sale.sale_id for each in world.sales.queue(Queue.UNMATCHED, limit=9).items] == [  # type: ignore[union-attr]
-        BY_CARD.sale_id
-    ]
+    assert [world.stored(each).member_id for each in (SALE, OTHER)] == ["m1", "m1"]
+    assert list(world.decided.orphans(key_of(PLATE))) == []
+    assert world.sales.queue(Queue.UNMATCHED, limit=9).items == []
     matched = world.records(SALES_TABLE, status="matched")
     assert [record["eventName"] for record in matched] == ["MODIFY", "MODIFY"]
 
 
-def test_an_event_that_comes_again_changes_nothing_and_counts_nothing(
-    claims: ModuleType, unmatched: Any, world: World, context: Any, *, counted: Any
+def test_one_identity_bound_asks_whether_the_sale_is_theirs(
+    claims: ModuleType, unmatched: Any, world: World, context: Any, counted: Any
+) -> None:
+    unmatched(SALE, BY_CARD)
+    world.enrol("m1", PLATE)
+    counted()
+
+    told_of_every_binding(claims, world, context)
+
+    stored = world.stored(SALE)
+    assert (stored.status, stored.asked, stored.member_id) == (Status.PENDING, "m1", None)
+    assert counted() == {"OrphansAskedAbout": 1}
+    assert world.stored(BY_CARD).status is Status.UNMATCHED
+    assert list(world.decided.orphans(key_of(PLATE))) == [SALE.sale_id]
+
+
+def test_a_second_identity_answers_what_the_first_one_asked(
+    claims: ModuleType, unmatched: Any, world: World, context: Any, counted: Any
 ) -> None:
     unmatched(SALE)
     world.enrol("m1", PLATE)
-    (event,) = bound_events(world)
+    told_of_every_binding(claims, world, context)
     counted()
-    claims.handle(event, context)
-    before = world.snapshot()
-    first = counted()
 
-    claims.handle(event, context)
+    world.bind("m1", CARD)
+    told_of_every_binding(claims, world, context)
+
+    assert world.stored(SALE).member_id == "m1"
+    assert counted() == {"OrphansClaimed": 1}
+    assert [item for item in world.items(LOYALTY_TABLE) if item["type"] == "question"] == []
+
+
+def test_whoever_is_asked_and_says_yes_gets_the_sale(unmatched: Any, world: World) -> None:
+    unmatched(SALE)
+    world.enrol("m1", PLATE)
+
+    decision = assignment(world).claim(world.stored(SALE), claimed_by="m1")
+
+    assert decision is not None
+    assert decision.by == ("claim", "plate")
+    assert world.stored(SALE).member_id == "m1"
+
+
+def test_a_claim_without_evidence_is_believed_of_nobody(unmatched: Any, world: World) -> None:
+    unmatched(SALE)
+    world.enrol("m1")
+    before = world.snapshot()
+
+    assert assignment(world).claim(world.stored(SALE), claimed_by="m1") is None
 
     assert world.snapshot() == before
-    assert (first, counted()) == ({"OrphansClaimed": 1}, {})
 
 
-def test_a_claim_that_lost_its_race_counts_nothing_and_leaves_no_pointer(
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=1)])
+def test_a_sale_waits_thirty_days_to_the_last_second(
+    unmatched: Any, world: World, late: timedelta
+) -> None:
+    unmatched(SALE)
+    world.enrol("m1", PLATE, CARD)
+
+    at_the_end = assignment(world, now=SALE.key.completed_at + WAITING + late)
+    decision = at_the_end.claim(world.stored(SALE))
+
+    assert (decision is not None) == (not late)
+
+
+@pytest.mark.parametrize("bound", [(PLATE,), (PLATE, CARD)])
+def test_an_event_that_comes_again_changes_nothing_and_counts_nothing(
+    claims: ModuleType, unmatched: Any, world: World, context: Any, *, bound: Any, counted: Any
+) -> None:
+    unmatched(SALE)
+    world.enrol("m1", *bound)
+    events = bound_events(world)
+    for event in events:
+        claims.handle(event, context)
+    before = world.snapshot()
+    counted()
+
+    for event in events:
+        claims.handle(event, context)
+
+    assert world.stored(SALE).status in {Status.PENDING, Status.MATCHED}
+    assert counted() == {}
+    if len(bound) == 1:
+        assert world.snapshot() == before
+
+
+def test_a_claim_that_lost_its_race_counts_nothing_and_leaves_no_pointer_for_long(
     claims: ModuleType,
     unmatched: Any,
     world: World,
@@ -99,24 +177,18 @@ def test_a_claim_that_lost_its_race_counts_nothing_and_leaves_no_pointer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     unmatched(SALE)
-    world.enrol("m1", PLATE)
-    (event,) = bound_events(world)
-    rival = Interrupting(
-        world.dynamodb,
-        "update_item",
-        lambda: world.sales.credit(
-            SALE.sale_id, member_id="m9", by=["card"], decided_at=RECEIVED_AT
-        ),
-    )
-    assignment = Assignment(sales=SalesTable(rival, name=SALES_TABLE), loyalty=world.loyalty)
-    monkeypatch.setattr(claims, "assignment", assignment)
+    world.enrol("m1", PLATE, CARD)
+    event = bound_events(world)[0]
+    rival = Interrupting(world.dynamodb, "update_item", lambda: world.credit(SALE, "m9"))
+    monkeypatch.setattr(claims, "assignment", assignment(world, sales_client=rival))
     counted()
 
     claims.handle(event, context)
 
     assert counted() == {}
     assert world.stored(SALE).member_id == "m9"
-    assert list(world.sales.orphans(key_of(PLATE))) == []
+    claims.handle(event, context)
+    assert list(world.decided.orphans(key_of(PLATE))) == []
 
 
 def test_a_binding_nobody_waited_for_claims_nothing(
@@ -125,8 +197,7 @@ def test_a_binding_nobody_waited_for_claims_nothing(
     world.enrol("m1", PLATE)
     before = world.snapshot()
 
-    (event,) = bound_events(world)
-    claims.handle(event, context)
+    told_of_every_binding(claims, world, context)
 
     assert world.snapshot() == before
 
@@ -137,14 +208,11 @@ def test_a_plate_bound_today_does_not_override_a_card_that_says_otherwise(
     unmatched(SALE)
     world.enrol("m1", PLATE)
     world.enrol("m2", CARD)
-    before = world.snapshot()
 
-    for event in bound_events(world):
-        claims.handle(event, context)
+    told_of_every_binding(claims, world, context)
 
-    assert world.snapshot() == before
-    assert world.stored(SALE).status is Status.UNMATCHED
-    assert list(world.sales.orphans(key_of(PLATE))) == [SALE.sale_id]
+    stored = world.stored(SALE)
+    assert (stored.status, stored.member_id, stored.asked) == (Status.PENDING, None, "m2")
 
 
 def test_an_identity_unbound_before_the_event_arrived_claims_nothing(
@@ -152,42 +220,41 @@ def test_an_identity_unbound_before_the_event_arrived_claims_nothing(
 ) -> None:
     unmatched(SALE)
     world.enrol("m1", PLATE)
-    (event,) = bound_events(world)
-    world.members.unbind("m1", key_of(PLATE), unbound_at=RECEIVED_AT)
+    events = bound_events(world)
+    world.identities.unbind("m1", key_of(PLATE), unbound_at=RECEIVED_AT)
 
-    claims.handle(event, context)
+    for event in events:
+        claims.handle(event, context)
 
-    assert world.stored(SALE).member_id is None
-    assert list(world.sales.orphans(key_of(PLATE))) == [SALE.sale_id]
+    assert world.stored(SALE).status is Status.UNMATCHED
+    assert list(world.decided.orphans(key_of(PLATE))) == [SALE.sale_id]
 
 
 def test_a_pointer_to_a_sale_somebody_got_meanwhile_is_removed_and_the_sale_kept(
     claims: ModuleType, unmatched: Any, world: World, context: Any
 ) -> None:
     unmatched(SALE)
-    world.sales.credit(SALE.sale_id, member_id="m9", by=["card"], decided_at=RECEIVED_AT)
+    world.credit(SALE, "m9")
     world.enrol("m1", PLATE)
-    (event,) = bound_events(world)
-    world.members.unbind("m1", key_of(PLATE), unbound_at=RECEIVED_AT)
 
-    claims.handle(event, context)
+    told_of_every_binding(claims, world, context)
 
     assert world.stored(SALE).member_id == "m9"
-    assert list(world.sales.orphans(key_of(PLATE))) == []
+    assert list(world.decided.orphans(key_of(PLATE))) == []
 
 
 def test_a_claim_that_failed_half_way_is_finished_by_the_next_attempt(
     claims: ModuleType, unmatched: Any, world: World, context: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unmatched(SALE, OTHER)
-    world.enrol("m1", PLATE)
-    (event,) = bound_events(world)
+    world.enrol("m1", PLATE, CARD)
+    event = bound_events(world)[0]
     reluctant = Reluctant(world.dynamodb, "delete_item", refusal("ThrottlingException"))
-    monkeypatch.setattr(claims, "sales", SalesTable(reluctant, name=SALES_TABLE))
+    monkeypatch.setattr(claims.decided, "_dynamodb", reluctant)
 
     with pytest.raises(type(refusal("x")), match="ThrottlingException"):
         claims.handle(event, context)
     claims.handle(event, context)
 
     assert [world.stored(each).member_id for each in (SALE, OTHER)] == ["m1", "m1"]
-    assert list(world.sales.orphans(key_of(PLATE))) == []
+    assert list(world.decided.orphans(key_of(PLATE))) == []

@@ -1,26 +1,28 @@
 """
 What a sale costs: item sizes, round trips and units, counted and held.
 
-Sizes follow DynamoDB's rules (Developer Guide, "DynamoDB item sizes and formats"): names and
-strings in UTF-8, a number about half a byte a digit, three bytes for a list or map and one
-for each element of it.
+Sizes are counted as `tests.item_sizes` does.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.assignment import Assignment
 from forecourt.documents import MAX_RULES
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
+from forecourt.sales import Evidence, EvidenceKind
 from forecourt.sales_table import SalesTable
+from forecourt.weighing import Outcome
+from tests.functional.assigning import assignment
 from tests.functional.clients import Counting
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import LITRES, sale_record
+from tests.item_sizes import size
 from tests.specimens import CARD, OPEN_SINCE, PLATE, SALE, sale
 
 if TYPE_CHECKING:
@@ -29,37 +31,15 @@ if TYPE_CHECKING:
     from forecourt.sales import Sale
     from tests.functional.world import World
 
+PHONE = Evidence(kind=EvidenceKind.PHONE, value="13812345678")
+PHONE_AT_THE_TILL = replace(PHONE, source="till")
+WRONG_PHONE = Evidence(kind=EvidenceKind.PHONE, value="13812345687")
 MEMBER_ID = "f3b1c7de-8a52-4a8e-9d0b-6f4f3f1f2a10"
 ONE_UNIT = 1024
 # A ciphertext of AWS KMS under a symmetric key is about this much longer than its plaintext;
 # moto adds less.
 KMS_OVERHEAD = 160
 MOTO_OVERHEAD = 36 + 12 + 16
-
-
-def size(item: Mapping[str, Mapping[str, Any]]) -> int:
-    """Return the bytes DynamoDB counts for *item*."""
-    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
-
-
-def _value_size(value: Mapping[str, Any]) -> int:
-    kind: str
-    content: Any
-    ((kind, content),) = value.items()
-    match kind:
-        case "S":
-            return len(str(content).encode())
-        case "N":
-            digits: str = content.lstrip("-").strip("0")
-            return (len(digits) + 1) // 2 + 1 + int(content.startswith("-"))
-        case "B":
-            return len(bytes(content))
-        case "BOOL" | "NULL":
-            return 1
-        case "L":
-            return 3 + sum(1 + _value_size(each) for each in content)
-        case _:
-            return 3 + sum(1 + len(k.encode()) + _value_size(v) for k, v in content.items())
 
 
 @pytest.mark.parametrize(
@@ -71,6 +51,7 @@ def _value_size(value: Mapping[str, Any]) -> int:
         ({"N": "123456789"}, 6),
         ({"B": b"123"}, 3),
         ({"BOOL": True}, 1),
+        ({"SS": ["ab", "c"]}, 3),
         ({"L": [{"S": "ab"}, {"NULL": True}]}, 3 + 3 + 2),
         ({"M": {"ab": {"S": "c"}}}, 3 + 4),
     ],
@@ -103,7 +84,9 @@ def judge(
     loyalty = LoyaltyTable(dynamodb, name=LOYALTY_TABLE)
     monkeypatch.setattr(ingest, "sales", sales)
     monkeypatch.setattr(ingest, "loyalty", loyalty)
-    monkeypatch.setattr(matching, "assignment", Assignment(sales=sales, loyalty=loyalty))
+    monkeypatch.setattr(
+        matching, "assignment", assignment(world, sales_client=dynamodb, loyalty_client=dynamodb)
+    )
     monkeypatch.setattr(accrual, "loyalty", loyalty)
     monkeypatch.setattr(accrual, "ledger", LedgerTable(dynamodb, name=LOYALTY_TABLE))
     before = world.loyalty.account(MEMBER_ID).version
@@ -129,10 +112,17 @@ def prepared(world: World, told: Any) -> World:
     return world
 
 
+@pytest.mark.parametrize("more", [(), (PHONE_AT_THE_TILL,)])
 def test_each_item_of_a_sale_fits_into_one_unit(
-    prepared: World, context: Any, monkeypatch: pytest.MonkeyPatch
+    prepared: World,
+    context: Any,
+    more: tuple[Evidence, ...],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    judge(prepared, context, dynamodb=prepared.dynamodb, monkeypatch=monkeypatch)
+    for each in more:
+        prepared.bind(MEMBER_ID, each)
+    sold = sale(evidence=(PLATE, CARD, *more))
+    judge(prepared, context, dynamodb=prepared.dynamodb, monkeypatch=monkeypatch, sold=sold)
 
     sizes = {
         "sale": size(raw(prepared, SALES_TABLE, "sale")) + KMS_OVERHEAD - MOTO_OVERHEAD,
@@ -185,6 +175,28 @@ def test_a_sale_takes_six_write_units_and_at_most_four_read_units(
 
     assert metered.write_units == 6
     assert metered.read_units <= 4
+
+
+@pytest.mark.parametrize(
+    ("evidence", "look_ups"),
+    [((PLATE,), 3), ((CARD,), 3), ((PHONE, PLATE), 2), ((WRONG_PHONE, PLATE), 3), ((), 0)],
+)
+def test_what_else_is_asked_of_a_sale_is_asked_only_if_it_may_change_something(
+    prepared: World, told: Any, evidence: tuple[Evidence, ...], look_ups: int
+) -> None:
+    """One look-up for what was seen, one for the portraits, one consistent one at the end."""
+    prepared.bind(MEMBER_ID, PHONE)
+    sold = sale(evidence=evidence)
+    told(sold)
+    stored = prepared.stored(sold)
+    counting = Counting(prepared.dynamodb)
+    judging = assignment(prepared, loyalty_client=counting)
+
+    (weighed,) = judging.weigh([stored])
+    judging.assign(stored, weighed)
+
+    credited = weighed.decision.outcome is Outcome.CREDITED
+    assert counting.calls["batch_get_item"] == look_ups - credited
 
 
 def test_the_due_index_is_written_when_the_first_day_changes_and_by_no_sale_after(

@@ -115,7 +115,7 @@ def test_the_same_message_in_a_later_batch_changes_nothing_and_is_answered_again
     ingest: ModuleType, world: World, context: Any
 ) -> None:
     handled(ingest, context, sale_record(SALE))
-    world.sales.credit(SALE.sale_id, member_id="m1", by=["plate"], decided_at=RECEIVED_AT)
+    world.credit(SALE, "m1")
     before = world.snapshot()
 
     later = RECEIVED_AT + timedelta(days=3)

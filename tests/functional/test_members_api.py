@@ -3,49 +3,23 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from forecourt.attributes import from_item, to_item
-from forecourt.ledger import Account, earn
-from forecourt.loyalty_table import LoyaltyTable
-from forecourt.members_table import IDENTITIES_MAX
-from forecourt.program import Evaluation, Trace
-from forecourt.sales import Sale, SaleKey
-from forecourt.sales_table import SalesTable
-from forecourt.stored_sales import Status, StoredSale
+from forecourt.attributes import from_item
+from forecourt.identities_table import IDENTITIES_MAX
 from functions.members import handler
-from functions.members.zone import ProgramZone
-from tests.functional.conftest import LOYALTY_TABLE, REQUESTS_TABLE, SALES_TABLE
+from tests.functional.conftest import LOYALTY_TABLE, REQUESTS_TABLE
 from tests.functional.http import Client
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MORNING = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 PLATE = {"kind": "plate", "value": "浙A12345"}
+PHONE = {"kind": "phone", "value": "13812345678"}
 
 
-@pytest.fixture(autouse=True)
-def fresh(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
-    monkeypatch.setattr(handler.api, "_zone", ProgramZone(handler.members))
-
-
-@pytest.fixture
-def anna() -> Client:
-    return Client(handle=handler.handle, subject="sub-anna", groups="[member]")
-
-
-@pytest.fixture
-def bert() -> Client:
-    return Client(handle=handler.handle, subject="sub-bert", groups="[member]")
-
-
-@pytest.fixture
-def attendant() -> Client:
-    return Client(handle=handler.handle, subject="sub-attendant", groups="[attendant]")
+pytestmark = pytest.mark.usefixtures("aws")
 
 
 @pytest.fixture
@@ -226,12 +200,12 @@ def test_a_taken_identity_is_refused_without_saying_whose(
 ) -> None:
     anna.post("/members", {})
     bert.post("/members", {})
-    anna.post("/members/me/identities", PLATE)
+    anna.post("/members/me/identities", PHONE)
     before = items(dynamodb)
 
-    reply = bert.post("/members/me/identities", PLATE)
+    reply = bert.post("/members/me/identities", PHONE)
 
-    assert (reply.status, reply.code, reply.facts) == (409, "identity_taken", {"kind": "plate"})
+    assert (reply.status, reply.code, reply.facts) == (409, "identity_taken", {"kind": "phone"})
     assert "sub-anna" not in reply.text
     assert items(dynamodb) == before
 
@@ -241,12 +215,25 @@ def test_an_unbound_identity_may_go_to_somebody_else_and_come_back(
 ) -> None:
     anna.post("/members", {})
     bert.post("/members", {})
-    identity = anna.post("/members/me/identities", PLATE).body["identity_id"]
+    identity = anna.post("/members/me/identities", PHONE).body["identity_id"]
     anna.delete(f"/members/me/identities/{identity}")
 
-    assert bert.post("/members/me/identities", PLATE).status == 201
+    assert bert.post("/members/me/identities", PHONE).status == 201
     bert.delete(f"/members/me/identities/{identity}")
-    assert anna.post("/members/me/identities", PLATE).status == 201
+    assert anna.post("/members/me/identities", PHONE).status == 201
+
+
+def test_a_familys_plate_is_each_drivers(anna: Client, bert: Client) -> None:
+    anna.post("/members", {})
+    bert.post("/members", {})
+
+    first = anna.post("/members/me/identities", PLATE)
+    second = bert.post("/members/me/identities", PLATE)
+
+    assert (first.status, second.status) == (201, 201)
+    assert first.body["identity_id"] == second.body["identity_id"]
+    for each in (anna, bert):
+        assert len(each.get("/members/me/identities").body["identities"]) == 1
 
 
 def test_unbinding_what_was_never_bound_is_refused(anna: Client, dynamodb: Any) -> None:
@@ -348,296 +335,6 @@ def test_an_auditor_sees_the_member_but_not_the_profile(anna: Client, auditor: C
 # --- points, entries, sales -------------------------------------------------------------------
 
 
-def sale_at(minute: int, *, grade: str = "92") -> Sale:
-    completed_at = MORNING + timedelta(minutes=minute)
-    return Sale(
-        key=SaleKey(
-            completed_at=completed_at,
-            station_id="s0001",
-            device_serial="SN1",
-            nozzle=3,
-            transaction=minute + 1,
-            totalizer_ml=1000 + minute,
-        ),
-        grade=grade,
-        unit_price_milli_per_litre=7560,
-        volume_ml=39_990,
-        amount_fen=30_232,
-        volume_resolution_ml=10,
-        started_at=None,
-        recorded_at=completed_at,
-        clock_offset_seconds=0,
-        clock_synchronised=True,
-        test_delivery=False,
-    )
-
-
-class Pump:
-    """Writes sales and what they earn with the pipeline's own writers."""
-
-    def __init__(self, dynamodb: Any) -> None:
-        self.loyalty = LoyaltyTable(dynamodb, name=LOYALTY_TABLE)
-        self.sales = SalesTable(dynamodb, name=SALES_TABLE)
-
-    def store(self, sale: Sale, *, member_id: str) -> None:
-        self.sales.add(StoredSale(sale=sale, status=Status.RECEIVED, received_at=MORNING))
-        self.sales.credit(sale.sale_id, member_id=member_id, by=["plate"], decided_at=MORNING)
-
-    def earn(
-        self, minute: int, *, points: int, expires_on: date | None = None, member_id: str
-    ) -> Account:
-        sale = sale_at(minute)
-        self.store(sale, member_id=member_id)
-        entry, account = earn(
-            self.loyalty.account(member_id),
-            entry_id=sale.sale_id,
-            points=points,
-            expires_on=expires_on,
-            program_version=1,
-            trace=({"rule": "petrol", "outcome": "earned", "points": points},),
-            occurred_at=sale.key.completed_at,
-            posted_at=MORNING,
-        )
-        assert self.loyalty.post(entry, account)
-        return account
-
-    def earn_nothing(self, minute: int, *, member_id: str) -> None:
-        sale = sale_at(minute, grade="0")
-        self.store(sale, member_id=member_id)
-        evaluation = Evaluation(
-            points=0, expires_on=None, trace=(Trace(rule_id="", outcome="no_rule"),)
-        )
-        assert self.loyalty.record_evaluation(member_id, sale, version=1, evaluation=evaluation)
-
-
-@pytest.fixture
-def pump(dynamodb: Any) -> Pump:
-    return Pump(dynamodb)
-
-
-@pytest.fixture
-def program(dynamodb: Any) -> None:
-    """Put a program in force whose day begins with that of Shanghai."""
-    for document in (
-        {
-            "pk": "PROGRAM",
-            "sk": "TIMELINE",
-            "type": "timeline",
-            "activations": [{"effective_at": "2026-01-01T00:00:00Z", "version": 1}],
-        },
-        {
-            "pk": "PROGRAM",
-            "sk": "VERSION#000001",
-            "type": "program",
-            "status": "active",
-            "document": {"zone": "Asia/Shanghai", "rules": [], "validity": None},
-        },
-    ):
-        dynamodb.put_item(TableName=LOYALTY_TABLE, Item=to_item(document))
-
-
-@pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> Any:
-    def set_clock(text: str) -> None:
-        monkeypatch.setattr(handler.api, "_now", lambda: datetime.fromisoformat(text))
-
-    return set_clock
-
-
-def test_points_are_those_that_can_be_spent_today(anna: Client, pump: Pump, at: Any) -> None:
-    at("2026-11-23T09:00:00Z")
-    anna.post("/members", {})
-    pump.earn(0, points=100, expires_on=date(2026, 12, 31), member_id="sub-anna")
-    pump.earn(1, points=20, expires_on=date(2027, 6, 30), member_id="sub-anna")
-
-    assert anna.get("/members/me/points").body == {
-        "points": 120,
-        "next_expiry": {"on": "2026-12-31", "points": 100},
-        "version": 2,
-        "as_of_on": "2026-11-23",
-    }
-
-
-@pytest.mark.usefixtures("program")
-def test_points_run_out_at_midnight_of_the_programs_zone(anna: Client, pump: Pump, at: Any) -> None:
-    anna.post("/members", {})
-    pump.earn(0, points=100, expires_on=date(2026, 12, 31), member_id="sub-anna")
-
-    at("2026-12-31T15:59:59.999999Z")
-    assert anna.get("/members/me/points").body["points"] == 100
-    at("2026-12-31T16:00:00Z")
-    gone = anna.get("/members/me/points").body
-
-    assert (gone["points"], gone["next_expiry"], gone["as_of_on"]) == (0, None, "2027-01-01")
-
-
-def test_a_new_member_holds_no_points(anna: Client) -> None:
-    anna.post("/members", {})
-
-    reply = anna.get("/members/me/points")
-
-    assert (reply.body["points"], reply.body["version"]) == (0, 0)
-
-
-@pytest.mark.usefixtures("program")
-def test_a_balance_costs_one_read_unit(
-    anna: Client, pump: Pump, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    anna.post("/members", {})
-    pump.earn(0, points=100, member_id="sub-anna")
-    anna.get("/members/me/points")
-    calls: list[str] = []
-    send = handler.dynamodb._make_api_call
-
-    def counted(operation: str, arguments: dict[str, Any]) -> Any:
-        calls.append(operation)
-        assert arguments["ConsistentRead"] is True  # one unit for up to 4 KB
-        return send(operation, arguments)
-
-    monkeypatch.setattr(handler.dynamodb, "_make_api_call", counted)
-    anna.get("/members/me/points")
-
-    assert calls == ["GetItem"]
-
-
-def test_the_zone_is_read_again_after_a_minute(dynamodb: Any, program: None) -> None:  # noqa: ARG001
-    ticks: Iterator[float] = iter([0.0, 60.0, 121.0, 121.0])
-    zone = ProgramZone(handler.members, clock=lambda: next(ticks))
-    assert str(zone.at(MORNING)) == "Asia/Shanghai"
-    dynamodb.update_item(
-        TableName=LOYALTY_TABLE,
-        Key=to_item({"pk": "PROGRAM", "sk": "VERSION#000001"}),
-        UpdateExpression="SET document.#zone = :zone",
-        ExpressionAttributeNames={"#zone": "zone"},
-        ExpressionAttributeValues=to_item({":zone": "Asia/Kolkata"}),
-    )
-
-    assert str(zone.at(MORNING)) == "Asia/Shanghai"
-    assert str(zone.at(MORNING)) == "Asia/Kolkata"
-
-
-def test_entries_come_newest_first_with_their_reasons(anna: Client, pump: Pump) -> None:
-    anna.post("/members", {})
-    pump.earn(0, points=100, expires_on=date(2026, 12, 31), member_id="sub-anna")
-    pump.earn_nothing(1, member_id="sub-anna")
-    pump.earn(2, points=7, member_id="sub-anna")
-
-    reply = anna.get("/members/me/entries").body
-
-    assert [entry["points"] for entry in reply["entries"]] == [7, 100]
-    assert reply["next_cursor"] is None
-    assert reply["entries"][1] == {
-        "entry_id": sale_at(0).sale_id,
-        "kind": "earn",
-        "points": 100,
-        "lots": [{"points": 100, "expires_on": "2026-12-31"}],
-        "reason": "fuel",
-        "source": f"sale:{sale_at(0).sale_id}",
-        "actor": "accrual",
-        "program_version": 1,
-        "trace": [{"rule": "petrol", "outcome": "earned", "points": 100}],
-        "occurred_at": "2026-11-23T08:15:00Z",
-        "posted_at": "2026-11-23T08:15:00Z",
-        "account_version": 1,
-    }
-
-
-def walk(client: Client, path: str, name: str, *, limit: int) -> list[list[Any]]:
-    """Return every page of a list, following its cursors."""
-    pages, query = [], {"limit": limit}
-    while True:
-        reply = client.get(path, **query)
-        assert reply.status == 200, reply.text
-        pages.append(reply.body[name])
-        cursor = reply.body["next_cursor"]
-        if cursor is None:
-            return pages
-        query = {"limit": limit, "cursor": cursor}
-
-
-@pytest.mark.parametrize("limit", [1, 2, 3, 100])
-def test_pages_hold_every_entry_and_every_sale_once(anna: Client, pump: Pump, limit: int) -> None:
-    anna.post("/members", {})
-    for minute in range(7):
-        if minute % 3 == 1:
-            pump.earn_nothing(minute, member_id="sub-anna")
-        else:
-            pump.earn(minute, points=minute + 1, member_id="sub-anna")
-
-    entries = walk(anna, "/members/me/entries", "entries", limit=limit)
-    sales = walk(anna, "/members/me/sales", "sales", limit=limit)
-
-    assert [each["points"] for page in entries for each in page] == [7, 6, 4, 3, 1]
-    assert [each["points"] for page in sales for each in page] == [7, 6, 0, 4, 3, 0, 1]
-    assert all(len(page) <= limit for page in entries + sales)
-
-
-def test_a_page_is_short_rather_than_endless(anna: Client, pump: Pump) -> None:
-    anna.post("/members", {})
-    pump.earn(0, points=5, member_id="sub-anna")
-    for minute in range(1, 20):
-        pump.earn_nothing(minute, member_id="sub-anna")
-
-    first = anna.get("/members/me/entries", limit=1).body
-    pages = walk(anna, "/members/me/entries", "entries", limit=1)
-
-    assert first["entries"] == []
-    assert first["next_cursor"] is not None
-    assert [each["points"] for page in pages for each in page] == [5]
-
-
-def test_sales_tell_litres_money_station_and_points(anna: Client, pump: Pump) -> None:
-    anna.post("/members", {})
-    pump.earn_nothing(0, member_id="sub-anna")
-
-    (sale,) = anna.get("/members/me/sales").body["sales"]
-
-    assert sale == {
-        "sale_id": sale_at(0).sale_id,
-        "station_id": "s0001",
-        "nozzle": 3,
-        "grade": "0",
-        "volume_ml": 39_990,
-        "amount_fen": 30_232,
-        "unit_price_milli_per_litre": 7560,
-        "completed_at": "2026-11-23T08:15:00Z",
-        "points": 0,
-        "program_version": 1,
-        "trace": [{"rule": "", "outcome": "no_rule", "points": 0}],
-    }
-
-
-def test_a_cursor_is_good_for_its_member_and_its_list_only(
-    anna: Client, bert: Client, pump: Pump
-) -> None:
-    for client, subject in ((anna, "sub-anna"), (bert, "sub-bert")):
-        client.post("/members", {})
-        pump.earn(0 if client is anna else 10, points=1, member_id=subject)
-        pump.earn(1 if client is anna else 11, points=1, member_id=subject)
-    cursor = anna.get("/members/me/entries", limit=1).body["next_cursor"]
-
-    replies = [
-        bert.get("/members/me/entries", cursor=cursor),
-        anna.get("/members/me/sales", cursor=cursor),
-        anna.get("/members/me/entries", cursor=cursor[:-1]),
-        anna.get("/members/me/entries", cursor="A" + cursor[1:]),
-        anna.get("/members/me/entries", cursor=""),
-    ]
-
-    assert {(reply.status, reply.code) for reply in replies} == {(400, "invalid_cursor")}
-    assert anna.get("/members/sub-anna/entries", cursor=cursor).status == 200
-
-
-@pytest.mark.parametrize("limit", [0, 101, "many", "1.5"])
-def test_a_page_has_between_1_and_100_items(anna: Client, limit: Any) -> None:
-    anna.post("/members", {})
-
-    reply = anna.get("/members/me/entries", limit=limit)
-
-    assert (reply.status, reply.code) == (422, "invalid_request")
-    assert reply.facts["findings"][0]["at"] == "/query/limit"
-
-
 def test_a_bound_identity_is_what_matching_looks_up(anna: Client, dynamodb: Any) -> None:
     anna.post("/members", {})
 
@@ -651,8 +348,7 @@ def test_a_bound_identity_is_what_matching_looks_up(anna: Client, dynamodb: Any)
         "pk": f"IDENTITY#{kind}#{digest}",
         "sk": "IDENTITY",
         "type": "identity",
-        "member_id": "sub-anna",
-        "bound_at": bound["bound_at"],
+        "owners": ["sub-anna"],
     }
 
 

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from forecourt.contention import ATTEMPTS
-from forecourt.errors import StaleWrite
 from forecourt.events import DetailType, events_of
-from forecourt.ledger import earn
-from forecourt.loyalty_table import LoyaltyTable
-from forecourt.matching import EvidenceKey
+from forecourt.identities_table import IdentitiesTable
+from forecourt.identity import EvidenceKey
 from forecourt.members_table import MembersTable
 from forecourt.sealing import Sealer
 from tests.functional.conftest import LOYALTY_TABLE, SEAL_KEY_ID
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.functional.world import block_of
 
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 PLATE = EvidenceKey(kind="plate", digest="a" * 22)
-CARD = EvidenceKey(kind="card", digest="b" * 22)
 
 
 @pytest.fixture
@@ -39,88 +33,6 @@ def table(dynamodb: Any) -> MembersTable:
 def items(dynamodb: Any) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = dynamodb.scan(TableName=LOYALTY_TABLE)["Items"]
     return found
-
-
-def conflict() -> ClientError:
-    """Return what DynamoDB answers while a rival holds an item; moto never does."""
-    codes = ["None", "None", "TransactionConflict", "None"]
-    return ClientError(
-        {
-            "Error": {"Code": "TransactionCanceledException"},
-            "CancellationReasons": [{"Code": code} for code in codes],
-        },
-        "TransactWriteItems",
-    )
-
-
-def failing(
-    dynamodb: Any, monkeypatch: pytest.MonkeyPatch, *, failure: Exception, times: int
-) -> list[int]:
-    """Let the next *times* transactions fail; return a list that grows with each."""
-    write = dynamodb.transact_write_items
-    failed: list[int] = []
-
-    def attempt(**arguments: Any) -> Any:
-        if len(failed) < times:
-            failed.append(1)
-            raise failure
-        return write(**arguments)
-
-    monkeypatch.setattr(dynamodb, "transact_write_items", attempt)
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    return failed
-
-
-def bind(table: MembersTable) -> object:
-    return table.bind("m-1", CARD, "CARD01", bound_at=NOW)
-
-
-def unbind(table: MembersTable) -> object:
-    return table.unbind("m-1", PLATE, unbound_at=NOW)
-
-
-@pytest.mark.parametrize("work", [bind, unbind])
-def test_a_rival_transaction_is_waited_for(
-    table: MembersTable,
-    dynamodb: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    work: Callable[[MembersTable], object],
-) -> None:
-    table.bind("m-1", PLATE, "浙A12345", bound_at=NOW)
-    failed = failing(dynamodb, monkeypatch, failure=conflict(), times=3)
-
-    work(table)
-
-    assert len(failed) == 3
-    held = {each.key for each in table.identities("m-1")}
-    assert held == ({PLATE, CARD} if work is bind else set())
-
-
-@pytest.mark.parametrize("work", [bind, unbind])
-@pytest.mark.parametrize(
-    ("failure", "raised"),
-    [
-        (conflict(), StaleWrite),
-        (ClientError({"Error": {"Code": "ThrottlingException"}}, "X"), ClientError),
-    ],
-)
-def test_what_never_settles_is_no_refusal_and_writes_nothing(
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-    work: Callable[[MembersTable], object],
-    failure: Exception,
-    raised: type[Exception],
-) -> None:
-    table: MembersTable = request.getfixturevalue("table")
-    dynamodb = request.getfixturevalue("dynamodb")
-    table.bind("m-1", PLATE, "浙A12345", bound_at=NOW)
-    before = items(dynamodb)
-    failing(dynamodb, monkeypatch, failure=failure, times=ATTEMPTS)
-
-    with pytest.raises(raised):
-        work(table)
-
-    assert items(dynamodb) == before
 
 
 def test_two_changes_at_once_are_both_kept(
@@ -141,43 +53,6 @@ def test_two_changes_at_once_are_both_kept(
     assert (changed.version, changed.profile) == (3, {"name": "Lei", "language": "zh"})
 
 
-def test_a_list_of_identities_goes_on_where_dynamodb_stopped(
-    table: MembersTable, dynamodb: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table.bind("m-1", PLATE, "浙A12345", bound_at=NOW)
-    table.bind("m-1", CARD, "CARD01", bound_at=NOW)
-    query = dynamodb.query
-
-    def stops_early(**arguments: Any) -> Any:
-        return query(**arguments, Limit=1)
-
-    monkeypatch.setattr(dynamodb, "query", stops_early)
-
-    assert [each.value for each in table.identities("m-1")] == ["CARD01", "浙A12345"]
-
-
-def test_a_movement_that_is_no_sale_is_an_entry_and_no_sale(
-    table: MembersTable, dynamodb: Any
-) -> None:
-    loyalty = LoyaltyTable(dynamodb, name=LOYALTY_TABLE)
-    entry, account = earn(
-        loyalty.account("m-1"),
-        entry_id="20261123T081500Z.gift",
-        points=5,
-        expires_on=None,
-        program_version=1,
-        trace=(),
-        occurred_at=NOW,
-        posted_at=NOW,
-    )
-    loyalty.post(replace(entry, source="gift:1"), account)
-
-    page = table.statement("m-1", limit=10, after=None, entries_only=False)
-
-    assert [each.points for each in page.entries()] == [5]
-    assert page.judgements() == []
-
-
 def test_a_sealed_value_opens_only_in_its_own_item(table: MembersTable, dynamodb: Any) -> None:
     table.enrol("m-2", {"name": "Han"}, enrolled_by="m-2", enrolled_at=NOW)
     thief = replace(table.member("m-1"), sealed=table.member("m-2").sealed)
@@ -191,8 +66,14 @@ def test_a_sealed_value_opens_only_in_its_own_item(table: MembersTable, dynamodb
 
 def test_what_the_tables_write_is_what_the_bus_is_told(table: MembersTable, dynamodb: Any) -> None:
     table.change("m-1", {"name": "Lei"}, expected_version=None)
-    table.bind("m-1", PLATE, "浙A12345", bound_at=NOW)
-    table.unbind("m-1", PLATE, unbound_at=NOW)
+    identities = IdentitiesTable(
+        dynamodb,
+        name=LOYALTY_TABLE,
+        sealer=Sealer(boto3.client("kms"), key_id=SEAL_KEY_ID),
+        block_of=block_of,
+    )
+    identities.bind("m-1", PLATE, "浙A12345", bound_at=NOW)
+    identities.unbind("m-1", PLATE, unbound_at=NOW)
 
     told = [event for record in stream_of(dynamodb) for event in events_of(record)]
 

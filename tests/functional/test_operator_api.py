@@ -13,9 +13,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from forecourt.decided_sales import DecidedSales
 from forecourt.errors import StaleWrite
+from forecourt.identity import EvidenceKey
 from forecourt.loyalty_table import LoyaltyTable
-from forecourt.matching import EvidenceKey
 from forecourt.operator_table import Version
 from forecourt.sales import Sale, SaleKey
 from forecourt.sales_table import SalesTable
@@ -28,6 +29,7 @@ from tests.functional.conftest import (
     STATION_POLICY,
 )
 from tests.functional.http import Client, Reply
+from tests.specimens import credited_to, nobodys, probably
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -679,6 +681,11 @@ def sales(dynamodb: Any) -> SalesTable:
     return SalesTable(dynamodb, name=SALES_TABLE)
 
 
+@pytest.fixture
+def decided(dynamodb: Any) -> DecidedSales:
+    return DecidedSales(dynamodb, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
+
+
 def test_held_sales_show_their_doubts_and_masked_evidence(
     manager: Client, auditor: Client, sales: SalesTable
 ) -> None:
@@ -697,14 +704,26 @@ def test_held_sales_show_their_doubts_and_masked_evidence(
     assert audited == {**shown, "observed": None}
 
 
-def test_unmatched_sales_say_why(manager: Client, sales: SalesTable) -> None:
+def test_pending_sales_are_listed_and_say_why(
+    manager: Client, sales: SalesTable, decided: DecidedSales
+) -> None:
     stored = replace(held(), status=Status.RECEIVED, doubts=())
     sales.add(stored)
-    sales.leave_unmatched(stored, reason="unknown", decided_at=NOW)
+    decided.decide(stored, probably("m-1"), decided_at=NOW)
+
+    (shown,) = manager.get("/sales", queue="pending").body["sales"]
+
+    assert (shown["status"], shown["undecided_because"]) == ("pending", "unsure")
+
+
+def test_unmatched_sales_say_why(manager: Client, sales: SalesTable, decided: DecidedSales) -> None:
+    stored = replace(held(), status=Status.RECEIVED, doubts=())
+    sales.add(stored)
+    decided.decide(stored, nobodys(), decided_at=NOW)
 
     (shown,) = manager.get("/sales", queue="unmatched").body["sales"]
 
-    assert (shown["status"], shown["unmatched_because"]) == ("unmatched", "unknown")
+    assert (shown["status"], shown["undecided_because"]) == ("unmatched", "unknown")
     assert shown["decided_at"] == "2026-11-23T08:15:00Z"
     assert shown["observed"] == []
 
@@ -819,10 +838,12 @@ def test_an_unknown_sale_cannot_be_decided(operator: Client, dynamodb: Any, sale
     assert items(dynamodb, SALES_TABLE) == []
 
 
-def test_an_earlier_decision_is_replayed_with_its_key(manager: Client, sales: SalesTable) -> None:
+def test_an_earlier_decision_is_replayed_with_its_key(
+    manager: Client, sales: SalesTable, decided: DecidedSales
+) -> None:
     sales.add(held())
     first = manager.post(f"/sales/{SALE.sale_id}/release", key="1")
-    sales.credit(SALE.sale_id, member_id="m-1", by=["plate"], decided_at=NOW)
+    decided.decide(sales.sale(SALE.sale_id), credited_to("m-1"), decided_at=NOW)
 
     again = manager.post(f"/sales/{SALE.sale_id}/release", key="1")
 

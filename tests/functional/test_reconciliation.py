@@ -12,7 +12,7 @@ from forecourt.events import DetailType, events_of
 from forecourt.instants import compact_instant, format_instant
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import sqs_record
-from tests.specimens import PLATE, payload, sale, sample
+from tests.specimens import CARD, PLATE, payload, sale, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ def earned(world: World, told: Any, context: Any) -> Callable[..., None]:
     from functions.matching import handler as matching  # noqa: PLC0415
 
     accrual.program.cache_clear()
-    world.enrol("m1", PLATE)
+    world.enrol("m1", PLATE, CARD)
     world.activate()
 
     def go(*sales: Sale) -> None:

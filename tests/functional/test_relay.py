@@ -10,23 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.adjustments import Adjustment
+from forecourt.adjustments import Status as Adjusted
 from forecourt.bookshelf import Bookshelf
 from forecourt.events import DetailType, events_of
-from forecourt.ledger import Account, EntryKind, earn
+from forecourt.instants import parse_instant
+from forecourt.ledger import EntryKind
 from forecourt.ledger.daybook import Book
 from forecourt.ledger.merkle import HASH_BYTES, root_of
 from forecourt.ledger_table import LedgerTable
-from forecourt.loyalty_table import trace_to_map
 from forecourt.messages import NozzleReading
-from forecourt.program import Evaluation, Trace
+from forecourt.program import Evaluation
 from forecourt.reconciliation import Finding, FindingKind, reconcile
 from forecourt.reminders import Notice
 from forecourt.sales import EvidenceKind
+from forecourt.stored_sales import Status, StoredSale
 from forecourt.verification import Tally, report_of, tell_verification
 from tests.functional.conftest import BOOKS_BUCKET, EVENT_BUS, LOYALTY_TABLE, client
 from tests.functional.world import key_of
 from tests.schemas import validator
-from tests.specimens import EVENTS, PLATE, SALE, sale, sample
+from tests.specimens import EVENTS, PLATE, SALE, earned, probably, sale, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,22 +56,11 @@ def identity_bound(world: World) -> None:
 
 def identity_unbound(world: World) -> None:
     world.enrol("m1", PLATE)
-    world.members.unbind("m1", key_of(PLATE), unbound_at=AT)
+    world.identities.unbind("m1", key_of(PLATE), unbound_at=AT)
 
 
 def entry_recorded(world: World) -> None:
-    trace = trace_to_map(Trace(rule_id="litre", outcome="earned", points=39))
-    posting = earn(
-        Account(member_id="m1", buckets={}),
-        entry_id=SALE.sale_id,
-        points=39,
-        expires_on=date(2027, 11, 30),
-        program_version=1,
-        trace=(trace,),
-        occurred_at=SALE.key.completed_at,
-        posted_at=AT,
-    )
-    assert world.loyalty.post(*posting)
+    world.post(earned("m1", 39, expires_on=date(2027, 11, 30)))
 
 
 def program_activated(world: World) -> None:
@@ -135,6 +127,40 @@ def ledger_verified(world: World) -> None:
         tell_verification(world.dynamodb, table=LOYALTY_TABLE, report=report, finished_at=AT)
 
 
+def adjustment(status: Adjusted) -> Adjustment:
+    asked = sample("bus/samples/AdjustmentDecided")["detail"]
+    return Adjustment(
+        **{name: asked[name] for name in ("adjustment_id", "member_id", "wallet", "points")},
+        **{name: asked[name] for name in ("source", "reason", "asked_by")},
+        expires_on=None,
+        asked_at=parse_instant(asked["asked_at"]),
+        status=status,
+    )
+
+
+def adjustment_asked(world: World) -> None:
+    world.adjustments.ask(adjustment(Adjusted.WAITING), request_id="request-1")
+
+
+def adjustment_decided(world: World) -> None:
+    adjustment_asked(world)
+    at = parse_instant("2026-11-23T08:20:00Z")
+    approved = adjustment(Adjusted.WAITING).decided(Adjusted.APPROVED, by="sub-operator", at=at)
+    world.adjustments.approve(approved)
+    world.adjustments.finish(replace(approved, status=Adjusted.POSTED))
+
+
+def sale_earned_nothing(world: World) -> None:
+    nothing = Evaluation(points=0, expires_on=None, trace=())
+    world.loyalty.record_evaluation("m1", SALE, version=1, evaluation=nothing)
+
+
+def confirmation_asked(world: World) -> None:
+    stored = StoredSale(sale=SALE, status=Status.RECEIVED, received_at=AT)
+    world.sales.add(stored)
+    assert world.decided.decide(stored, probably("m1"), decided_at=AT)
+
+
 def points_expiring(world: World) -> None:
     notice = Notice(
         owner="m1", wallet="points", expires_on=date(2026, 12, 23), days_before=30, points=39
@@ -157,6 +183,10 @@ CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.CASE_OPENED: case_opened,
     DetailType.DAY_CLOSED: day_closed,
     DetailType.LEDGER_VERIFIED: ledger_verified,
+    DetailType.ADJUSTMENT_ASKED: adjustment_asked,
+    DetailType.ADJUSTMENT_DECIDED: adjustment_decided,
+    DetailType.SALE_EARNED_NOTHING: sale_earned_nothing,
+    DetailType.CONFIRMATION_ASKED: confirmation_asked,
     DetailType.POINTS_EXPIRING: points_expiring,
 }
 
@@ -289,17 +319,18 @@ def test_no_name_plate_or_phone_is_told(
     assert "Li Lei" not in said
 
 
-def test_an_evaluation_and_a_closed_case_are_nobodys_news(
+def test_a_closed_case_and_an_answered_question_are_nobodys_news(
     world: World, relay: ModuleType, context: Any, bus: Bus
 ) -> None:
-    nothing = Evaluation(points=0, expires_on=None, trace=())
-    world.loyalty.record_evaluation("m1", SALE, version=1, evaluation=nothing)
     case_opened(world)
-    (evaluated, opened) = world.records(LOYALTY_TABLE)
+    (opened,) = world.records(LOYALTY_TABLE)
     assert [each.detail_type for each in events_of(opened)] == [DetailType.CASE_OPENED]
     world.loyalty.keep_case("s0001", DAY, findings=[], opened_at=AT)
+    confirmation_asked(world)
+    world.records(LOYALTY_TABLE)
+    world.credit(SALE, "m1")
 
-    assert told(relay, context, [evaluated, *world.records(LOYALTY_TABLE)]) == []
+    assert told(relay, context, world.records(LOYALTY_TABLE)) == []
 
     assert bus.heard == []
 
@@ -307,8 +338,16 @@ def test_an_evaluation_and_a_closed_case_are_nobodys_news(
 def test_what_is_deleted_for_good_is_nobodys_news_either(
     world: World, relay: ModuleType, context: Any, bus: Bus
 ) -> None:
-    for cause in (entry_recorded, program_activated, station_registered, enrolled):
+    for cause in (
+        entry_recorded,
+        program_activated,
+        station_registered,
+        enrolled,
+        confirmation_asked,
+    ):
         cause(world)
+    nothing = Evaluation(points=0, expires_on=None, trace=())
+    assert world.loyalty.record_evaluation("m2", SALE, version=1, evaluation=nothing)
     world.records(LOYALTY_TABLE)
     for item in world.dynamodb.scan(TableName=LOYALTY_TABLE)["Items"]:
         key = {"pk": item["pk"], "sk": item["sk"]}
@@ -343,20 +382,22 @@ def test_an_identity_changed_without_changing_hands_is_nobodys_news(world: World
     assert events_of(touched) == []
 
 
-def test_an_identity_that_changes_hands_in_one_write_is_unbound_and_bound(world: World) -> None:
-    identity_bound(world)
-    (record,) = (
-        each for each in world.records(LOYALTY_TABLE) if "IdentityBound" in str(events_of(each))
+def test_an_identity_that_is_deleted_is_unbound_and_its_trace_is_nobodys_news(
+    world: World,
+) -> None:
+    identity_unbound(world)
+    records = world.records(LOYALTY_TABLE)
+    (bound, unbound) = (
+        image
+        for image in (record["dynamodb"].get("NewImage", {}) for record in records)
+        if image.get("type", {}).get("S") in {"bound", "unbound"}
     )
-    change = record["dynamodb"]
-    old = {**change["NewImage"], "member_id": {"S": "m0"}}
 
-    moved = {**record, "dynamodb": {**change, "OldImage": old}}
+    def told_of(old: dict[str, Any]) -> list[DetailType]:
+        return [each.detail_type for each in events_of({"dynamodb": {"OldImage": old}})]
 
-    assert [(each.detail_type, each.detail["member_id"]) for each in events_of(moved)] == [
-        (DetailType.IDENTITY_UNBOUND, "m0"),
-        (DetailType.IDENTITY_BOUND, "m1"),
-    ]
+    assert told_of(bound) == [DetailType.IDENTITY_UNBOUND]
+    assert told_of(unbound) == []
 
 
 def test_a_later_activation_tells_of_itself_alone(

@@ -10,15 +10,15 @@ from zoneinfo import ZoneInfo
 import pytest
 from botocore.exceptions import ClientError
 
-from forecourt.errors import SaleNotHeld, StaleWrite, UnknownSale
+from forecourt.errors import SaleNotHeld, UnknownSale
 from forecourt.instants import day_bounds
 from forecourt.messages import GapMessage, ReadingMessage, SaleMessage, read_message
 from forecourt.sales_table import SalesTable
-from forecourt.stored_sales import QuarantinedMessage, Queue, Status, StoredSale, keyed
-from tests.functional.clients import Paging, Reluctant, cancellation, refusal
+from forecourt.stored_sales import QuarantinedMessage, Queue, Status, StoredSale
+from tests.functional.clients import Paging, Reluctant, refusal
 from tests.functional.conftest import SALES_TABLE
-from tests.functional.world import key_of
-from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, payload, sale, sample
+from tests.functional.world import keyed
+from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, credited_to, payload, sale, sample
 
 if TYPE_CHECKING:
     from forecourt.sales import Sale
@@ -28,7 +28,8 @@ STORED = StoredSale(
     sale=replace(SALE, evidence=()),
     status=Status.RECEIVED,
     received_at=RECEIVED_AT,
-    evidence=keyed([(each, key_of(each).digest) for each in (PLATE, CARD)]),
+    local_hour=16,
+    evidence=keyed(PLATE, CARD),
     sealed=b"sealed",
 )
 HELD = replace(STORED, status=Status.HELD, doubts=("test_delivery",))
@@ -84,141 +85,6 @@ def test_several_sales_are_read_at_once_and_missing_ones_left_out(world: World) 
     assert found == {SALE.sale_id: STORED}
 
 
-def test_a_received_sale_gets_its_owner(world: World) -> None:
-    world.sales.add(STORED)
-
-    assert world.sales.credit(SALE.sale_id, member_id="m1", by=["card"], decided_at=LATER)
-
-    assert world.stored(SALE) == replace(
-        STORED, status=Status.MATCHED, member_id="m1", matched_by=("card",), decided_at=LATER
-    )
-
-
-def test_a_sale_with_an_owner_keeps_it(world: World) -> None:
-    world.sales.add(STORED)
-    world.sales.credit(SALE.sale_id, member_id="m1", by=["card"], decided_at=LATER)
-    before = world.snapshot()
-
-    assert not world.sales.credit(SALE.sale_id, member_id="m2", by=["plate"], decided_at=LATER)
-    assert not world.sales.leave_unmatched(STORED, reason="unknown", decided_at=LATER)
-    assert world.snapshot() == before
-
-
-@pytest.mark.parametrize("status", [Status.HELD, Status.VOID])
-def test_a_held_or_void_sale_gets_no_owner(world: World, status: Status) -> None:
-    world.sales.add(replace(STORED, status=status))
-    before = world.snapshot()
-
-    assert not world.sales.credit(SALE.sale_id, member_id="m1", by=["card"], decided_at=LATER)
-    assert not world.sales.leave_unmatched(STORED, reason="unknown", decided_at=LATER)
-    assert world.snapshot() == before
-
-
-def test_a_sale_that_does_not_exist_gets_no_owner(world: World) -> None:
-    assert not world.sales.credit(SALE.sale_id, member_id="m1", by=["card"], decided_at=LATER)
-    assert not world.sales.leave_unmatched(STORED, reason="unknown", decided_at=LATER)
-    assert world.snapshot() == []
-
-
-def test_an_unmatched_sale_waits_in_its_queue_and_is_found_by_each_evidence(world: World) -> None:
-    world.sales.add(STORED)
-
-    assert world.sales.leave_unmatched(STORED, reason="unknown", decided_at=LATER)
-
-    (waiting,) = world.sales.queue(Queue.UNMATCHED, limit=5).items
-    assert waiting == world.stored(SALE)
-    assert (world.stored(SALE).status, world.stored(SALE).unmatched_because) == (
-        Status.UNMATCHED,
-        "unknown",
-    )
-    for evidence in (PLATE, CARD):
-        assert list(world.sales.orphans(key_of(evidence))) == [SALE.sale_id]
-
-
-@pytest.mark.parametrize("reason", ["no_evidence", "contradiction"])
-def test_what_no_binding_could_settle_has_no_pointers(world: World, reason: str) -> None:
-    world.sales.add(STORED)
-
-    world.sales.leave_unmatched(STORED, reason=reason, decided_at=LATER)
-
-    assert [item["type"] for item in world.items(SALES_TABLE)] == ["sale"]
-
-
-def test_the_same_plate_seen_twice_is_one_pointer(world: World) -> None:
-    twice = replace(STORED, evidence=STORED.evidence[:1] * 2)
-    world.sales.add(twice)
-
-    assert world.sales.leave_unmatched(twice, reason="unknown", decided_at=LATER)
-
-    assert list(world.sales.orphans(key_of(PLATE))) == [SALE.sale_id]
-
-
-def test_pointers_expire_after_thirty_days(world: World) -> None:
-    world.sales.add(STORED)
-
-    world.sales.leave_unmatched(STORED, reason="unknown", decided_at=LATER)
-
-    expiries = {item.get("expires_at_epoch") for item in world.items(SALES_TABLE)}
-    assert expiries == {None, int((LATER + timedelta(days=30)).timestamp())}
-
-
-def test_an_unmatched_sale_that_finds_its_owner_leaves_the_queue(world: World) -> None:
-    world.sales.add(STORED)
-    world.sales.leave_unmatched(STORED, reason="unknown", decided_at=LATER)
-
-    assert world.sales.credit(SALE.sale_id, member_id="m1", by=["card"], decided_at=LATER)
-
-    assert world.sales.queue(Queue.UNMATCHED, limit=5).items == []
-    assert world.stored(SALE).unmatched_because is None
-
-
-def test_a_forgotten_orphan_is_gone_and_forgetting_twice_is_no_fault(world: World) -> None:
-    world.sales.add(STORED)
-    world.sales.leave_unmatched(STORED, reason="unknown", decided_at=LATER)
-
-    world.sales.forget_orphan(key_of(PLATE), SALE.sale_id)
-    world.sales.forget_orphan(key_of(PLATE), SALE.sale_id)
-
-    assert list(world.sales.orphans(key_of(PLATE))) == []
-    assert list(world.sales.orphans(key_of(CARD))) == [SALE.sale_id]
-
-
-@pytest.mark.parametrize(
-    "codes",
-    [
-        ("TransactionConflict", "None", "None"),
-        ("None", "ThrottlingError", "None"),
-        ("ProvisionedThroughputExceeded", "None", "None"),
-    ],
-)
-def test_a_transaction_that_lost_a_race_is_stale_and_wrote_nothing(
-    world: World, codes: tuple[str, ...]
-) -> None:
-    world.sales.add(STORED)
-    before = world.snapshot()
-    table = SalesTable(
-        Reluctant(world.dynamodb, "transact_write_items", cancellation(*codes)), name=SALES_TABLE
-    )
-
-    with pytest.raises(StaleWrite):
-        table.leave_unmatched(STORED, reason="unknown", decided_at=LATER)
-    assert world.snapshot() == before
-
-
-@pytest.mark.parametrize(
-    "error", [refusal("ThrottlingException"), cancellation("ValidationError", "None", "None")]
-)
-def test_a_fault_that_no_reading_again_mends_propagates(world: World, error: ClientError) -> None:
-    world.sales.add(STORED)
-    before = world.snapshot()
-    table = SalesTable(Reluctant(world.dynamodb, "transact_write_items", error), name=SALES_TABLE)
-
-    with pytest.raises(ClientError) as caught:
-        table.leave_unmatched(STORED, reason="unknown", decided_at=LATER)
-    assert caught.value is error
-    assert world.snapshot() == before
-
-
 def test_a_throttled_write_is_no_repeat(world: World) -> None:
     error = refusal("ProvisionedThroughputExceededException")
     table = SalesTable(Reluctant(world.dynamodb, "put_item", error), name=SALES_TABLE)
@@ -249,7 +115,7 @@ def test_a_rejected_sale_stays_rejected(world: World) -> None:
     with pytest.raises(SaleNotHeld) as caught:
         world.sales.release(SALE.sale_id, actor="op", decided_at=LATER)
     assert caught.value.facts() == {"sale_id": SALE.sale_id, "status": Status.REJECTED}
-    assert not world.sales.credit(SALE.sale_id, member_id="m1", by=["card"], decided_at=LATER)
+    assert not world.decided.decide(STORED, credited_to("m1"), decided_at=LATER)
     assert world.snapshot() == before
 
 

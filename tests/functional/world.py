@@ -11,17 +11,28 @@ import copy
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from moto.iotdata.models import iotdata_backends
 
+from forecourt.adjustments_table import AdjustmentsTable
 from forecourt.attributes import from_item
-from forecourt.identity import digest, normalise
+from forecourt.candidates_table import CandidatesTable
+from forecourt.decided_sales import DecidedSales
+from forecourt.documents import ProgramDocument
+from forecourt.identities_table import IdentitiesTable
+from forecourt.identity import EvidenceKey, digest, digest_of_block, normalise
+from forecourt.ledger import Policies, WalletPolicy
+from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable, Station
-from forecourt.matching import EvidenceKey
 from forecourt.members_table import MembersTable
 from forecourt.operator_table import OperatorTable
+from forecourt.portraits_table import PortraitsTable
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
+from forecourt.statements import Statements
+from forecourt.stored_sales import KeyedEvidence
+from forecourt.variants import phone_block
 from tests.functional.conftest import (
     ACCOUNT_ID,
     IDENTITY_SECRET,
@@ -31,16 +42,26 @@ from tests.functional.conftest import (
     SEAL_KEY_ID,
     client,
 )
-from tests.specimens import OPEN_SINCE, RECEIVED_AT, STATION_ID, payload, sale_document
+from tests.specimens import (
+    OPEN_SINCE,
+    RECEIVED_AT,
+    STATION_ID,
+    credited_to,
+    payload,
+    sale_document,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from forecourt.ledger import Entry
+    from forecourt.ledger.commands import Command
     from forecourt.sales import Evidence, Sale
     from forecourt.stored_sales import StoredSale
 
 BOUND_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
+POLICIES = Policies(default=WalletPolicy(zone=ZoneInfo("Asia/Shanghai")))
 LITRES: dict[str, Any] = {
     "zone": "Asia/Shanghai",
     "rules": [
@@ -58,6 +79,11 @@ LITRES: dict[str, Any] = {
 }
 
 
+def with_wallets(**wallets: Any) -> dict[str, Any]:
+    """Return a program whose wallets are described, as the operator's door stores it."""
+    return ProgramDocument.model_validate({**LITRES, "wallets": wallets}).model_dump(mode="json")
+
+
 def key_of(evidence: Evidence) -> EvidenceKey:
     """Return the keyed hash under which ingest and the members API file *evidence*."""
     normalised = normalise(evidence.kind, evidence.value)
@@ -66,16 +92,38 @@ def key_of(evidence: Evidence) -> EvidenceKey:
     )
 
 
+def keyed(*evidence: Evidence) -> tuple[KeyedEvidence, ...]:
+    """Return *evidence* as it is stored."""
+    return tuple(
+        KeyedEvidence(key=key_of(each), confidence=each.confidence, source=each.source)
+        for each in evidence
+    )
+
+
+def block_of(phone: str) -> str:
+    """Return the keyed hash under which the members API counts the block of *phone*."""
+    return digest_of_block(IDENTITY_SECRET.encode(), phone_block(phone))
+
+
 class World:
     """The tables, and what people and stations do to them."""
 
     def __init__(self, dynamodb: Any) -> None:
         self.dynamodb = dynamodb
         self.sales = SalesTable(dynamodb, name=SALES_TABLE)
+        self.decided = DecidedSales(dynamodb, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
+        self.candidates = CandidatesTable(dynamodb, name=LOYALTY_TABLE)
         self.loyalty = LoyaltyTable(dynamodb, name=LOYALTY_TABLE)
         self.sealer = Sealer(client("kms"), key_id=SEAL_KEY_ID)
         self.members = MembersTable(dynamodb, name=LOYALTY_TABLE, sealer=self.sealer)
+        self.statements = Statements(dynamodb, name=LOYALTY_TABLE)
+        self.adjustments = AdjustmentsTable(dynamodb, name=LOYALTY_TABLE)
+        self.identities = IdentitiesTable(
+            dynamodb, name=LOYALTY_TABLE, sealer=self.sealer, block_of=block_of
+        )
+        self.portraits = PortraitsTable(dynamodb, name=LOYALTY_TABLE)
         self.operator = OperatorTable(dynamodb, name=LOYALTY_TABLE)
+        self.ledger = LedgerTable(dynamodb, name=LOYALTY_TABLE, now=lambda: RECEIVED_AT)
         self._streams = client("dynamodbstreams")
         self._iterators: dict[str, str] = {}
 
@@ -100,8 +148,13 @@ class World:
 
     def bind(self, member_id: str, evidence: Evidence) -> EvidenceKey:
         key = key_of(evidence)
-        self.members.bind(member_id, key, evidence.value, bound_at=BOUND_AT)
+        self.identities.bind(member_id, key, evidence.value, bound_at=BOUND_AT)
         return key
+
+    def credit(self, sale: Sale, member_id: str) -> None:
+        """Let somebody else decide whose a sale is, as it is stored now."""
+        stored = self.stored(sale)
+        assert self.decided.decide(stored, credited_to(member_id), decided_at=RECEIVED_AT)
 
     def activate(
         self, document: Mapping[str, Any] = LITRES, *, effective_at: datetime = OPEN_SINCE
@@ -115,6 +168,10 @@ class World:
         )
         self.operator.activate(version, effective_at=effective_at, now=OPEN_SINCE)
         return version.version
+
+    def post(self, command: Command) -> Entry:
+        """Carry out a command of the ledger; return its entry."""
+        return self.ledger.execute(command, policies=POLICIES).posted()
 
     def records(self, table: str, *, status: str | None = None) -> list[dict[str, Any]]:
         """
@@ -196,8 +253,20 @@ def _as_lambda_spells_it(record: Mapping[str, Any]) -> dict[str, Any]:
     created_at: datetime = change["ApproximateCreationDateTime"]
     change["ApproximateCreationDateTime"] = created_at.timestamp()
     for image in ("NewImage", "OldImage"):
-        for value in change.get(image, {}).values():
-            if "B" in value:
-                value["B"] = base64.b64encode(value["B"]).decode()
+        if image in change:
+            change[image] = {name: _in_base64(value) for name, value in change[image].items()}
     assert json.loads(json.dumps(spelt)) == spelt
     return spelt
+
+
+def _in_base64(value: dict[str, Any]) -> dict[str, Any]:
+    ((kind, content),) = value.items()
+    match kind:
+        case "B":
+            return {"B": base64.b64encode(content).decode()}
+        case "L":
+            return {"L": [_in_base64(each) for each in content]}
+        case "M":
+            return {"M": {name: _in_base64(each) for name, each in content.items()}}
+        case _:
+            return value

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 STREAM_READERS = {"matching", "accrual", "relay", "archive"}
 # Invoked without anybody waiting for the answer.
-STARTED_BY_OTHERS = {"claims", "closing", "due", "reconciliation", "verification"}
+STARTED_BY_OTHERS = {"claims", "closing", "due", "habits", "reconciliation", "verification"}
 QUEUE_READERS = {"ingest", "expiry", "reminders", "verification"}
 
 

@@ -30,9 +30,17 @@ def files_below(folder: Path) -> set[str]:
 def settings_of(function: str) -> set[str]:
     """Return the environment variables a handler declares: the fields of its `Settings`."""
     tree = ast.parse((ROOT / "functions" / function / "handler.py").read_text())
+    shared = [
+        ast.parse((SHARED / "python" / f"{node.module.replace('.', '/')}.py").read_text())
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        and node.module
+        and any(name.name.endswith("Settings") and name.name != "Settings" for name in node.names)
+    ]
     return {
         field.target.id.upper()
-        for node in ast.walk(tree)
+        for each in (tree, *shared)
+        for node in ast.walk(each)
         if isinstance(node, ast.ClassDef)
         and any(isinstance(base, ast.Name) and base.id == "Settings" for base in node.bases)
         for field in node.body

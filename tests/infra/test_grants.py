@@ -32,17 +32,28 @@ READS_QUEUE = {
 }
 REPORTS_FAILURES = {"sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"}
 
+# What it takes to decide whose a sale is.
+ASSIGNS: set[tuple[str, str, tuple[str, ...]]] = {
+    ("BatchGetItem", "Loyalty", ("IDENTITY#*", "PORTRAIT#*", "BLOCK#*")),
+    ("GetItem", "Loyalty", ("WEIGHTS",)),
+    ("PutItem", "Loyalty", ("ASKED#*",)),
+    ("DeleteItem", "Loyalty", ("ASKED#*",)),
+    ("GetItem", "Sales", ("STATION#*",)),
+    ("UpdateItem", "Sales", ("STATION#*",)),
+    ("PutItem", "Sales", ("EVIDENCE#*",)),
+}
+
 # What each function may do to items: operation, table, partitions.
 ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     "ingest": {
         ("PutItem", "Sales", ("STATION#*", "QUARANTINE#*")),
-        ("GetItem", "Loyalty", ("STATIONS",)),
-    },
-    "matching": {
-        ("BatchGetItem", "Loyalty", ("IDENTITY#*",)),
+        ("Query", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
-        ("PutItem", "Sales", ("EVIDENCE#*",)),
+        ("DeleteItem", "Loyalty", ("ASKED#*",)),
+        ("GetItem", "Loyalty", ("STATIONS",)),
+        ("UpdateItem", "Loyalty", ("STATIONS",)),
     },
+    "matching": set(ASSIGNS),
     "accrual": {
         ("BatchGetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
         ("GetItem", "Loyalty", ("PROGRAM",)),
@@ -50,37 +61,37 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("PutItem", "Loyalty", ("MEMBER#*",)),
         ("DeleteItem", "Loyalty", ("MEMBER#*",)),
     },
-    "claims": {
+    "claims": ASSIGNS
+    | {
         ("Query", "Sales", ("EVIDENCE#*",)),
         ("DeleteItem", "Sales", ("EVIDENCE#*",)),
+    },
+    "habits": {
         ("GetItem", "Sales", ("STATION#*",)),
-        ("UpdateItem", "Sales", ("STATION#*",)),
-        ("BatchGetItem", "Loyalty", ("IDENTITY#*",)),
+        ("GetItem", "Loyalty", ("PORTRAIT#*",)),
+        ("UpdateItem", "Loyalty", ("PORTRAIT#*",)),
     },
     "due": {
-        ("BatchGetItem", "Loyalty", ("PROGRAM",)),
         ("GetItem", "Loyalty", ("PROGRAM",)),
         ("Query", "Loyalty/index/due", ("*",)),
     },
     "expiry": {
-        ("BatchGetItem", "Loyalty", ("PROGRAM",)),
         ("GetItem", "Loyalty", ("PROGRAM",)),
         ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
         ("GetItem", "Loyalty", ("MEMBER#*",)),
         ("PutItem", "Loyalty", ("MEMBER#*",)),
     },
     "reminders": {
-        ("BatchGetItem", "Loyalty", ("PROGRAM",)),
         ("GetItem", "Loyalty", ("PROGRAM",)),
         ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
         ("PutItem", "Loyalty", ("MEMBER#*",)),
     },
     "relay": set(),
     "members": {
-        ("GetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
+        ("GetItem", "Loyalty", ("MEMBER#*", "IDENTITY#*", "PROGRAM")),
         ("Query", "Loyalty", ("MEMBER#*",)),
         ("Query", "Loyalty", ("BOOKS",)),
-        ("UpdateItem", "Loyalty", ("MEMBER#*",)),
+        ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
         ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
         ("PutItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
         ("DeleteItem", "Loyalty", ("IDENTITY#*",)),
@@ -97,7 +108,20 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Loyalty", ("PROGRAM",)),
         ("GetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
-        ("Query", "Sales/index/review", ("held", "unmatched", "quarantined")),
+        ("Query", "Sales/index/review", ("held", "pending", "unmatched", "quarantined")),
+        ("GetItem", "Requests", ("*",)),
+        ("PutItem", "Requests", ("*",)),
+        ("UpdateItem", "Requests", ("*",)),
+        ("DeleteItem", "Requests", ("*",)),
+    },
+    "corrections": {
+        ("GetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*", "ADJUSTMENTS")),
+        ("PutItem", "Loyalty", ("MEMBER#*", "ADJUSTMENTS")),
+        ("DeleteItem", "Loyalty", ("MEMBER#*", "ADJUSTMENTS")),
+        ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
+        ("Query", "Loyalty", ("ADJUSTMENTS",)),
+        ("GetItem", "Sales", ("STATION#*",)),
         ("GetItem", "Requests", ("*",)),
         ("PutItem", "Requests", ("*",)),
         ("UpdateItem", "Requests", ("*",)),
@@ -150,9 +174,10 @@ LISTS = {
 # What else it may do, apart from keys.
 OTHERS: dict[str, set[str]] = {
     "ingest": READS_QUEUE | {"secretsmanager:GetSecretValue", "iot:Publish"},
-    "matching": READS_STREAM | REPORTS_FAILURES,
+    "matching": READS_STREAM | REPORTS_FAILURES | {"secretsmanager:GetSecretValue"},
     "accrual": READS_STREAM | REPORTS_FAILURES,
-    "claims": REPORTS_FAILURES,
+    "claims": REPORTS_FAILURES | {"secretsmanager:GetSecretValue"},
+    "habits": REPORTS_FAILURES,
     "due": REPORTS_FAILURES,
     "expiry": READS_QUEUE,
     "reminders": READS_QUEUE,
@@ -169,6 +194,7 @@ OTHERS: dict[str, set[str]] = {
         "iot:CreateThing",
         "iot:ListThingPrincipals",
     },
+    "corrections": set(),
     "reconciliation": REPORTS_FAILURES | {"lambda:InvokeFunction"},
     "openapi": set(),
 }
@@ -176,6 +202,8 @@ OTHERS: dict[str, set[str]] = {
 # What it may do with the key that seals personal values.
 SEALING: dict[str, set[str]] = {
     "ingest": {"kms:Encrypt"},
+    "matching": {"kms:Decrypt"},
+    "claims": {"kms:Decrypt"},
     "members": {"kms:Encrypt", "kms:Decrypt"},
     "operator": {"kms:Decrypt"},
 }

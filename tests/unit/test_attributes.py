@@ -52,6 +52,11 @@ def test_a_tuple_is_a_list() -> None:
     assert encode((1, "a")) == {"L": [{"N": "1"}, {"S": "a"}]}
 
 
+def test_a_set_of_strings_is_a_set_again() -> None:
+    assert encode(frozenset({"b", "a"})) == {"SS": ["a", "b"]}
+    assert decode({"SS": ["b", "a"]}) == frozenset({"a", "b"})
+
+
 def test_what_is_none_is_left_out_of_an_item() -> None:
     assert to_item({"a": None, "b": 0, "c": ""}) == {"b": {"N": "0"}, "c": {"S": ""}}
     assert from_item({"b": {"N": "0"}}) == {"b": 0}
@@ -64,8 +69,8 @@ def test_a_float_is_never_stored(value: Any) -> None:
 
 
 def test_a_kind_that_is_never_written_is_never_read() -> None:
-    with pytest.raises(TypeError, match="SS"):
-        decode({"SS": ["a"]})
+    with pytest.raises(TypeError, match="NS"):
+        decode({"NS": ["1"]})
 
 
 def test_a_number_that_is_no_integer_is_never_read() -> None:

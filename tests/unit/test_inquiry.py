@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from forecourt.behaviour import Behaviour, Fill
+from forecourt.identity import EvidenceKey
 from forecourt.inquiry import (
     CANDIDATES_MAX,
     KEYS_MAX,
@@ -20,7 +21,6 @@ from forecourt.inquiry import (
     gather,
     inquire,
 )
-from forecourt.matching import EvidenceKey
 from forecourt.variants import meant_phones, phone_neighbours, plate_variants
 from forecourt.weighing import Candidate, Decision, Outcome, Policy, Reason, Weights
 

@@ -7,8 +7,8 @@ from functools import reduce
 import pytest
 
 from forecourt.behaviour import Behaviour, Fill
+from forecourt.identity import EvidenceKey
 from forecourt.inquiry import Observation
-from forecourt.matching import EvidenceKey
 from forecourt.orphans import (
     POINTERS_MAX,
     SUGGESTIONS_MAX,

@@ -14,6 +14,7 @@ from forecourt.retellings import (
     Telling,
     meeting_keys,
     merge,
+    sale_of,
 )
 
 NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
@@ -153,3 +154,32 @@ def test_tellings_within_the_window_meet_under_a_key(seconds: int) -> None:
     other = replace(PAYMENT, at=PUMP.at + timedelta(seconds=seconds))
 
     assert meeting_keys(PUMP)[0] in meeting_keys(other)
+
+
+def test_a_telling_belongs_to_the_sale_the_pump_told() -> None:
+    one = sale_of(PAYMENT, [PUMP, TILL, replace(PUMP, told_id="pump-2", amount_fen=1, nozzle=9)])
+
+    assert one.pump == PUMP
+    assert one.sources == (Source.PUMP, Source.TILL, Source.PAYMENT)
+    assert one.contradicted_by is None
+
+
+def test_a_telling_without_a_pump_is_a_sale_of_its_own_for_now() -> None:
+    one = sale_of(TILL, [])
+
+    assert (one.pump, one.tellings) == (None, (TILL,))
+
+
+def test_two_sales_of_one_amount_are_both_left_alone_by_a_payment_that_fits_either() -> None:
+    neighbour = replace(PUMP, told_id="pump-2", nozzle=4)
+
+    payment, pump = (sale_of(each, [PUMP, neighbour, PAYMENT]) for each in (PAYMENT, PUMP))
+
+    assert (payment.pump, payment.held_because) == (None, Conflict.AMBIGUOUS)
+    assert (pump.pump, pump.contradicted_by) == (PUMP, None)
+
+
+def test_a_till_that_says_another_amount_contradicts_the_sale() -> None:
+    one = sale_of(replace(TILL, amount_fen=1), [PUMP])
+
+    assert (one.pump, one.contradicted_by) == (PUMP, Conflict.AMOUNT_DIFFERS)

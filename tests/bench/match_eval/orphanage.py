@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
+from forecourt.identity import EvidenceKey
 from forecourt.inquiry import Observation, inquire
-from forecourt.matching import EvidenceKey
 from forecourt.orphans import pointers
 from forecourt.weighing import Outcome
 from tests.bench.match_eval import population as people

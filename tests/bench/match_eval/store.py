@@ -16,7 +16,7 @@ from tests.bench.match_eval.drivers import portrait_of
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from forecourt.matching import EvidenceKey
+    from forecourt.identity import EvidenceKey
     from tests.bench.match_eval.population import Population
     from tests.bench.match_eval.sales import SimulatedSale
 

@@ -1,86 +1,179 @@
 """
-Giving a sale its owner: look up, decide, write. The decision itself is `matching.decide`.
+Giving a sale its owner: look up, decide, write. The decision itself is `inquiry.inquire`.
 
 A binding and a sale can cross: the look-up misses an identity that is bound a moment later,
-and the claim that follows the binding misses a sale not yet marked unmatched. Therefore,
-once a sale is marked and findable, its evidence is looked up again, consistently. Whichever
-of the two comes second sees the other.
+and the claim that follows the binding misses a sale not yet findable. Therefore, once a sale
+without an owner is findable, the owners of its evidence are looked up again, consistently.
+Whichever of the two comes second sees the other.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from forecourt.contention import until_settled
-from forecourt.matching import Credited, Unmatched, decide
+from forecourt.conversations import in_step
+from forecourt.decided_sales import STATUS_OF
+from forecourt.inquiry import Found, inquire
+from forecourt.orphans import pointers, still_waits
+from forecourt.stored_sales import Status
+from forecourt.weighing import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from forecourt.loyalty_table import LoyaltyTable
-    from forecourt.matching import EvidenceKey
+    from forecourt.candidates_table import CandidatesTable
+    from forecourt.decided_sales import DecidedSales
+    from forecourt.identity import EvidenceKey
+    from forecourt.inquiry import LookUp, Tolerance
     from forecourt.sales_table import SalesTable
     from forecourt.stored_sales import StoredSale
+    from forecourt.weighing import Decision, Policy, Weights
+
+WAITING_STATUSES = frozenset({Status.UNMATCHED, Status.PENDING})
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """A decision, and who had the evidence when it was made."""
+
+    decision: Decision
+    owners: Mapping[EvidenceKey, Sequence[str]]
+
+
 class Assignment:
-    """Assigns the sales of one table to the members of another."""
+    """
+    Assigns the sales of one table to the members of another.
+
+    *tolerate* makes the `Tolerance` of a sale, *weights* returns those in force.
+    """
 
     def __init__(
-        self, *, sales: SalesTable, loyalty: LoyaltyTable, now: Callable[[], datetime] = _utc_now
+        self,
+        *,
+        sales: SalesTable,
+        decided: DecidedSales,
+        candidates: CandidatesTable,
+        weights: Callable[[], Weights],
+        policy: Policy,
+        tolerate: Callable[[StoredSale], Tolerance],
+        now: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._sales = sales
-        self._loyalty = loyalty
+        self._decided = decided
+        self._candidates = candidates
+        self._weights = weights
+        self._policy = policy
+        self._tolerate = tolerate
         self._now = now
 
-    def owners(self, sales: Iterable[StoredSale]) -> Mapping[EvidenceKey, str]:
-        """Look up whom all evidence of *sales* points to, in one round trip for 100 pieces."""
-        keys = {key for stored in sales for key in stored.evidence_keys}
-        return self._loyalty.owners(keys) if keys else {}
-
-    def assign(
-        self, stored: StoredSale, *, owners: Mapping[EvidenceKey, str]
-    ) -> Credited | Unmatched | None:
+    def weigh(
+        self,
+        sales: Sequence[StoredSale],
+        *,
+        claimed_by: str | None = None,
+        consistent: bool = False,
+    ) -> list[Weighed]:
         """
-        Decide a received sale, and return what was written.
+        Decide *sales*, without writing it down, in the round trips one of them takes.
 
-        `None`: it was decided before, which is what every repeat finds. *owners* is what was
-        looked up for it, perhaps together with others.
+        *consistent* sees every binding committed before the call. *claimed_by* is a member
+        who said that the sale is theirs.
         """
-        decision = decide(stored.evidence_keys, owners)
-        if isinstance(decision, Credited):
-            return decision if self._credit(stored, decision) else None
-        reason = decision.reason
-        left = until_settled(
-            lambda: self._sales.leave_unmatched(stored, reason=reason, decided_at=self._now())
+        weights = self._weights()
+        blocks = dict(enumerate(each.phone_block for each in sales))
+        first: dict[int, Found] = {}
+
+        def look_up(asked: Mapping[int, LookUp]) -> Mapping[int, Found]:
+            found = self._candidates.look_up(
+                asked,
+                blocks=blocks,
+                # Bindings matter for what was observed. Of its neighbours and of habits no
+                # claim will ever come that could miss the sale.
+                consistent=consistent and not first,
+            )
+            for place in asked.keys() - first.keys():
+                first[place] = found[place]
+            return found
+
+        decisions = in_step(
+            [
+                inquire(
+                    each.observations,
+                    each.fill,
+                    weights=weights,
+                    policy=self._policy,
+                    tolerate=self._tolerate(each),
+                    claimed_by=claimed_by,
+                )
+                for each in sales
+            ],
+            look_up,
         )
-        # A repeat looks again, too: perhaps the first time ended right here.
-        again = self.claim(stored) if stored.evidence else None
-        if isinstance(again, Credited):
-            return again
-        return decision if left else None
+        return [
+            Weighed(decision=decision, owners=first.get(place, Found()).owners)
+            for place, decision in enumerate(decisions)
+        ]
 
-    def claim(self, stored: StoredSale) -> Credited | Unmatched | None:
+    def assign(self, stored: StoredSale, weighed: Weighed) -> Decision | None:
         """
-        Decide an unmatched sale again, as of now, and write it when it found its owner.
+        Write down whose a received sale is, and return what was written.
 
-        `None`: it has one already; somebody was faster.
+        `None`: it was decided before, which is what every repeat finds. A repeat of a sale
+        that waits looks again, too: perhaps the first time ended before it did.
         """
-        keys = stored.evidence_keys
-        decision = decide(keys, self._loyalty.owners(keys, consistent=True) if keys else {})
-        if isinstance(decision, Credited) and not self._credit(stored, decision):
+        decision = weighed.decision
+        decided_at = self._now()
+        filed_under = pointers(decision, stored.observations)
+        written = self._write(stored, decision, filed_under, decided_at)
+        if not written:
+            waiting = self._sales.sale(stored.sale.sale_id)
+            return self.claim(waiting) if waiting.status in WAITING_STATUSES else None
+        if not filed_under or self._candidates.owners(stored.evidence_keys) == weighed.owners:
+            return decision
+        waiting = replace(
+            stored, status=STATUS_OF[decision.outcome], decision=decision, decided_at=decided_at
+        )
+        return self.claim(waiting) or decision
+
+    def claim(self, waiting: StoredSale, *, claimed_by: str | None = None) -> Decision | None:
+        """
+        Decide a waiting sale again, as of now; return what was written.
+
+        `None`: nothing new came of it, it has waited too long, or somebody was faster. A sale
+        somebody is asked about stays theirs to answer unless another is likelier now.
+        """
+        now = self._now()
+        if not still_waits(waiting.sale.key.completed_at, now):
             return None
-        return decision
+        (weighed,) = self.weigh([waiting], claimed_by=claimed_by, consistent=True)
+        decision = weighed.decision
+        if not _is_news(waiting, decision):
+            return None
+        filed_under = pointers(decision, waiting.observations)
+        return decision if self._write(waiting, decision, filed_under, now) else None
 
-    def _credit(self, stored: StoredSale, decision: Credited) -> bool:
-        return self._sales.credit(
-            stored.sale.sale_id,
-            member_id=decision.member_id,
-            by=decision.by,
-            decided_at=self._now(),
+    def _write(
+        self,
+        stored: StoredSale,
+        decision: Decision,
+        filed_under: Sequence[EvidenceKey],
+        decided_at: datetime,
+    ) -> bool:
+        return until_settled(
+            lambda: self._decided.decide(
+                stored, decision, filed_under=filed_under, decided_at=decided_at
+            )
         )
+
+
+def _is_news(waiting: StoredSale, decision: Decision) -> bool:
+    if decision.outcome is Outcome.PENDING:
+        return decision.member_id != waiting.asked
+    return decision.outcome is Outcome.CREDITED

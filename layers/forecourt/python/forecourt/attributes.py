@@ -26,7 +26,11 @@ def from_item(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def encode(value: Any) -> dict[str, Any]:
-    """Encode one value: str, bool, int, bytes, None, or a list or dict of these."""
+    """
+    Encode one value: str, bool, int, bytes, None, a list or dict of these, or a set of strings.
+
+    DynamoDB has no empty set: a set without members is an attribute that is not there.
+    """
     match value:
         case str():
             return {"S": value}
@@ -40,6 +44,8 @@ def encode(value: Any) -> dict[str, Any]:
             return {"NULL": True}
         case list() | tuple():
             return {"L": [encode(element) for element in value]}
+        case frozenset():
+            return {"SS": sorted(value)}
         case dict():
             return {"M": {name: encode(element) for name, element in value.items()}}
         case _:
@@ -58,6 +64,8 @@ def decode(value: Mapping[str, Any]) -> Any:
             return [decode(element) for element in content]
         case "M":
             return {name: decode(element) for name, element in content.items()}
+        case "SS":
+            return frozenset(content)
         case "S" | "BOOL" | "B":
             return content
         case _:

@@ -48,6 +48,11 @@ class Permission(StrEnum):
     READ_QUEUES = "read_queues"
     READ_EVIDENCE = "read_evidence"
     DECIDE_SALES = "decide_sales"
+    ADJUST_POINTS = "adjust_points"
+    READ_ADJUSTMENTS = "read_adjustments"
+    DECIDE_ADJUSTMENTS = "decide_adjustments"
+    FREEZE_WALLETS = "freeze_wallets"
+    REFUND_POINTS = "refund_points"
 
 
 OWN = frozenset(
@@ -70,6 +75,9 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
         Permission.READ_QUEUES,
         Permission.READ_EVIDENCE,
         Permission.DECIDE_SALES,
+        Permission.ADJUST_POINTS,
+        Permission.READ_ADJUSTMENTS,
+        Permission.REFUND_POINTS,
     },
     Group.OPERATOR: frozenset(Permission),
     Group.AUDITOR: frozenset(
@@ -78,6 +86,7 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
             Permission.READ_STATIONS,
             Permission.READ_PROGRAMS,
             Permission.READ_QUEUES,
+            Permission.READ_ADJUSTMENTS,
         }
     ),
 }

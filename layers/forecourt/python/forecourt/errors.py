@@ -22,6 +22,7 @@ Everything that may be refused, in one place.
     - UnknownProgram
     - UnknownEntry
     - EntryNotBooked
+    - UnknownAdjustment
     - UnknownRoute
   x Rejected               well formed, and may not happen now
     - AlreadyEnrolled
@@ -29,6 +30,8 @@ Everything that may be refused, in one place.
     - TooManyIdentities
     - StationExists
     - SaleNotHeld
+    - SaleNotCredited
+    - AdjustmentDecided
     - ProgramNotDraft
     - RetroactiveActivation
     - EntryConflict
@@ -255,6 +258,16 @@ class EntryNotBooked(Unknown):
         self.closed_until = closed_until.isoformat() if closed_until else None
 
 
+class UnknownAdjustment(Unknown):
+    """No adjustment waits, or waited, under that id."""
+
+    code = "unknown_adjustment"
+
+    def __init__(self, adjustment_id: str) -> None:
+        super().__init__(adjustment_id)
+        self.adjustment_id = adjustment_id
+
+
 class UnknownRoute(Unknown):
     """The API has no such path, or not for that method."""
 
@@ -278,7 +291,7 @@ class AlreadyEnrolled(Rejected):
 
 
 class IdentityTaken(Rejected):
-    """The identity is bound to another member. Whose it is, is not said."""
+    """The identity is another member's, or as many members' as may share it; whose is not said."""
 
     code = "identity_taken"
 
@@ -315,6 +328,28 @@ class SaleNotHeld(Rejected):
     def __init__(self, *, sale_id: str, status: str) -> None:
         super().__init__(sale_id, status)
         self.sale_id = sale_id
+        self.status = status
+
+
+class SaleNotCredited(Rejected):
+    """The sale is no member's, so there are no points behind it."""
+
+    code = "sale_not_credited"
+
+    def __init__(self, *, sale_id: str, status: str) -> None:
+        super().__init__(sale_id, status)
+        self.sale_id = sale_id
+        self.status = status
+
+
+class AdjustmentDecided(Rejected):
+    """Somebody has decided about the adjustment."""
+
+    code = "adjustment_decided"
+
+    def __init__(self, *, adjustment_id: str, status: str) -> None:
+        super().__init__(adjustment_id, status)
+        self.adjustment_id = adjustment_id
         self.status = status
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import from_item
 from forecourt.loyalty_table import entry_from_item
+from forecourt.stored_identities import evidence_key_from_item
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +38,10 @@ class DetailType(StrEnum):
     CASE_OPENED = "CaseOpened"
     DAY_CLOSED = "DayClosed"
     LEDGER_VERIFIED = "LedgerVerified"
+    ADJUSTMENT_ASKED = "AdjustmentAsked"
+    ADJUSTMENT_DECIDED = "AdjustmentDecided"
+    SALE_EARNED_NOTHING = "SaleEarnedNothing"
+    CONFIRMATION_ASKED = "ConfirmationAsked"
     POINTS_EXPIRING = "PointsExpiring"
 
 
@@ -92,24 +97,28 @@ def _member(new: Image | None, old: Image | None) -> list[Event]:
     return [_event(kind, f"{member_id}.{version}", member_id=member_id, version=version)]
 
 
-def _identity(new: Image | None, old: Image | None) -> list[Event]:
+def _bound(new: Image | None, old: Image | None) -> list[Event]:
+    """Return that a member got or lost an identity: what others have of it is not their news."""
     events = []
-    for image, kind in (
-        (old, DetailType.IDENTITY_UNBOUND),
-        (new, DetailType.IDENTITY_BOUND),
+    for image, other, kind in (
+        (old, new, DetailType.IDENTITY_UNBOUND),
+        (new, old, DetailType.IDENTITY_BOUND),
     ):
-        if image is None or (new or {}).get("member_id") == (old or {}).get("member_id"):
+        # An unbound identity has no `bound_at`; bound again, it has another.
+        if not image or "bound_at" not in image:
             continue
-        values = from_item(image)
-        _, evidence_kind, digest = values["pk"].split("#")
+        if (other or {}).get("bound_at") == image["bound_at"]:
+            continue
+        member_id, key = _after(image, "pk"), evidence_key_from_item(image)
+        bound_at = image["bound_at"]["S"]
         events.append(
             _event(
                 kind,
-                f"{evidence_kind}.{digest}.{values['bound_at']}",
-                member_id=values["member_id"],
-                kind=evidence_kind,
-                digest=digest,
-                bound_at=values["bound_at"],
+                f"{member_id}.{key.kind}.{key.digest}.{bound_at}",
+                member_id=member_id,
+                kind=key.kind,
+                digest=key.digest,
+                bound_at=bound_at,
             )
         )
     return events
@@ -179,6 +188,40 @@ def _book(new: Image | None, old: Image | None) -> list[Event]:
     ]
 
 
+def _adjustment(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None:
+        return []
+    asked = from_item(new)
+    detail = {
+        name: asked[name]
+        for name in (
+            "adjustment_id",
+            "member_id",
+            "wallet",
+            "points",
+            "source",
+            "reason",
+            "asked_by",
+            "asked_at",
+        )
+    }
+    identifier = asked["adjustment_id"]
+    if new["sk"]["S"].startswith("OPEN#"):
+        if old is not None:
+            return []  # approved; what becomes of it is told when it is posted
+        return [_event(DetailType.ADJUSTMENT_ASKED, identifier, **detail)]
+    return [
+        _event(
+            DetailType.ADJUSTMENT_DECIDED,
+            identifier,
+            **detail,
+            outcome=asked["status"],
+            decided_by=asked["decided_by"],
+            decided_at=asked["decided_at"],
+        )
+    ]
+
+
 def _verification(new: Image | None, old: Image | None) -> list[Event]:
     if new is None or old is not None:
         return []
@@ -193,6 +236,38 @@ def _verification(new: Image | None, old: Image | None) -> list[Event]:
             differences=values["differences"],
             days_not_as_booked=values["days_not_as_booked"],
             finished_at=values["finished_at"],
+        )
+    ]
+
+
+def _evaluation(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or old is not None:
+        return []
+    member_id, sale_id = _after(new, "pk"), _after(new, "sk")
+    return [
+        _event(
+            DetailType.SALE_EARNED_NOTHING,
+            f"{member_id}.{sale_id}",
+            member_id=member_id,
+            sale_id=sale_id,
+            program_version=from_item(new).get("program_version"),
+            occurred_at=new["occurred_at"]["S"],
+        )
+    ]
+
+
+def _question(new: Image | None, _old: Image | None) -> list[Event]:
+    if new is None:
+        return []
+    member_id, sale_id = _after(new, "pk"), _after(new, "sk")
+    asked_at = new["asked_at"]["S"]
+    return [
+        _event(
+            DetailType.CONFIRMATION_ASKED,
+            f"{member_id}.{sale_id}.{asked_at}",
+            member_id=member_id,
+            sale_id=sale_id,
+            asked_at=asked_at,
         )
     ]
 
@@ -219,13 +294,17 @@ def _reminder(new: Image | None, old: Image | None) -> list[Event]:
 _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event]]] = {
     "entry": _entry,
     "member": _member,
-    "identity": _identity,
+    "bound": _bound,
+    "unbound": _bound,
     "program": _program,
     "timeline": _timeline,
     "station": _station,
     "case": _case,
     "book": _book,
     "verification": _verification,
+    "adjustment": _adjustment,
+    "evaluation": _evaluation,
+    "question": _question,
     "reminder": _reminder,
 }
 

@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import re
 import unicodedata
+from dataclasses import dataclass
 from typing import assert_never
 
 from forecourt.errors import InvalidIdentity
@@ -44,6 +45,14 @@ _SEPARATORS = re.compile(r"[\s·•・.\-‐-―]+")
 _MASK = re.compile(r"[*•●]|([·・.\-‐-―])\1\1|X{4}")  # what tills put over a card's digits
 
 DIGEST_BYTES = 16  # 128 bits: no accidental meeting among all plates and phones there are
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class EvidenceKey:
+    """A keyed hash of an identity, or of one piece of evidence."""
+
+    kind: str
+    digest: str
 
 
 def normalise(kind: EvidenceKind, value: str) -> str:
@@ -79,7 +88,21 @@ def normalise(kind: EvidenceKind, value: str) -> str:
 
 def digest(secret: bytes, kind: EvidenceKind, normalised: str) -> str:
     """Return the key under which *normalised* is looked up: 22 URL-safe characters."""
-    code = hmac.digest(secret, f"{kind}:{normalised}".encode(), hashlib.sha256)
+    return _keyed_hash(secret, f"{kind}:{normalised}")
+
+
+def digest_of_block(secret: bytes, block: str) -> str:
+    """
+    Return the key under which the numbers of a *block* are counted.
+
+    A block (`variants.phone_block`) has seven digits: without the secret all of them are tried
+    in a second. Hashed apart from phones, so that a block is never taken for one.
+    """
+    return _keyed_hash(secret, f"block:{block}")
+
+
+def _keyed_hash(secret: bytes, text: str) -> str:
+    code = hmac.digest(secret, text.encode(), hashlib.sha256)
     return base64.urlsafe_b64encode(code[:DIGEST_BYTES]).rstrip(b"=").decode()
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from forecourt.matching import EvidenceKey
+from forecourt.identity import EvidenceKey
 from forecourt.weighing import (
     Candidate,
     Decision,
@@ -47,6 +47,7 @@ TOLERANT_KINDS = ("phone", "plate")  # in this order: phones come closest to the
 KINDS = ("phone", "plate", "payment", "card", "etc_tag", "presence")
 HABITS = ("station", "hour", "grade", "litres", "rhythm")
 CLAIM = "claim"
+UNSEEN = "none"
 
 DEFAULT_POLICY = Policy(
     strong=frozenset(
@@ -73,6 +74,9 @@ ONE_CAR_ONE_MEMBER = Policy(
     vouching=DEFAULT_POLICY.vouching,
 )
 """A car is its member's: whoever else fills it is asked."""
+
+POLICIES = {"shared_vehicle": DEFAULT_POLICY, "one_car_one_member": ONE_CAR_ONE_MEMBER}
+"""What an operator may choose, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +231,7 @@ def compare(
             )
             levels[each.kind] = f"{level}.{circumstance}" if circumstance else level
     seen = {each.kind for each in observations}
-    levels |= dict.fromkeys((kind for kind in KINDS if kind not in seen), "none")
+    levels |= dict.fromkeys((kind for kind in KINDS if kind not in seen), UNSEEN)
     if portrait and portrait.behaviour and not _by_car(levels):
         levels |= portrait.behaviour.levels(fill)
     return weights.known(levels) if weights else levels

@@ -8,10 +8,16 @@ The Loyalty table.
 | entry, evaluation | `MEMBER#<member>` | `T#<entry id>` |
 | bound identity | `MEMBER#<member>` | `IDENTITY#<kind>#<digest>` |
 | identity | `IDENTITY#<kind>#<digest>` | `IDENTITY` |
+| portrait | `PORTRAIT#<member>` | `PORTRAIT` |
+| block of phone numbers | `BLOCK#<digest>` | `NUMBERS` |
+| question to a member | `ASKED#<member>` | `SALE#<sale id>` |
+| weights in force | `WEIGHTS` | `IN_FORCE` |
+| version of the weights | `WEIGHTS` | `VERSION#<version>` |
 | station | `STATIONS` | `<station>` |
 | program timeline | `PROGRAM` | `TIMELINE` |
 | program version | `PROGRAM` | `VERSION#<version>` |
 | case | `CASES#<station>` | `<business day>` |
+| adjustment by hand | `ADJUSTMENTS` | `OPEN#<id>`, `DONE#<id>`, `REQUEST#<request>` |
 | book of a closed day | `BOOKS` | `<business day>` |
 | verification that ended | `VERIFICATIONS` | `<run>` |
 
@@ -20,8 +26,9 @@ by the first day on which something comes due (`ledger_table`). Entry ids begin 
 so the `T#` range of a member is their statement in order of time. An *evaluation* there says
 that a sale was judged and earned nothing.
 
-This module has the ledger's and matching's access; `members_table` and `operator_table`
-have the rest, for the doors; `bookshelf` and `verification` that to their own items.
+This module has accrual's access, `ledger_table` the ledger's, `candidates_table` and
+`decided_sales` matching's; `members_table`, `identities_table` and `operator_table` have the
+rest, for the doors; `bookshelf` and `verification` that to their own items.
 
 The stream feeds relay and the archive.
 """
@@ -33,12 +40,9 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
-from forecourt.contention import passing
-from forecourt.errors import EntryConflict, StaleWrite, UnknownEntry
+from forecourt.errors import UnknownEntry
 from forecourt.instants import format_instant, parse_instant
 from forecourt.ledger import POINTS_WALLET, Account, Entry
 from forecourt.ledger.records import (
@@ -47,7 +51,6 @@ from forecourt.ledger.records import (
     entry_from_record,
     entry_to_record,
 )
-from forecourt.matching import EvidenceKey
 from forecourt.program import Activation
 
 if TYPE_CHECKING:
@@ -65,13 +68,14 @@ TIMELINE_KEY = {"pk": "PROGRAM", "sk": "TIMELINE"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Station:
-    """What ingest has to know of a station."""
+    """What ingest has to know of a station; `retold`: a till or payment provider tells, too."""
 
     station_id: str
     name: str
     zone: str
     grades: frozenset[str]
     open_since: datetime
+    retold: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,11 @@ class Standings:
     timeline: tuple[Activation, ...]
 
 
+def member_key(member_id: str) -> Item:
+    """Return the key of a member's profile."""
+    return to_item({"pk": f"MEMBER#{member_id}", "sk": "PROFILE"})
+
+
 def account_key(member_id: str, wallet: str = POINTS_WALLET) -> Item:
     """Return the key of a member's account, the one of points unless another is named."""
     return to_item({"pk": f"MEMBER#{member_id}", "sk": f"ACCOUNT#{wallet}"})
@@ -90,11 +99,6 @@ def account_key(member_id: str, wallet: str = POINTS_WALLET) -> Item:
 def timeline_entry_key(member_id: str, entry_id: str) -> Item:
     """Return the key of an entry or evaluation."""
     return to_item({"pk": f"MEMBER#{member_id}", "sk": f"T#{entry_id}"})
-
-
-def identity_key(key: EvidenceKey) -> Item:
-    """Return the key under which an identity is looked up."""
-    return to_item({"pk": f"IDENTITY#{key.kind}#{key.digest}", "sk": "IDENTITY"})
 
 
 def due_key(account: Account, *, posted_on: date | None = None) -> str | None:
@@ -162,6 +166,7 @@ def station_from_item(item: Mapping[str, Mapping[str, Any]]) -> Station:
         zone=values["zone"],
         grades=frozenset(values["grades"]),
         open_since=parse_instant(values["open_since"]),
+        retold=values.get("retold", False),
     )
 
 
@@ -182,27 +187,23 @@ class LoyaltyTable:
         self._dynamodb = dynamodb
         self._name = name
 
-    def owners(
-        self, keys: Iterable[EvidenceKey], *, consistent: bool = False
-    ) -> dict[EvidenceKey, str]:
-        """
-        Return which members the evidence points to, in one round trip for up to 100 keys.
-
-        *consistent* sees every binding committed before the call, for twice the read units.
-        """
-        wanted = [identity_key(key) for key in sorted(set(keys))]
-        return {
-            _evidence_key(item): item["member_id"]["S"]
-            for item in batch_get(self._dynamodb, self._name, wanted, consistent=consistent)
-        }
-
-    def account(self, member_id: str) -> Account:
-        """Return a member's account as of now; a member without entries has an empty one."""
+    def enrolled(self, member_id: str) -> bool:
+        """Return whether somebody is enrolled under that id."""
         response = self._dynamodb.get_item(
-            TableName=self._name, Key=account_key(member_id), ConsistentRead=True
+            TableName=self._name,
+            Key=member_key(member_id),
+            ProjectionExpression="pk",
+            ConsistentRead=True,
+        )
+        return "Item" in response
+
+    def account(self, member_id: str, wallet: str = POINTS_WALLET) -> Account:
+        """Return a member's account as of now; a wallet without entries is an empty one."""
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=account_key(member_id, wallet), ConsistentRead=True
         )
         if "Item" not in response:
-            return Account(member_id=member_id, buckets={})
+            return Account(member_id=member_id, wallet=wallet, buckets={})
         return account_from_item(response["Item"])
 
     def entry(self, member_id: str, entry_id: str) -> Entry:
@@ -213,6 +214,13 @@ class LoyaltyTable:
         if response.get("Item", {}).get("type") != {"S": "entry"}:
             raise UnknownEntry(entry_id)
         return entry_from_item(response["Item"])
+
+    def timeline(self) -> tuple[Activation, ...]:
+        """Return which version of the program is in force when, as of now."""
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=to_item(TIMELINE_KEY), ConsistentRead=True
+        )
+        return timeline_from_item(response.get("Item"))
 
     def standings(self, member_ids: Iterable[str]) -> Standings:
         """Return the members' accounts and the program's timeline, all as of now."""
@@ -249,6 +257,17 @@ class LoyaltyTable:
         )
         return station_from_item(response["Item"]) if "Item" in response else None
 
+    def note_retold(self, station_id: str) -> None:
+        """Remember that sales of a station are told by others than its pumps, too."""
+        self._dynamodb.update_item(
+            TableName=self._name,
+            Key=to_item({"pk": "STATIONS", "sk": station_id}),
+            UpdateExpression="SET retold = :true",
+            # Excludes making a station of a name.
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues=to_item({":true": True}),
+        )
+
     def stations(self) -> list[Station]:
         """Return all stations, by id."""
         arguments: dict[str, Any] = {
@@ -262,56 +281,6 @@ class LoyaltyTable:
             if "LastEvaluatedKey" not in response:
                 return found
             arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
-
-    def post(self, entry: Entry, account: Account) -> bool:
-        """
-        Write *entry* and the *account* after it, both or neither.
-
-        `False` means an identical entry was already there, which is what every retry looks
-        like. The same id with other content is an `EntryConflict`; an account that changed
-        since it was read is a `StaleWrite`.
-        """
-        try:
-            self._dynamodb.transact_write_items(
-                TransactItems=[
-                    {
-                        "Put": {
-                            "TableName": self._name,
-                            "Item": entry_to_item(entry),
-                            # Excludes a second posting of the same sale.
-                            "ConditionExpression": "attribute_not_exists(pk)",
-                            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                        }
-                    },
-                    {
-                        "Put": {
-                            "TableName": self._name,
-                            "Item": account_to_item(account),
-                            # Excludes a posting that another one overtook.
-                            **_unchanged_since(account.version - 1),
-                        }
-                    },
-                ]
-            )
-        except ClientError as error:
-            reasons = error.response.get("CancellationReasons")
-            if not reasons:
-                raise
-            if reasons[0]["Code"] == "ConditionalCheckFailed":
-                item = reasons[0]["Item"]
-                # An evaluation there says the sale was worth nothing: another content, too.
-                repeated = item["type"]["S"] == "entry" and entry_from_item(item).says_the_same_as(
-                    entry
-                )
-                if not repeated:
-                    raise EntryConflict(entry.entry_id) from error
-                return False
-            if not passing({reason["Code"] for reason in reasons}):
-                raise
-            # The account moved on, a rival transaction holds it, or DynamoDB throttles: in
-            # every case nothing was written, and reading again is the remedy.
-            raise StaleWrite from error
-        return True
 
     def record_evaluation(
         self, member_id: str, sale: Sale, *, version: int | None, evaluation: Evaluation | None
@@ -394,20 +363,6 @@ class LoyaltyTable:
         return True
 
 
-def _unchanged_since(version: int) -> dict[str, Any]:
-    if version == 0:
-        return {"ConditionExpression": "attribute_not_exists(pk)"}
-    return {
-        "ConditionExpression": "version = :before",
-        "ExpressionAttributeValues": {":before": encode(version)},
-    }
-
-
 def trace_to_map(trace: Trace) -> dict[str, Any]:
     """Encode what one rule made of a sale."""
     return {"rule": trace.rule_id, "outcome": trace.outcome, "points": trace.points}
-
-
-def _evidence_key(item: Mapping[str, Mapping[str, Any]]) -> EvidenceKey:
-    _, kind, digest = item["pk"]["S"].split("#")
-    return EvidenceKey(kind=kind, digest=digest)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from forecourt.identity import EvidenceKey
 from forecourt.inquiry import CLAIM
-from forecourt.matching import EvidenceKey
 from forecourt.weighing import Outcome, Reason
 
 if TYPE_CHECKING:

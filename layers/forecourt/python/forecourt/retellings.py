@@ -62,6 +62,21 @@ class OneSale:
     held_because: Conflict | None = None
 
     @property
+    def pump(self) -> Telling | None:
+        """Return what the pump told, `None` while it has not."""
+        return next((each for each in self.tellings if each.source is Source.PUMP), None)
+
+    @property
+    def contradicted_by(self) -> Conflict | None:
+        """
+        Return what speaks against the sale itself.
+
+        That a payment fits another sale as well is the payment's trouble: two who buy for
+        the same amount within minutes are no reason to hold either.
+        """
+        return None if self.held_because is Conflict.AMBIGUOUS else self.held_because
+
+    @property
     def sources(self) -> tuple[Source, ...]:
         """Return who told of it."""
         return tuple(dict.fromkeys(each.source for each in self.tellings))
@@ -76,6 +91,11 @@ def meeting_keys(telling: Telling) -> tuple[str, ...]:
     seconds = int(WINDOW.total_seconds())
     window = int(telling.at.timestamp()) // seconds
     return tuple(f"{telling.station_id}#{each}" for each in (window, window - 1, window + 1))
+
+
+def sale_of(subject: Telling, around: Collection[Telling]) -> OneSale:
+    """Return the sale that *subject* tells of, as far as the tellings *around* it say."""
+    return next(each for each in merge({subject, *around}) if subject in each.tellings)
 
 
 def merge(tellings: Collection[Telling]) -> tuple[OneSale, ...]:

@@ -45,11 +45,13 @@ class Evidence:
     One observation at the pump or the till.
 
     `value` is as observed, not normalised; `confidence` is the observer's own, in percent.
+    A camera may also say how sure it is of each character.
     """
 
     kind: EvidenceKind
     value: str
     confidence: int | None = None
+    character_confidences: tuple[int, ...] = ()
     source: str | None = None
 
 

@@ -6,33 +6,33 @@ The Sales table.
 | sale | `STATION#<station>` | `SALE#<sale id>` |
 | reading | `STATION#<station>` | `READING#<reading id>` |
 | gap | `STATION#<station>` | `GAP#<gap id>` |
+| telling | `STATION#<station>` | `TELLING#<telling id>` |
 | orphan | `EVIDENCE#<kind>#<digest>` | `SALE#<sale id>` |
 | quarantined message | `QUARANTINE#<station>` | `<received at>#<message id>` |
 
-Index `review` (`queue`, `queued_at`) holds what waits for a person: held and unmatched
+Index `review` (`queue`, `queued_at`) holds what waits for a person: held, pending and unmatched
 sales and quarantined messages. It is sparse, so a sale that is matched at once never pays
 for it. Ids begin with an instant, so a station's business day is one range of `sk`.
 
-A sale's `status` goes received -> matched or unmatched; held -> received or rejected;
-unmatched -> matched. A zero sale is `void` from the start.
+A sale's `status` goes received -> matched, pending or unmatched; held -> received or rejected;
+unmatched -> pending or matched; pending -> matched. A telling of till or payment provider may
+take it from unmatched or pending back to received, or, from any of these three, to held. A
+zero sale is `void` from the start.
 
 The stream feeds matching (new image `received`) and accrual (changed to `matched`).
 
-What an item holds and how it is encoded is in `stored_sales`.
+What an item holds and how it is encoded is in `stored_sales`; whose a sale is, is written by
+`decided_sales`, and what else is told of it by `retold_sales`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import ClientError
 
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
-from forecourt.contention import passing
-from forecourt.errors import SaleNotHeld, StaleWrite, UnknownSale
+from forecourt.errors import SaleNotHeld, UnknownSale
 from forecourt.instants import compact_instant, format_instant
 from forecourt.stored_sales import (
     Queue,
@@ -51,11 +51,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from forecourt.matching import EvidenceKey
     from forecourt.messages import GapMessage, NozzleReading, ReadingMessage
     from forecourt.stored_sales import QuarantinedMessage, StoredSale
-
-ORPHANS_WAIT = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,107 +101,6 @@ class SalesTable:
         keys = [sale_key(sale_id) for sale_id in sale_ids]
         items = batch_get(self._dynamodb, self._name, keys, consistent=False)
         return {stored.sale.sale_id: stored for stored in map(sale_from_item, items)}
-
-    def credit(
-        self, sale_id: str, *, member_id: str, by: Sequence[str], decided_at: datetime
-    ) -> bool:
-        """
-        Give a sale its owner. `False`: it already has one, or must not get one.
-
-        The condition excludes a sale that is held, void, rejected or somebody's: a repeat
-        of the same stream record, or a rival decision, changes nothing.
-        """
-        return self._decide(
-            sale_id,
-            expression=(
-                "SET #status = :matched, member_id = :member, matched_by = :by, "
-                "decided_at = :now REMOVE #queue, queued_at, unmatched_because"
-            ),
-            values={
-                ":matched": Status.MATCHED,
-                ":member": member_id,
-                ":by": list(by),
-                ":now": format_instant(decided_at),
-                ":received": Status.RECEIVED,
-                ":unmatched": Status.UNMATCHED,
-            },
-            names={"#status": "status", "#queue": "queue"},
-            condition="#status IN (:received, :unmatched)",
-        )
-
-    def leave_unmatched(self, stored: StoredSale, *, reason: str, decided_at: datetime) -> bool:
-        """
-        Put a sale among the unmatched, findable by each piece of its evidence.
-
-        One transaction: a sale is never unmatched without its orphans' pointers. `False`:
-        the sale was decided meanwhile.
-        """
-        sale_id = stored.sale.sale_id
-        keys = stored.evidence_keys if reason == "unknown" else ()
-        expires = int((decided_at + ORPHANS_WAIT).timestamp())
-        pointers = [
-            {
-                "Put": {
-                    "TableName": self._name,
-                    "Item": to_item(
-                        {
-                            "pk": f"EVIDENCE#{key.kind}#{key.digest}",
-                            "sk": f"SALE#{sale_id}",
-                            "type": "orphan",
-                            "expires_at_epoch": expires,
-                        }
-                    ),
-                }
-            }
-            for key in sorted(set(keys))
-        ]
-        update = {
-            "TableName": self._name,
-            "Key": sale_key(sale_id),
-            "UpdateExpression": (
-                "SET #status = :unmatched, unmatched_because = :reason, decided_at = :now, "
-                "#queue = :unmatched, queued_at = :now"
-            ),
-            # Excludes a sale that somebody decided since this one was read.
-            "ConditionExpression": "#status = :received",
-            "ExpressionAttributeNames": {"#status": "status", "#queue": "queue"},
-            "ExpressionAttributeValues": to_item(
-                {
-                    ":unmatched": Status.UNMATCHED,
-                    ":received": Status.RECEIVED,
-                    ":reason": reason,
-                    ":now": format_instant(decided_at),
-                }
-            ),
-        }
-        try:
-            self._dynamodb.transact_write_items(TransactItems=[{"Update": update}, *pointers])
-        except ClientError as error:
-            reasons = [each["Code"] for each in error.response.get("CancellationReasons", ())]
-            if not reasons:
-                raise
-            if reasons[0] == "ConditionalCheckFailed":
-                return False
-            if not passing(set(reasons)):
-                raise
-            raise StaleWrite from error
-        return True
-
-    def orphans(self, key: EvidenceKey) -> Iterator[str]:
-        """Yield the ids of unmatched sales with that evidence, oldest first."""
-        for item in self._query_all(
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": encode(f"EVIDENCE#{key.kind}#{key.digest}")},
-            ConsistentRead=True,
-        ):
-            yield item["sk"]["S"].removeprefix("SALE#")
-
-    def forget_orphan(self, key: EvidenceKey, sale_id: str) -> None:
-        """Remove a pointer to a sale that is no longer unmatched."""
-        self._dynamodb.delete_item(
-            TableName=self._name,
-            Key=to_item({"pk": f"EVIDENCE#{key.kind}#{key.digest}", "sk": f"SALE#{sale_id}"}),
-        )
 
     def release(self, sale_id: str, *, actor: str, decided_at: datetime) -> None:
         """Let a held sale go its way; raise `UnknownSale` or `SaleNotHeld`."""

@@ -13,14 +13,18 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, from_item, to_item
+from forecourt.behaviour import Fill
 from forecourt.errors import UnknownSale
+from forecourt.evidence import is_unsure
+from forecourt.identity import EvidenceKey
+from forecourt.inquiry import UNSEEN, Observation
 from forecourt.instants import format_instant, parse_instant
-from forecourt.matching import EvidenceKey
 from forecourt.messages import NozzleReading
-from forecourt.sales import Evidence, EvidenceKind, Sale, parse_sale_id
+from forecourt.sales import Sale, parse_sale_id
+from forecourt.weighing import Decision, Outcome, Piece, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from forecourt.messages import GapMessage, ReadingMessage
@@ -35,6 +39,7 @@ class Status(StrEnum):
     HELD = "held"
     VOID = "void"
     MATCHED = "matched"
+    PENDING = "pending"
     UNMATCHED = "unmatched"
     REJECTED = "rejected"
 
@@ -43,17 +48,31 @@ class Queue(StrEnum):
     """What waits for a person."""
 
     HELD = "held"
+    PENDING = "pending"
     UNMATCHED = "unmatched"
     QUARANTINED = "quarantined"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyedEvidence:
-    """One piece of evidence as it is stored: by its keyed hash, never in clear."""
+    """
+    One piece of evidence as it is stored: by its keyed hash, never in clear.
+
+    `block` is the keyed hash of the block of numbers a typed phone is in.
+    """
 
     key: EvidenceKey
     confidence: int | None = None
     source: str | None = None
+    block: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A telling that joined a sale, and the values it brought, sealed under its own id."""
+
+    telling_id: str
+    sealed: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,24 +81,79 @@ class StoredSale:
     A sale and what became of it.
 
     `sale.evidence` is empty here: `evidence` has the hashes and `sealed` the values.
+    `told` are the tellings of till and payment provider that joined it, `local_hour` is the
+    hour of the day at the station, `decision` what came of weighing.
     """
 
     sale: Sale
     status: Status
     received_at: datetime
+    local_hour: int = 0
     evidence: tuple[KeyedEvidence, ...] = ()
     sealed: bytes | None = None
+    told: tuple[Told, ...] = ()
     doubts: tuple[str, ...] = ()
     member_id: str | None = None
-    matched_by: tuple[str, ...] = ()
-    unmatched_because: str | None = None
+    decision: Decision | None = None
     decided_at: datetime | None = None
     decided_by: str | None = None
+
+    @property
+    def sealed_values(self) -> tuple[tuple[str, bytes], ...]:
+        """Return what is sealed of the sale: under which id, and the ciphertext."""
+        every = (
+            (self.sale.sale_id, self.sealed),
+            *((each.telling_id, each.sealed) for each in self.told),
+        )
+        return tuple((name, sealed) for name, sealed in every if sealed is not None)
 
     @property
     def evidence_keys(self) -> tuple[EvidenceKey, ...]:
         """Return the hashes to look up."""
         return tuple(evidence.key for evidence in self.evidence)
+
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        """Return the evidence as it is weighed."""
+        return tuple(
+            Observation(
+                kind=each.key.kind, digest=each.key.digest, unsure=is_unsure(each.confidence)
+            )
+            for each in self.evidence
+        )
+
+    @property
+    def phone_block(self) -> str | None:
+        """Return the block of the first phone that was typed."""
+        return next((each.block for each in self.evidence if each.block), None)
+
+    @property
+    def fill(self) -> Fill:
+        """Return what the sale tells about habits."""
+        return Fill(
+            station_id=self.sale.key.station_id,
+            grade=self.sale.grade,
+            volume_ml=self.sale.volume_ml,
+            hour=self.local_hour,
+            at=int(self.sale.key.completed_at.timestamp()),
+        )
+
+    @property
+    def asked(self) -> str | None:
+        """Return which member is asked whether the sale is theirs."""
+        if self.status is not Status.PENDING or self.decision is None:
+            return None
+        return self.decision.member_id
+
+    @property
+    def matched_by(self) -> tuple[str, ...]:
+        """Return what spoke for the member whose sale it is."""
+        return self.decision.by if self.decision and self.member_id else ()
+
+    @property
+    def undecided_because(self) -> str | None:
+        """Return why the sale was not credited, when it was weighed and was not."""
+        return str(self.decision.reason) if self.decision and self.decision.reason else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,18 +167,6 @@ class QuarantinedMessage:
     field: str
     payload: bytes
     received_at: datetime
-
-
-def keyed(evidence: Iterable[tuple[Evidence, str]]) -> tuple[KeyedEvidence, ...]:
-    """Pair each piece of evidence with its digest, without its value."""
-    return tuple(
-        KeyedEvidence(
-            key=EvidenceKey(kind=EvidenceKind(each.kind), digest=digest),
-            confidence=each.confidence,
-            source=each.source,
-        )
-        for each, digest in evidence
-    )
 
 
 def sale_key(sale_id: str) -> Item:
@@ -131,11 +193,12 @@ def sale_to_item(stored: StoredSale) -> Item:
             "resolution_ml": sale.volume_resolution_ml,
             "started_at": format_instant(sale.started_at) if sale.started_at else None,
             "recorded_at": format_instant(sale.recorded_at),
+            "local_hour": stored.local_hour,
             "received_at": format_instant(stored.received_at),
             "clock_offset": sale.clock_offset_seconds,
             "clock_synchronised": sale.clock_synchronised,
             "test_delivery": sale.test_delivery or None,
-            "evidence": [_evidence_to_map(each) for each in stored.evidence] or None,
+            "evidence": [evidence_to_map(each) for each in stored.evidence] or None,
             "sealed": stored.sealed,
             "doubts": list(stored.doubts) or None,
             "queue": queue,
@@ -148,7 +211,6 @@ def sale_from_item(item: Mapping[str, Mapping[str, Any]]) -> StoredSale:
     """Decode what `sale_to_item` wrote and `SalesTable` changed since."""
     values = from_item(item)
     started_at, decided_at = values.get("started_at"), values.get("decided_at")
-    sealed = values.get("sealed")
     return StoredSale(
         sale=Sale(
             key=parse_sale_id(values["sk"].removeprefix("SALE#")),
@@ -165,14 +227,68 @@ def sale_from_item(item: Mapping[str, Mapping[str, Any]]) -> StoredSale:
         ),
         status=Status(values["status"]),
         received_at=parse_instant(values["received_at"]),
-        evidence=tuple(_evidence_from_map(each) for each in values.get("evidence", ())),
-        sealed=base64.b64decode(sealed) if isinstance(sealed, str) else sealed,
+        local_hour=values.get("local_hour", 0),
+        evidence=tuple(evidence_from_map(each) for each in values.get("evidence", ())),
+        sealed=_bytes(values.get("sealed")),
+        told=tuple(
+            Told(telling_id=each["id"], sealed=_bytes(each.get("sealed")))
+            for each in values.get("told", ())
+        ),
         doubts=tuple(values.get("doubts", ())),
         member_id=values.get("member_id"),
-        matched_by=tuple(values.get("matched_by", ())),
-        unmatched_because=values.get("unmatched_because"),
+        decision=decision_from_map(values["decision"]) if "decision" in values else None,
         decided_at=parse_instant(decided_at) if decided_at else None,
         decided_by=values.get("decided_by"),
+    )
+
+
+def told_to_map(told: Told) -> dict[str, Any]:
+    """Encode that a telling joined a sale."""
+    values = {"id": told.telling_id, "sealed": told.sealed}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _bytes(value: bytes | str | None) -> bytes | None:
+    """Return a binary value as the table has it; Lambda spells those of a stream in base64."""
+    return base64.b64decode(value) if isinstance(value, str) else value
+
+
+def decision_to_map(decision: Decision) -> dict[str, Any]:
+    """
+    Encode a decision: integers and levels, and members by their ids.
+
+    What was not seen (`none`) was weighed as well. It follows from what was seen and the
+    version of the weights, and is left out: a sale has to fit into a kilobyte.
+    """
+    values = {
+        "outcome": str(decision.outcome),
+        "weights": decision.weights_version,
+        "member": decision.member_id,
+        "ppm": decision.posterior_ppm,
+        "reason": str(decision.reason) if decision.reason else None,
+        "pieces": [
+            f"{each.field}:{each.level}:{each.centibits}"
+            for each in decision.pieces
+            if each.level != UNSEEN
+        ]
+        or None,
+        "alternatives": [list(each) for each in decision.alternatives] or None,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def decision_from_map(values: Mapping[str, Any]) -> Decision:
+    """Decode a decision."""
+    reason = values.get("reason")
+    pieces = (each.split(":") for each in values.get("pieces", ()))
+    return Decision(
+        outcome=Outcome(values["outcome"]),
+        weights_version=values["weights"],
+        member_id=values.get("member"),
+        posterior_ppm=values["ppm"],
+        reason=Reason(reason) if reason else None,
+        pieces=tuple(Piece(field, level, int(worth)) for field, level, worth in pieces),
+        alternatives=tuple((each[0], each[1]) for each in values.get("alternatives", ())),
     )
 
 
@@ -259,19 +375,23 @@ def quarantined_from_item(item: Mapping[str, Mapping[str, Any]]) -> QuarantinedM
     )
 
 
-def _evidence_to_map(evidence: KeyedEvidence) -> dict[str, Any]:
+def evidence_to_map(evidence: KeyedEvidence) -> dict[str, Any]:
+    """Encode one piece of evidence."""
     values = {
         "kind": evidence.key.kind,
         "digest": evidence.key.digest,
         "confidence": evidence.confidence,
         "source": evidence.source,
+        "block": evidence.block,
     }
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _evidence_from_map(values: Mapping[str, Any]) -> KeyedEvidence:
+def evidence_from_map(values: Mapping[str, Any]) -> KeyedEvidence:
+    """Decode one piece of evidence."""
     return KeyedEvidence(
         key=EvidenceKey(kind=values["kind"], digest=values["digest"]),
         confidence=values.get("confidence"),
         source=values.get("source"),
+        block=values.get("block"),
     )

@@ -1,0 +1,65 @@
+"""How matching and claims come by their `Assignment`: settings, clients and policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from forecourt.assignment import Assignment
+from forecourt.candidates_table import CandidatesTable, WeightsInForce
+from forecourt.decided_sales import DecidedSales
+from forecourt.inquiry import POLICIES
+from forecourt.sales_table import SalesTable
+from forecourt.sealing import Sealer
+from forecourt.settings import Settings
+from forecourt.slips import Slips
+
+if TYPE_CHECKING:
+    from forecourt.stored_sales import StoredSale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentSettings(Settings):
+    """What an `Assignment` needs; `matching_policy` is one of `inquiry.POLICIES`."""
+
+    sales_table: str
+    loyalty_table: str
+    identity_secret_id: str
+    seal_key_id: str
+    matching_policy: str
+
+
+def open_assignment(settings: AssignmentSettings, dynamodb: Any) -> Assignment:
+    """
+    Return the assignment over the tables that *settings* name.
+
+    What opens sealed values is opened itself when a value is asked for: exact evidence never
+    does, and two more clients would cost every cold start.
+    """
+
+    @cache
+    def sealer() -> Sealer:
+        return Sealer(boto3.client("kms"), key_id=settings.seal_key_id)
+
+    @cache
+    def secret() -> bytes:
+        response = boto3.client("secretsmanager").get_secret_value(
+            SecretId=settings.identity_secret_id
+        )
+        return str(response["SecretString"]).encode()
+
+    def tolerate(stored: StoredSale) -> Slips:
+        return Slips(stored, sealer=sealer, secret=secret)
+
+    candidates = CandidatesTable(dynamodb, name=settings.loyalty_table)
+    return Assignment(
+        sales=SalesTable(dynamodb, name=settings.sales_table),
+        decided=DecidedSales(dynamodb, sales=settings.sales_table, loyalty=settings.loyalty_table),
+        candidates=candidates,
+        weights=WeightsInForce(candidates),
+        policy=POLICIES[settings.matching_policy],
+        tolerate=tolerate,
+    )

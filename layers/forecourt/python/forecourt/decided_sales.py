@@ -1,0 +1,189 @@
+"""
+Writing down whose a sale is: the Sales table, and the question to a member in the Loyalty table.
+
+| item | table | pk | sk |
+| --- | --- | --- | --- |
+| sale | Sales | `STATION#<station>` | `SALE#<sale id>` |
+| orphan | Sales | `EVIDENCE#<kind>#<digest>` | `SALE#<sale id>` |
+| question | Loyalty | `ASKED#<member>` | `SALE#<sale id>` |
+
+A sale that is nobody's for now is filed under each piece of its evidence, by which it is
+found when somebody binds that piece. One that is probably somebody's is pending and puts a
+question to them; the relay tells the bus. Both are written with the sale in one transaction of
+at most ten items: a sale never waits without being found, and nobody is asked about a sale
+that is not pending.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from forecourt.attributes import Item, encode, to_item
+from forecourt.contention import passing
+from forecourt.errors import StaleWrite
+from forecourt.instants import format_instant
+from forecourt.orphans import WAITING
+from forecourt.stored_sales import Status, decision_to_map, sale_key
+from forecourt.weighing import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from forecourt.identity import EvidenceKey
+    from forecourt.stored_sales import StoredSale
+    from forecourt.weighing import Decision
+
+STATUS_OF = {
+    Outcome.CREDITED: Status.MATCHED,
+    Outcome.PENDING: Status.PENDING,
+    Outcome.UNMATCHED: Status.UNMATCHED,
+}
+
+
+def question_key(member_id: str, sale_id: str) -> Item:
+    """Return the key of the question whether a sale is a member's."""
+    return to_item({"pk": f"ASKED#{member_id}", "sk": f"SALE#{sale_id}"})
+
+
+class DecidedSales:
+    """The tables *sales* and *loyalty* (names) behind the DynamoDB client *dynamodb*."""
+
+    def __init__(self, dynamodb: Any, *, sales: str, loyalty: str) -> None:
+        self._dynamodb = dynamodb
+        self._sales = sales
+        self._loyalty = loyalty
+
+    def decide(
+        self,
+        stored: StoredSale,
+        decision: Decision,
+        *,
+        filed_under: Sequence[EvidenceKey] = (),
+        decided_at: datetime,
+    ) -> bool:
+        """
+        Write what was decided about a sale. `False`: somebody decided it since it was read.
+
+        A transaction that a rival's stands in the way of is a `StaleWrite`.
+        """
+        update = self._update(stored, decision, decided_at=decided_at)
+        others = [
+            *self._questions(stored, decision, asked_at=decided_at),
+            *self._pointers(stored, filed_under, filed_at=decided_at),
+        ]
+        if not others:  # nearly every sale: half the price of a transaction
+            return self._write(update)
+        return self._transact([{"Update": update}, *others])
+
+    def orphans(self, key: EvidenceKey) -> Iterator[str]:
+        """Yield the ids of sales that wait with that evidence, oldest first."""
+        arguments: dict[str, Any] = {
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": encode(f"EVIDENCE#{key.kind}#{key.digest}")},
+            "ConsistentRead": True,
+        }
+        while True:
+            response = self._dynamodb.query(TableName=self._sales, **arguments)
+            for item in response["Items"]:
+                yield item["sk"]["S"].removeprefix("SALE#")
+            if "LastEvaluatedKey" not in response:
+                return
+            arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
+
+    def forget_orphan(self, key: EvidenceKey, sale_id: str) -> None:
+        """Remove a pointer to a sale that no longer waits."""
+        self._dynamodb.delete_item(TableName=self._sales, Key=_pointer_key(key, sale_id))
+
+    def _update(
+        self, stored: StoredSale, decision: Decision, *, decided_at: datetime
+    ) -> dict[str, Any]:
+        status = STATUS_OF[decision.outcome]
+        changes = "#status = :status, decision = :decision, decided_at = :now"
+        values: dict[str, Any] = {
+            ":status": status,
+            ":decision": decision_to_map(decision),
+            ":now": format_instant(decided_at),
+            ":before": stored.status,
+        }
+        if status is Status.MATCHED:
+            expression = f"SET {changes}, member_id = :member REMOVE #queue, queued_at"
+            values[":member"] = decision.member_id
+        else:
+            expression = f"SET {changes}, #queue = :status, queued_at = :now"
+        # Excludes a sale that is held, void or rejected, and one decided since it was read: a
+        # repeat of the same stream record, or a rival decision, changes nothing.
+        condition = "#status = :before"
+        if stored.decided_at is not None:
+            condition += " AND decided_at = :decided_before"
+            values[":decided_before"] = format_instant(stored.decided_at)
+        return {
+            "TableName": self._sales,
+            "Key": sale_key(stored.sale.sale_id),
+            "UpdateExpression": expression,
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {"#status": "status", "#queue": "queue"},
+            "ExpressionAttributeValues": to_item(values),
+        }
+
+    def _questions(
+        self, stored: StoredSale, decision: Decision, *, asked_at: datetime
+    ) -> list[dict[str, Any]]:
+        """Return what takes back a question that was asked, and asks a new one."""
+        sale_id = stored.sale.sale_id
+        before = stored.asked
+        now = decision.member_id if decision.outcome is Outcome.PENDING else None
+        writes: list[dict[str, Any]] = []
+        if before and before != now:
+            key = question_key(before, sale_id)
+            writes.append({"Delete": {"TableName": self._loyalty, "Key": key}})
+        if now:
+            question = {
+                "type": "question",
+                "asked_at": format_instant(asked_at),
+                "expires_at_epoch": int((asked_at + WAITING).timestamp()),
+            }
+            item = question_key(now, sale_id) | to_item(question)
+            writes.append({"Put": {"TableName": self._loyalty, "Item": item}})
+        return writes
+
+    def _pointers(
+        self, stored: StoredSale, keys: Sequence[EvidenceKey], *, filed_at: datetime
+    ) -> list[dict[str, Any]]:
+        values = {"type": "orphan", "expires_at_epoch": int((filed_at + WAITING).timestamp())}
+        return [
+            {
+                "Put": {
+                    "TableName": self._sales,
+                    "Item": _pointer_key(key, stored.sale.sale_id) | to_item(values),
+                }
+            }
+            for key in keys
+        ]
+
+    def _write(self, update: Mapping[str, Any]) -> bool:
+        try:
+            self._dynamodb.update_item(**update)
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def _transact(self, writes: list[dict[str, Any]]) -> bool:
+        try:
+            self._dynamodb.transact_write_items(TransactItems=writes)
+        except ClientError as error:
+            reasons = [each["Code"] for each in error.response.get("CancellationReasons", ())]
+            if not reasons:
+                raise
+            if reasons[0] == "ConditionalCheckFailed":
+                return False
+            if not passing(set(reasons)):
+                raise
+            raise StaleWrite from error
+        return True
+
+
+def _pointer_key(key: EvidenceKey, sale_id: str) -> Item:
+    return to_item({"pk": f"EVIDENCE#{key.kind}#{key.digest}", "sk": f"SALE#{sale_id}"})

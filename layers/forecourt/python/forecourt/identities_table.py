@@ -1,0 +1,301 @@
+"""
+Binding identities to members in the Loyalty table (see `forecourt.stored_identities`).
+
+One transaction moves identity, member's item, portrait and count of the block, so they cannot
+disagree; it has at most five writes, however many share an identity. What an identity says is
+read first and must not have changed when it is written. An unbound identity leaves its trace
+for some days, by which a retry of the unbinding is recognised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from forecourt.attributes import Item, encode, from_item, to_item
+from forecourt.contention import until_settled
+from forecourt.errors import (
+    IdentityTaken,
+    StaleWrite,
+    TooManyIdentities,
+    UnknownIdentity,
+    UnknownMember,
+)
+from forecourt.instants import format_instant, parse_instant
+from forecourt.loyalty_table import member_key
+from forecourt.sales import EvidenceKind
+from forecourt.stored_identities import (
+    block_key,
+    bound_key,
+    evidence_key_from_item,
+    identity_key,
+    identity_to_item,
+    owners_from_item,
+    owners_max,
+    portrait_key,
+    portrait_mark,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from forecourt.identity import EvidenceKey
+    from forecourt.sealing import Sealer
+
+IDENTITIES_MAX = 16  # a family's cars, phones and cards; also what one list has to unseal
+UNBOUND_KNOWN = timedelta(days=7)
+
+_FAILED = "ConditionalCheckFailed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundIdentity:
+    """An identity of a member; `value` is personal and in clear."""
+
+    key: EvidenceKey
+    value: str
+    bound_at: datetime
+
+
+class IdentitiesTable:
+    """
+    The table *name* behind *dynamodb*; *sealer* closes and opens the values.
+
+    *block_of* returns the keyed hash of a phone number's block.
+    """
+
+    def __init__(
+        self, dynamodb: Any, *, name: str, sealer: Sealer, block_of: Callable[[str], str]
+    ) -> None:
+        self._dynamodb = dynamodb
+        self._name = name
+        self._sealer = sealer
+        self._block_of = block_of
+
+    def bind(
+        self, member_id: str, key: EvidenceKey, value: str, *, bound_at: datetime
+    ) -> tuple[datetime, bool]:
+        """
+        Bind an identity; return since when it is bound, and whether that is new.
+
+        Raise `UnknownMember`, `TooManyIdentities`, or `IdentityTaken` when as many have it as
+        may. The same again is what a retry looks like and changes nothing.
+        """
+        sealed = self._sealer.seal(value, context=_context(member_id, key))
+
+        def attempt() -> tuple[datetime, bool]:
+            item = self._item(identity_key(key))
+            owners = owners_from_item(item)
+            if member_id in owners:
+                return self._bound_at(member_id, key), False
+            if len(owners) >= owners_max(key.kind):
+                raise IdentityTaken(kind=key.kind)
+            codes = self._transact(
+                [
+                    self._owned_by((*owners, member_id), key, before=item),
+                    self._enrolled(member_id),
+                    self._portrayed(member_id, key),
+                    self._put_bound(member_id, key, sealed, bound_at),
+                    *self._counted_in_block(key, value, by=1),
+                ]
+            )
+            if not codes:
+                return bound_at, True
+            if codes[1] == _FAILED:
+                raise UnknownMember(member_id)
+            if codes[2] == _FAILED:
+                raise TooManyIdentities(limit=IDENTITIES_MAX)
+            raise StaleWrite
+
+        return until_settled(attempt)
+
+    def unbind(self, member_id: str, key: EvidenceKey, *, unbound_at: datetime) -> bool:
+        """
+        Unbind an identity. `False`: it was unbound lately, which is what a retry finds.
+
+        Raise `UnknownIdentity` when the member never had it.
+        """
+
+        def attempt() -> bool:
+            bound = self._item(bound_key(member_id, key))
+            if bound is None:
+                raise UnknownIdentity(f"{key.kind}.{key.digest}")
+            if bound["type"]["S"] != "bound":
+                return False
+            item = self._item(identity_key(key))
+            left = tuple(each for each in owners_from_item(item) if each != member_id)
+            # Only a phone's value is opened: it says which block has one number less.
+            value = self._open(bound, member_id) if key.kind == EvidenceKind.PHONE else ""
+            codes = self._transact(
+                [
+                    self._put_unbound(member_id, key, unbound_at),
+                    self._owned_by(left, key, before=item),
+                    self._unportrayed(member_id, key),
+                    *self._counted_in_block(key, value, by=-1),
+                ]
+            )
+            if codes:
+                raise StaleWrite
+            return True
+
+        return until_settled(attempt)
+
+    def identities(self, member_id: str) -> list[BoundIdentity]:
+        """Return what is bound to a member, in clear, oldest first."""
+        bound = [
+            BoundIdentity(
+                key=evidence_key_from_item(item),
+                value=self._open(item, member_id),
+                bound_at=parse_instant(item["bound_at"]["S"]),
+            )
+            for item in self._query_all(f"MEMBER#{member_id}", "IDENTITY#")
+            if item["type"]["S"] == "bound"
+        ]
+        return sorted(bound, key=lambda each: (each.bound_at, each.key))
+
+    def _open(self, item: Item, member_id: str) -> str:
+        key, sealed = evidence_key_from_item(item), from_item(item)["sealed"]
+        value: str = self._sealer.open(sealed, context=_context(member_id, key))
+        return value
+
+    def _bound_at(self, member_id: str, key: EvidenceKey) -> datetime:
+        item = self._item(bound_key(member_id, key))
+        if item is None or item["type"]["S"] != "bound":
+            raise StaleWrite  # unbound since the identity was read
+        return parse_instant(item["bound_at"]["S"])
+
+    def _owned_by(
+        self, owners: tuple[str, ...], key: EvidenceKey, *, before: Item | None
+    ) -> dict[str, Any]:
+        """Return the write that makes *owners* those of an identity, if it is as it was read."""
+        # Both exclude losing an owner who came or went since it was read.
+        if before is None:
+            condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        else:
+            name = "owners" if "owners" in before else "member_id"
+            condition = {
+                "ConditionExpression": f"{name} = :before",
+                "ExpressionAttributeValues": {":before": before[name]},
+            }
+        if not owners:
+            delete = {"TableName": self._name, "Key": identity_key(key), **condition}
+            return {"Delete": delete}
+        item = identity_to_item(key, owners)
+        return {"Put": {"TableName": self._name, "Item": item, **condition}}
+
+    def _enrolled(self, member_id: str) -> dict[str, Any]:
+        return {
+            "ConditionCheck": {
+                "TableName": self._name,
+                "Key": member_key(member_id),
+                # Excludes a member who was never enrolled.
+                "ConditionExpression": "attribute_exists(pk)",
+            }
+        }
+
+    def _portrayed(self, member_id: str, key: EvidenceKey) -> dict[str, Any]:
+        return {
+            "Update": {
+                "TableName": self._name,
+                "Key": portrait_key(member_id),
+                "UpdateExpression": "SET #type = :type ADD bound :mark",
+                # Excludes a member with as many as allowed, however many bind at once.
+                "ConditionExpression": "attribute_not_exists(bound) OR size(bound) < :limit",
+                "ExpressionAttributeNames": {"#type": "type"},
+                "ExpressionAttributeValues": to_item(
+                    {
+                        ":type": "portrait",
+                        ":mark": frozenset({portrait_mark(key)}),
+                        ":limit": IDENTITIES_MAX,
+                    }
+                ),
+            }
+        }
+
+    def _unportrayed(self, member_id: str, key: EvidenceKey) -> dict[str, Any]:
+        mark = encode(frozenset({portrait_mark(key)}))
+        return {
+            "Update": {
+                "TableName": self._name,
+                "Key": portrait_key(member_id),
+                "UpdateExpression": "DELETE bound :mark",
+                "ExpressionAttributeValues": {":mark": mark},
+            }
+        }
+
+    def _put_bound(
+        self, member_id: str, key: EvidenceKey, sealed: bytes, bound_at: datetime
+    ) -> dict[str, Any]:
+        bound = {"type": "bound", "sealed": sealed, "bound_at": format_instant(bound_at)}
+        item = bound_key(member_id, key) | to_item(bound)
+        return {"Put": {"TableName": self._name, "Item": item}}
+
+    def _put_unbound(
+        self, member_id: str, key: EvidenceKey, unbound_at: datetime
+    ) -> dict[str, Any]:
+        unbound = {
+            "type": "unbound",
+            "unbound_at": format_instant(unbound_at),
+            "expires_at_epoch": int((unbound_at + UNBOUND_KNOWN).timestamp()),
+        }
+        return {
+            "Put": {
+                "TableName": self._name,
+                "Item": bound_key(member_id, key) | to_item(unbound),
+                # Excludes what somebody else unbound since it was read.
+                "ConditionExpression": "#type = :bound",
+                "ExpressionAttributeNames": {"#type": "type"},
+                "ExpressionAttributeValues": {":bound": encode("bound")},
+            }
+        }
+
+    def _counted_in_block(self, key: EvidenceKey, value: str, *, by: int) -> list[dict[str, Any]]:
+        """Return the write that counts a phone in or out of its block; nothing else is counted."""
+        if key.kind != EvidenceKind.PHONE:
+            return []
+        update = {
+            "TableName": self._name,
+            "Key": block_key(self._block_of(value)),
+            "UpdateExpression": "SET #type = :type ADD numbers :by",
+            "ExpressionAttributeNames": {"#type": "type"},
+            "ExpressionAttributeValues": to_item({":type": "block", ":by": by}),
+        }
+        return [{"Update": update}]
+
+    def _item(self, key: Item) -> Item | None:
+        response = self._dynamodb.get_item(TableName=self._name, Key=key, ConsistentRead=True)
+        item: Item | None = response.get("Item")
+        return item
+
+    def _query_all(self, pk: str, prefix: str) -> list[Item]:
+        arguments: dict[str, Any] = {
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "ExpressionAttributeValues": to_item({":pk": pk, ":prefix": prefix}),
+            "ConsistentRead": True,
+        }
+        found: list[Item] = []
+        while True:
+            response = self._dynamodb.query(TableName=self._name, **arguments)
+            found += response["Items"]
+            if "LastEvaluatedKey" not in response:
+                return found
+            arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
+
+    def _transact(self, writes: list[dict[str, Any]]) -> list[str]:
+        """Return nothing, or for each write why it did not happen."""
+        try:
+            self._dynamodb.transact_write_items(TransactItems=writes)
+        except ClientError as error:
+            reasons = error.response.get("CancellationReasons")
+            if not reasons:
+                raise
+            return [each["Code"] for each in reasons]
+        return []
+
+
+def _context(member_id: str, key: EvidenceKey) -> dict[str, str]:
+    return {"member_id": member_id, "item": f"IDENTITY#{key.kind}#{key.digest}"}

@@ -1,0 +1,61 @@
+"""Members' habits in the Loyalty table: the part of a portrait that sales change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from forecourt.attributes import to_item
+from forecourt.contention import until_settled
+from forecourt.errors import StaleWrite
+from forecourt.stored_identities import habits_from_item, habits_to_map, portrait_key
+
+if TYPE_CHECKING:
+    from forecourt.behaviour import Fill
+
+
+class PortraitsTable:
+    """The table *name* behind the DynamoDB client *dynamodb*."""
+
+    def __init__(self, dynamodb: Any, *, name: str) -> None:
+        self._dynamodb = dynamodb
+        self._name = name
+
+    def count(self, member_id: str, sale_id: str, fill: Fill) -> bool:
+        """Count a sale among a member's habits, once; `False`: they stay as they are."""
+        key = portrait_key(member_id)
+
+        def attempt() -> bool:
+            response = self._dynamodb.get_item(TableName=self._name, Key=key, ConsistentRead=True)
+            before = habits_from_item(response.get("Item"))
+            after = before.after(sale_id, fill)
+            if after is None:
+                return False
+            habits = habits_to_map(after)
+            habits = habits_to_map(after)
+            values = {
+                ":type": "portrait",
+                ":behaviour": habits["behaviour"],
+                ":counted": habits["counted"],
+            }
+            # Excludes losing a sale that was counted since the habits were read.
+            condition = "attribute_not_exists(counted)"
+            if before.counted:
+                condition = "counted = :before"
+                values[":before"] = list(before.counted)
+            try:
+                self._dynamodb.update_item(
+                    TableName=self._name,
+                    Key=key,
+                    # What is bound is another attribute, which bindings change meanwhile.
+                    UpdateExpression=(
+                        "SET #type = :type, behaviour = :behaviour, counted = :counted"
+                    ),
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={"#type": "type"},
+                    ExpressionAttributeValues=to_item(values),
+                )
+            except self._dynamodb.exceptions.ConditionalCheckFailedException:
+                raise StaleWrite from None
+            return True
+
+        return until_settled(attempt)

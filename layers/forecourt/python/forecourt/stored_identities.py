@@ -1,0 +1,116 @@
+"""
+What the Loyalty table holds of identities and of whoever has them, and how it is written down.
+
+| item | pk | sk | attributes |
+| --- | --- | --- | --- |
+| identity | `IDENTITY#<kind>#<digest>` | `IDENTITY` | type `identity`, owners |
+| bound identity | `MEMBER#<member>` | `IDENTITY#<kind>#<digest>` | type `bound`, sealed, bound_at |
+| unbound identity | the same | the same | type `unbound`, unbound_at, expires_at_epoch |
+| portrait | `PORTRAIT#<member>` | `PORTRAIT` | type `portrait`, bound, behaviour, counted |
+| block | `BLOCK#<digest>` | `NUMBERS` | type `block`, numbers |
+
+An identity names its `owners`; that and the portrait is all that matching reads. A portrait
+has the digests a member has `bound` (`<kind>#<digest>`, a set) and their habits. It has a
+partition of its own, so that whoever may read portraits reads no profile and no account.
+
+A block counts the bound phones among ten thousand consecutive numbers. Which block a phone is
+in is written nowhere: from one block follow operator and city.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from forecourt.attributes import Item, from_item, to_item
+from forecourt.behaviour import behaviour_from_map, behaviour_to_map
+from forecourt.habits import Habits
+from forecourt.identity import EvidenceKey
+from forecourt.inquiry import Portrait
+from forecourt.sales import EvidenceKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# A phone, an account and a tag are one person's. A family shares a car, a fleet its cars and a
+# card. All of them are let in: were the fifth refused, the four before would be taken for the
+# only ones. Whoever reads owners decides how many of them still identify anybody.
+OWNERS_MAX = {EvidenceKind.PLATE: 32, EvidenceKind.CARD: 32}
+
+
+def owners_max(kind: str) -> int:
+    """Return how many members may have the same identity of a *kind*."""
+    return OWNERS_MAX.get(EvidenceKind(kind), 1)
+
+
+def identity_key(key: EvidenceKey) -> Item:
+    """Return the key under which an identity is looked up."""
+    return to_item({"pk": f"IDENTITY#{key.kind}#{key.digest}", "sk": "IDENTITY"})
+
+
+def bound_key(member_id: str, key: EvidenceKey) -> Item:
+    """Return the key of an identity among its member's items."""
+    return to_item({"pk": f"MEMBER#{member_id}", "sk": f"IDENTITY#{key.kind}#{key.digest}"})
+
+
+def portrait_key(member_id: str) -> Item:
+    """Return the key of a member's portrait."""
+    return to_item({"pk": f"PORTRAIT#{member_id}", "sk": "PORTRAIT"})
+
+
+def block_key(digest: str) -> Item:
+    """Return the key of the count of a block of numbers."""
+    return to_item({"pk": f"BLOCK#{digest}", "sk": "NUMBERS"})
+
+
+def portrait_mark(key: EvidenceKey) -> str:
+    """Return how a portrait writes down that its member has an identity."""
+    return f"{key.kind}#{key.digest}"
+
+
+def identity_to_item(key: EvidenceKey, owners: tuple[str, ...]) -> Item:
+    """Encode whose an identity is."""
+    return identity_key(key) | to_item({"type": "identity", "owners": list(owners)})
+
+
+def owners_from_item(item: Mapping[str, Mapping[str, Any]] | None) -> tuple[str, ...]:
+    """Decode whose an identity is, who bound it first in front; no item is nobody's."""
+    if item is None:
+        return ()
+    values = from_item(item)
+    # Items from before identities were shared have a `member_id`.
+    return tuple(values["owners"] if "owners" in values else [values["member_id"]])
+
+
+def evidence_key_from_item(item: Mapping[str, Mapping[str, Any]]) -> EvidenceKey:
+    """Return which identity an item is about, its own or its member's."""
+    name = item["pk"]["S"] if item["pk"]["S"].startswith("IDENTITY#") else item["sk"]["S"]
+    _, kind, digest = name.split("#")
+    return EvidenceKey(kind=kind, digest=digest)
+
+
+def portrait_from_item(item: Mapping[str, Mapping[str, Any]]) -> Portrait:
+    """Decode what is known of a member."""
+    values = from_item(item)
+    identities: dict[str, set[str]] = {}
+    for mark in values.get("bound", ()):
+        kind, _, digest = mark.partition("#")
+        identities.setdefault(kind, set()).add(digest)
+    return Portrait(
+        identities={kind: frozenset(digests) for kind, digests in identities.items()},
+        behaviour=habits_from_item(item).behaviour if "behaviour" in values else None,
+    )
+
+
+def habits_from_item(item: Mapping[str, Mapping[str, Any]] | None) -> Habits:
+    """Decode a member's habits; who has no portrait yet has none."""
+    values = from_item(item or {})
+    if "behaviour" not in values:
+        return Habits()
+    return Habits(
+        behaviour=behaviour_from_map(values["behaviour"]), counted=tuple(values["counted"])
+    )
+
+
+def habits_to_map(habits: Habits) -> dict[str, Any]:
+    """Return the attributes of a portrait that hold *habits*."""
+    return {"behaviour": behaviour_to_map(habits.behaviour), "counted": list(habits.counted)}

@@ -1,0 +1,348 @@
+"""One sale told by pump, till and payment provider is one sale, whoever comes first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from forecourt.instants import format_instant
+from forecourt.messages import TellingMessage, read_message, telling_id_for
+from forecourt.retellings import Source
+from forecourt.retold_sales import RetoldSales
+from forecourt.sales import Evidence, EvidenceKind
+from forecourt.stored_sales import Queue, Status, sale_from_item
+from forecourt.stored_tellings import StoredTelling, telling_from_item, telling_to_item
+from tests.functional.assigning import assignment
+from tests.functional.clients import Interrupting, Paging, Reluctant, cancellation, refusal
+from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.world import key_of, sale_record, sqs_record
+from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, payload, sale, sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from forecourt.retellings import Telling
+    from tests.functional.world import World
+
+PHONE = Evidence(kind=EvidenceKind.PHONE, value="13812345678", source="till-1")
+BY_PLATE = sale(evidence=(PLATE,))
+
+
+def _told_by_till() -> Telling:
+    message = read_message(payload(sample("station/samples/telling")))
+    assert isinstance(message, TellingMessage)
+    return message.telling
+
+
+TILL = _told_by_till()
+PAYMENT = replace(
+    TILL, source=Source.PAYMENT, told_id="P-1", nozzle=None, volume_ml=None,
+    at=TILL.at + timedelta(minutes=1),
+)  # fmt: skip
+ACCOUNT = Evidence(kind=EvidenceKind.PAYMENT, value="oUpF8uMuAJO_M2pxb1Q9zNjWeS6o")
+
+
+def telling_record(telling: Telling = TILL, *evidence: Evidence) -> dict[str, Any]:
+    """Return the queue's record of a message that tells *telling*."""
+    document = {
+        "schema": "telling/1",
+        "sent_at": format_instant(RECEIVED_AT),
+        "telling": {
+            "telling_id": telling_id_for(telling),
+            "station_id": telling.station_id,
+            "source": str(telling.source),
+            "told_id": telling.told_id,
+            "told_at": format_instant(telling.at),
+            "amount_fen": telling.amount_fen,
+            "nozzle": telling.nozzle,
+            "volume_ml": telling.volume_ml,
+            "evidence": [
+                {"kind": str(each.kind), "value": each.value, "source": "till-1"}
+                for each in evidence
+            ],
+        },
+    }
+    topic = f"forecourt/{telling.station_id}/up/tellings"
+    return sqs_record(payload(document), topic=topic, message_id=telling.told_id)
+
+
+@pytest.fixture
+def tell(told: Any, context: Any) -> Callable[..., None]:  # noqa: ARG001 - it registers the station
+    """Return what a station does: put records on the queue, which ingest takes."""
+    from functions.ingest import handler  # noqa: PLC0415 - its clients need the environment
+
+    def take(*records: dict[str, Any]) -> None:
+        answer = handler.handle({"Records": list(records)}, context)
+        assert answer == {"batchItemFailures": []}
+
+    return take
+
+
+@pytest.fixture
+def match(world: World, context: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return what matching does with the sales received since the last call."""
+    from functions.matching import handler  # noqa: PLC0415
+
+    monkeypatch.setattr(handler, "assignment", assignment(world))
+
+    def work() -> None:
+        records = world.records(SALES_TABLE, status="received")
+        assert handler.handle({"Records": records}, context) == {"batchItemFailures": []}
+
+    return work
+
+
+def retold(world: World, client: Any = None) -> RetoldSales:
+    return RetoldSales(client or world.dynamodb, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
+
+
+def tellers(world: World, sold: Any = BY_PLATE) -> list[str]:
+    return [each.telling_id.split(".")[2] for each in world.stored(sold).told]
+
+
+def questions(world: World) -> list[str]:
+    return [item["pk"] for item in world.items(LOYALTY_TABLE) if item["type"] == "question"]
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        StoredTelling(telling=TILL, received_at=RECEIVED_AT, sealed=b"sealed"),
+        StoredTelling(telling=PAYMENT, received_at=RECEIVED_AT),
+    ],
+)
+def test_a_telling_survives_the_table(stored: StoredTelling) -> None:
+    assert telling_from_item(telling_to_item(stored)) == stored
+
+
+def test_a_phone_typed_at_the_till_makes_a_lent_car_its_members_sale(
+    tell: Any, match: Any, world: World
+) -> None:
+    world.enrol("m1", PLATE, PHONE)
+    tell(sale_record(BY_PLATE))
+    match()
+    assert world.stored(BY_PLATE).asked == "m1"
+
+    tell(telling_record(TILL, PHONE))
+    match()
+
+    stored = world.stored(BY_PLATE)
+    assert (stored.status, stored.member_id, stored.matched_by) == (
+        Status.MATCHED,
+        "m1",
+        ("phone", "plate"),
+    )
+    assert tellers(world) == ["till"]
+    assert questions(world) == []
+    assert PHONE.value not in str(world.snapshot())
+
+
+def test_a_mistyped_phone_at_the_till_is_opened_under_its_own_name(
+    tell: Any, match: Any, world: World
+) -> None:
+    world.enrol("m1", PLATE, PHONE)
+    tell(sale_record(BY_PLATE))
+
+    tell(telling_record(TILL, replace(PHONE, value="13812345687")))
+    match()
+
+    assert world.stored(BY_PLATE).matched_by == ("phone", "plate")
+
+
+def test_a_till_that_tells_before_the_pump_is_found_by_it(
+    tell: Any, match: Any, world: World
+) -> None:
+    world.enrol("m1", PLATE, PHONE)
+    tell(telling_record(TILL, PHONE))
+    assert world.sales.sales([BY_PLATE.sale_id]) == {}
+
+    tell(sale_record(BY_PLATE))
+    match()
+
+    assert world.stored(BY_PLATE).member_id == "m1"
+
+
+def test_three_sources_in_any_order_and_again_are_one_sale(tell: Any, world: World) -> None:
+    records = [
+        telling_record(PAYMENT, ACCOUNT),
+        sale_record(BY_PLATE),
+        telling_record(TILL, PHONE),
+    ]
+    tell(*records)
+    before = world.snapshot()
+
+    tell(*records, *reversed(records))
+
+    assert sorted(tellers(world)) == ["payment", "till"]
+    assert {each.key for each in world.stored(BY_PLATE).evidence} == {
+        key_of(each) for each in (PLATE, PHONE, ACCOUNT)
+    }
+    assert world.snapshot() == before
+    assert len([item for item in world.items(SALES_TABLE) if item["type"] == "sale"]) == 1
+
+
+def test_a_joined_sale_is_read_from_the_stream_as_from_the_table(tell: Any, world: World) -> None:
+    tell(sale_record(BY_PLATE), telling_record(TILL, PHONE))
+
+    image = world.records(SALES_TABLE, status="received")[-1]["dynamodb"]["NewImage"]
+
+    assert sale_from_item(image) == world.stored(BY_PLATE)
+    assert world.stored(BY_PLATE).told[0].sealed
+
+
+@pytest.mark.parametrize("before", ["received", "unmatched", "pending"])
+def test_a_till_that_says_another_amount_holds_a_sale_nobody_has_yet(
+    tell: Any, match: Any, world: World, *, before: str
+) -> None:
+    world.enrol("m1", *([PLATE] if before == "pending" else []))
+    tell(sale_record(BY_PLATE))
+    if before != "received":
+        match()
+    assert world.stored(BY_PLATE).status == before
+
+    tell(telling_record(replace(TILL, amount_fen=TILL.amount_fen + 1)))
+
+    stored = world.stored(BY_PLATE)
+    assert (stored.status, stored.doubts) == (Status.HELD, ("amount_differs",))
+    assert world.sales.queue(Queue.HELD, limit=5).items == [stored]
+    assert questions(world) == []
+
+
+def test_a_released_sale_is_not_held_again_by_the_same_contradiction(
+    tell: Any, match: Any, world: World
+) -> None:
+    world.enrol("m1", PLATE, CARD)
+    contradiction = telling_record(replace(TILL, amount_fen=TILL.amount_fen + 1))
+    tell(sale_record(SALE), contradiction)
+    world.sales.release(SALE.sale_id, actor="op", decided_at=RECEIVED_AT)
+
+    tell(contradiction)
+    match()
+
+    assert world.stored(SALE).member_id == "m1"
+
+
+def test_a_sale_with_an_owner_keeps_it_and_says_what_contradicts_it(
+    tell: Any, match: Any, world: World
+) -> None:
+    world.enrol("m1", PLATE, CARD)
+    tell(sale_record(SALE))
+    match()
+
+    tell(telling_record(replace(TILL, volume_ml=1)))
+
+    stored = world.stored(SALE)
+    assert (stored.status, stored.member_id) == (Status.MATCHED, "m1")
+    assert stored.doubts == ("volume_differs",)
+    assert world.sales.queue(Queue.HELD, limit=5).items == []
+
+
+def test_a_payment_that_fits_two_sales_joins_neither(tell: Any, world: World, counted: Any) -> None:
+    neighbour = sale(nozzle=4, totalizer_ml=1, evidence=(PLATE,))
+    tell(sale_record(BY_PLATE), sale_record(neighbour))
+    counted()
+
+    tell(telling_record(PAYMENT, ACCOUNT))
+
+    assert tellers(world) == tellers(world, neighbour) == []
+    assert {world.stored(each).status for each in (BY_PLATE, neighbour)} == {Status.RECEIVED}
+    assert counted() == {"TellingsInConflict": 1}
+
+
+def test_a_telling_that_is_told_again_otherwise_changes_nothing(
+    tell: Any, world: World, counted: Any
+) -> None:
+    tell(sale_record(BY_PLATE), telling_record(TILL, PHONE))
+    before = world.snapshot()
+    counted()
+
+    tell(telling_record(replace(TILL, amount_fen=1)))
+
+    assert world.snapshot() == before
+    assert counted() == {"TellingsContradicted": 1}
+
+
+def test_a_station_without_a_till_pays_for_no_look_around(
+    tell: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from functions.ingest import handler  # noqa: PLC0415
+
+    monkeypatch.setattr(handler, "retold", retold(world, Reluctant(world.dynamodb, "query")))
+    tell(sale_record(BY_PLATE))
+    assert handler.retold._dynamodb.calls == 0
+
+    tell(telling_record(TILL), sale_record(sale(transaction=1, totalizer_ml=1)))
+    assert handler.retold._dynamodb.calls == 4
+
+
+def test_nothing_dispensed_is_told_of_by_nobody(tell: Any, world: World) -> None:
+    nothing = sale(volume_ml=0, amount_fen=0, evidence=())
+    tell(telling_record(replace(TILL, amount_fen=0, volume_ml=0)))
+
+    tell(sale_record(nothing))
+
+    assert world.stored(nothing).status is Status.VOID
+    assert tellers(world, nothing) == []
+
+
+def test_two_tellings_at_once_both_join(tell: Any, world: World) -> None:
+    tell(sale_record(BY_PLATE))
+    for each in (TILL, PAYMENT):
+        retold(world).add(StoredTelling(telling=each, received_at=RECEIVED_AT))
+    rival = Interrupting(
+        world.dynamodb,
+        "transact_write_items",
+        lambda: retold(world).reunite(PAYMENT, now=RECEIVED_AT),
+    )
+
+    retold(world, rival).reunite(TILL, now=RECEIVED_AT)
+
+    assert sorted(tellers(world)) == ["payment", "till"]
+
+
+def test_a_sale_decided_while_a_telling_joins_is_joined_as_it_is_then(
+    tell: Any, world: World
+) -> None:
+    tell(sale_record(BY_PLATE))
+    retold(world).add(StoredTelling(telling=TILL, received_at=RECEIVED_AT))
+    rival = Interrupting(
+        world.dynamodb, "transact_write_items", lambda: world.credit(BY_PLATE, "m9")
+    )
+
+    retold(world, rival).reunite(TILL, now=RECEIVED_AT)
+
+    assert world.stored(BY_PLATE).member_id == "m9"
+    assert tellers(world) == ["till"]
+
+
+def test_what_is_around_is_read_to_the_end(tell: Any, world: World) -> None:
+    others = [
+        sale(transaction=number, totalizer_ml=number, nozzle=9, amount_fen=30_231, evidence=())
+        for number in range(1, 4)
+    ]
+    tell(*map(sale_record, (*others, BY_PLATE)))
+    retold(world).add(StoredTelling(telling=TILL, received_at=RECEIVED_AT))
+
+    one = retold(world, Paging(world.dynamodb, page=1)).reunite(TILL, now=RECEIVED_AT)
+
+    assert one.pump is not None
+    assert one.pump.told_id == BY_PLATE.sale_id
+
+
+@pytest.mark.parametrize("error", [refusal("ThrottlingException"), cancellation("ValidationError")])
+def test_a_fault_that_no_reading_again_mends_propagates(
+    tell: Any, world: World, error: ClientError
+) -> None:
+    tell(sale_record(BY_PLATE))
+    retold(world).add(StoredTelling(telling=TILL, received_at=RECEIVED_AT))
+    before = world.snapshot()
+    reluctant = Reluctant(world.dynamodb, "transact_write_items", error)
+
+    with pytest.raises(ClientError) as caught:
+        retold(world, reluctant).reunite(TILL, now=RECEIVED_AT)
+    assert caught.value is error
+    assert world.snapshot() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 LOOPBACK = "127.0.0.1"
 ENDS_WITHIN_SECONDS = 15
+LISTENS_WITHIN_SECONDS = 60.0
+LOOK_EVERY_SECONDS = 0.05
 PORTS = range(20_000, 32_000)
 
 
@@ -71,6 +74,7 @@ class Gateway:
         self._config_path = folder / f"{station_id}.json"
         self._config_path.write_text(json.dumps(configuration), "utf-8")
         self.log_path = folder / f"{station_id}.log"
+        self._port: int = configuration["listen"]["port"]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -96,6 +100,16 @@ class Gateway:
                 # Ctrl-C is for whoever started us; gateways are stopped in order.
                 start_new_session=True,
             )
+
+    async def listens(self) -> None:
+        """Wait until cameras and the till are heard; raise `TimeoutError` when they never are."""
+        async with asyncio.timeout(LISTENS_WITHIN_SECONDS):
+            while True:
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection(LOOPBACK, self._port)
+                    writer.close()
+                    return
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -81,6 +81,8 @@ class Scene:
                 self.gateways.append(gateway)
                 gateway.start()
             self.resources.push_async_callback(self._stop_gateways)
+            for gateway in self.gateways:
+                await gateway.listens()
             self._say(f"{len(self.gateways)} gateways read {len(self.stations)} forecourts")
         except BaseException:
             await self._stop_gateways()

@@ -1,4 +1,4 @@
-"""The HTTP API: routes, who may call them, and the two functions behind them."""
+"""The HTTP API: routes, who may call them, and the functions behind them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from constructs import Construct
 from infra.findings import accept
 from infra.functions import LOG_RETENTION, PlatformFunction
 from infra.keys import about
+from infra.rulings import let_rule
 from infra.tables import REVIEW_INDEX
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from infra.tables import Tables
     from infra.users import Users
 
-__all__ = ["MEMBER_ROUTES", "OPERATOR_ROUTES", "PUBLIC_ROUTES", "Api"]
+__all__ = ["MEMBER_ROUTES", "OPERATOR_ROUTES", "PUBLIC_ROUTES", "RULING_ROUTES", "Api"]
 
 MEMBER_ROUTES = (
     "POST /members",
@@ -38,6 +39,11 @@ MEMBER_ROUTES = (
     "GET /members/{member_id}/points",
     "GET /members/{member_id}/entries",
     "GET /members/{member_id}/sales",
+    "GET /members/{member_id}/questions",
+    "POST /members/{member_id}/questions/{sale_id}/confirmation",
+    "POST /members/{member_id}/questions/{sale_id}/denial",
+    "GET /members/{member_id}/suggestions",
+    "POST /members/{member_id}/claims",
 )
 OPERATOR_ROUTES = (
     "GET /stations",
@@ -51,8 +57,13 @@ OPERATOR_ROUTES = (
     "POST /programs/{version}/validation",
     "POST /programs/{version}/activation",
     "GET /sales",
+    "GET /sales/{sale_id}",
     "POST /sales/{sale_id}/release",
     "POST /sales/{sale_id}/rejection",
+)
+RULING_ROUTES = (
+    "GET /sales/{sale_id}/rulings",
+    "POST /sales/{sale_id}/rulings",
 )
 PUBLIC_ROUTES = ("GET /openapi.json",)
 
@@ -101,6 +112,7 @@ class Api(Construct):
         self.stage = self._stage()
         self.members = self._members(identity_secret)
         self.operator = self._operator(station_policy)
+        self.rulings = self._rulings()
         self.openapi = PlatformFunction(
             self,
             "OpenApi",
@@ -116,6 +128,7 @@ class Api(Construct):
         )
         self._route(MEMBER_ROUTES, self.members, authorizer=signed_in)
         self._route(OPERATOR_ROUTES, self.operator, authorizer=signed_in)
+        self._route(RULING_ROUTES, self.rulings, authorizer=signed_in)
         public = self._route(PUBLIC_ROUTES, self.openapi, authorizer=apigw.HttpNoneAuthorizer())
         for route in public:
             accept(route, {"AwsSolutions-APIG4": "The description of the API is for everyone."})
@@ -176,7 +189,10 @@ class Api(Construct):
         # What is bound is also in the member's portrait, and a phone is counted in its block.
         loyalty.let(members, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
         loyalty.let(members, "DeleteItem", leading_keys=["IDENTITY#*"])
-        tables.sales.let(members, "BatchGetItem", leading_keys=["STATION#*"])
+        # The sales a member is asked about, and those that may be suggested to them.
+        tables.sales.let(members, "BatchGetItem", "Query", leading_keys=["STATION#*"])
+        loyalty.let(members, "GetItem", leading_keys=["PORTRAIT#*"])
+        loyalty.let(members, "Query", "PutItem", "UpdateItem", leading_keys=["ASKED#*"])
         self._let_answer_once(members)
         identity_secret.let_read(members)
         members.allow(
@@ -220,6 +236,28 @@ class Api(Construct):
         operator.allow("kms:Decrypt", on=self._keys.seal.key_arn, conditions=about("sale_id"))
         self._let_register_stations(operator)
         return operator
+
+    def _rulings(self) -> PlatformFunction:
+        tables = self._tables
+        rulings = PlatformFunction(
+            self,
+            "Rulings",
+            name="rulings",
+            description="Lets a person decide whose a sale is, and take it from somebody again",
+            runtime=self._runtime,
+            environment={
+                "LOYALTY_TABLE": tables.loyalty.table_name,
+                "SALES_TABLE": tables.sales.table_name,
+                "REQUESTS_TABLE": tables.requests.table_name,
+            },
+            memory_mb=MEMORY_MB,
+            timeout=TIMEOUT,
+        )
+        tables.sales.let(rulings, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
+        tables.loyalty.let(rulings, "Query", leading_keys=["RULINGS#*"])
+        let_rule(rulings, tables)
+        self._let_answer_once(rulings)
+        return rulings
 
     def _let_register_stations(self, operator: PlatformFunction) -> None:
         stack = cdk.Stack.of(self)

@@ -3,7 +3,7 @@ The description of the HTTP API, made from the code that answers it.
 
     python -m infra.openapi           writes functions/openapi/openapi.json
 
-Routes, bodies and limits come from the two API functions; what the door does for every route
+Routes, bodies and limits come from the API functions; what the door does for every route
 (keys, problems, sign-in) is added here from the door's own constants.
 """
 
@@ -17,9 +17,11 @@ from typing import Any, cast
 from forecourt.doors import KEY_HEADER, MAX_KEY_LENGTH, REPLAYED_HEADER, WRITES, Door
 from forecourt.problems import INTERNAL_ERROR, OUTCOMES, PROBLEM_JSON
 from functions.members.api import MembersApi
+from functions.members.questions import QuestionRoutes
 from functions.operator.programs import ProgramRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
+from functions.rulings.ruling import RulingRoutes
 
 __all__ = ["DOCUMENT_PATH", "document"]
 
@@ -45,10 +47,14 @@ WRITE_RESPONSES = {
 
 
 def document() -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of both API functions."""
-    members, operator = _described(_members_door()), _described(_operator_door())
-    paths: dict[str, Any] = {**members["paths"], **operator["paths"]}
-    schemas = {**members["components"]["schemas"], **operator["components"]["schemas"]}
+    """Return the OpenAPI 3.1 document of all API functions."""
+    paths: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
+    for door in (_members_door(), _operator_door(), _rulings_door()):
+        described = _described(door)
+        for path, methods in described["paths"].items():
+            paths.setdefault(path, {}).update(methods)
+        schemas |= described["components"]["schemas"]
     for unused in ("HTTPValidationError", "ResponseValidationError", "ValidationError"):
         schemas.pop(unused, None)
     for path in paths.values():
@@ -96,6 +102,7 @@ def _members_door() -> Door:
         secret=NOTHING,
         zone=NOTHING,
     )
+    QuestionRoutes(door=door, questions=NOTHING, sales=NOTHING, portraits=NOTHING)
     return door
 
 
@@ -104,6 +111,12 @@ def _operator_door() -> Door:
     StationRoutes(door=door, table=NOTHING, things=NOTHING, now=NOTHING)
     ProgramRoutes(door=door, table=NOTHING, loyalty=NOTHING, now=NOTHING)
     ReviewRoutes(door=door, sales=NOTHING, sealer=NOTHING, now=NOTHING)
+    return door
+
+
+def _rulings_door() -> Door:
+    door = _door()
+    RulingRoutes(door=door, sales=NOTHING, ruled=NOTHING, now=NOTHING)
     return door
 
 

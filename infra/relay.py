@@ -22,6 +22,7 @@ __all__ = ["Bus", "Relay"]
 ARCHIVED_FOR = cdk.Duration.days(90)
 # What the relay has an event for; the other items do not wake it.
 EVENTFUL_TYPES = [
+    "answer",
     "bound",
     "case",
     "entry",
@@ -29,6 +30,7 @@ EVENTFUL_TYPES = [
     "member",
     "program",
     "question",
+    "ruling",
     "station",
     "timeline",
     "unbound",

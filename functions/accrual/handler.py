@@ -1,9 +1,10 @@
 """
 Turn a member's litres into points.
 
-Reads the stream of the Sales table, sales that became `matched` only. The program version
-in force at the sale's business time judges it. The entry's id is the sale's, so a record
-that comes again finds its entry and changes nothing.
+Reads the stream of the Sales table, sales that became `matched` only, and those a person
+took from everybody. The program version in force at the sale's business time judges it. The
+entry's id is the sale's, so a record that comes again finds its entry and changes nothing.
+What a person's ruling moves is in `functions.accrual.ruled`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from forecourt.program import Program, evaluate, in_force, program_from_document
 from forecourt.settings import Settings
 from forecourt.stored_sales import sale_from_item
 from forecourt.streams import one_by_one
+from functions.accrual.ruled import Mover
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -63,6 +65,15 @@ def sale_of(record: dict[str, Any]) -> StoredSale:
 def accrue(record: dict[str, Any], *, standings: Standings) -> None:
     """Post what the sale in *record* earns."""
     stored = sale_of(record)
+    if stored.ruled is not None:
+        moved = mover(stored, standings).move(stored, stored.ruled)
+        logger.info(
+            "ruling carried out",
+            sale_id=stored.sale.sale_id,
+            ruling=stored.ruled.ruling.number,
+            points=moved,
+        )
+        return
     points = post(stored, standings)
     if points is None:
         logger.info("sale judged before", sale_id=stored.sale.sale_id)
@@ -108,6 +119,14 @@ def post(stored: StoredSale, standings: Standings) -> int | None:
     answer = ledger.execute(command, policies=policies, account=account)
     answer.posted()
     return None if answer.repeated else evaluation.points
+
+
+def mover(stored: StoredSale, standings: Standings) -> Mover:
+    """Return what carries out a ruling about a sale."""
+    version = in_force(standings.timeline, stored.sale.key.completed_at)
+    judging = program(version) if version else None
+    policy = WalletPolicy(zone=judging.zone) if judging else WalletPolicy()
+    return Mover(loyalty=loyalty, ledger=ledger, policies=Policies(default=policy), judging=judging)
 
 
 @cache

@@ -237,10 +237,22 @@ class MembersApi:
         stored = self._sales.sales([each.sale_id for each in judgements])
         return self._door.show(
             {
-                "sales": [_sale(stored[each.sale_id], each) for each in judgements],
+                "sales": [
+                    _sale(stored[each.sale_id], each)
+                    for each in judgements
+                    # What was given to somebody else since is theirs to see.
+                    if has(stored[each.sale_id], member_id, each.entry_id)
+                ],
                 "next_cursor": _cursor(page.last_id, scope),
             }
         )
+
+
+def has(stored: StoredSale, member_id: str, entry_id: str) -> bool:
+    """Return whether the member has the sale, or their part of it, by that entry."""
+    return any(
+        (each.share.member_id, each.entry_id) == (member_id, entry_id) for each in stored.held
+    )
 
 
 def enrolled_id(caller: Caller, *, key: str, oneself: bool) -> str:

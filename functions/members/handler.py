@@ -22,11 +22,14 @@ from forecourt.identity import digest_of_block
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
 from forecourt.once import Requests
+from forecourt.portraits_table import PortraitsTable
+from forecourt.questions_table import QuestionsTable
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
 from forecourt.variants import phone_block
 from functions.members.api import MembersApi
+from functions.members.questions import QuestionRoutes
 from functions.members.zone import ProgramZone
 
 if TYPE_CHECKING:
@@ -79,12 +82,19 @@ members = MembersTable(dynamodb, name=settings.loyalty_table, sealer=sealer)
 identities = IdentitiesTable(
     dynamodb, name=settings.loyalty_table, sealer=sealer, block_of=block_of
 )
+sales = SalesTable(dynamodb, name=settings.sales_table)
+questions = QuestionRoutes(
+    door=door,
+    questions=QuestionsTable(dynamodb, name=settings.loyalty_table),
+    sales=sales,
+    portraits=PortraitsTable(dynamodb, name=settings.loyalty_table),
+)
 api = MembersApi(
     door=door,
     members=members,
     identities=identities,
     loyalty=LoyaltyTable(dynamodb, name=settings.loyalty_table),
-    sales=SalesTable(dynamodb, name=settings.sales_table),
+    sales=sales,
     secret=identity_secret,
     zone=ProgramZone(members),
 )

@@ -13,6 +13,7 @@ from forecourt.ledger import Account, EntryKind, earn
 from forecourt.loyalty_table import trace_to_map
 from forecourt.messages import NozzleReading
 from forecourt.program import Evaluation, Trace
+from forecourt.questions_table import Says
 from forecourt.reconciliation import Finding, FindingKind, reconcile
 from forecourt.sales import EvidenceKind
 from forecourt.stored_sales import Status, StoredSale
@@ -118,6 +119,18 @@ def confirmation_asked(world: World) -> None:
     assert world.decided.decide(stored, probably("m1"), decided_at=AT)
 
 
+def confirmation_answered(world: World) -> None:
+    confirmation_asked(world)
+    assert world.questions.answer("m1", SALE.sale_id, Says.YES, answered_by="m1", answered_at=AT)
+
+
+def sale_ruled(world: World) -> None:
+    world.enrol("m2")
+    world.sales.add(StoredSale(sale=SALE, status=Status.RECEIVED, received_at=AT))
+    world.credit(SALE, "m1")
+    world.rule(SALE, "m2")
+
+
 # What somebody does that the bus is then told of.
 CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.ENTRY_RECORDED: entry_recorded,
@@ -131,6 +144,8 @@ CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.CASE_OPENED: case_opened,
     DetailType.SALE_EARNED_NOTHING: sale_earned_nothing,
     DetailType.CONFIRMATION_ASKED: confirmation_asked,
+    DetailType.CONFIRMATION_ANSWERED: confirmation_answered,
+    DetailType.SALE_RULED: sale_ruled,
 }
 
 
@@ -275,7 +290,8 @@ def test_what_is_deleted_for_good_is_nobodys_news_either(
         station_registered,
         enrolled,
         sale_earned_nothing,
-        confirmation_asked,
+        confirmation_answered,
+        sale_ruled,
     ):
         cause(world)
     world.records(LOYALTY_TABLE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from moto.iotdata.models import iotdata_backends
@@ -23,6 +23,9 @@ from forecourt.loyalty_table import LoyaltyTable, Station
 from forecourt.members_table import MembersTable
 from forecourt.operator_table import OperatorTable
 from forecourt.portraits_table import PortraitsTable
+from forecourt.questions_table import QuestionsTable
+from forecourt.ruled_sales import RuledSales
+from forecourt.rulings import Verdict, assign, decline
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.stored_sales import KeyedEvidence
@@ -48,9 +51,12 @@ from tests.specimens import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from forecourt.rulings import Ruling
     from forecourt.sales import Evidence, Sale
+    from forecourt.stored_rulings import AppliedRuling
     from forecourt.stored_sales import StoredSale
 
+RULED_AT = RECEIVED_AT + timedelta(days=2)
 BOUND_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
 LITRES: dict[str, Any] = {
@@ -106,6 +112,10 @@ class World:
             dynamodb, name=LOYALTY_TABLE, sealer=self.sealer, block_of=block_of
         )
         self.portraits = PortraitsTable(dynamodb, name=LOYALTY_TABLE)
+        self.questions = QuestionsTable(dynamodb, name=LOYALTY_TABLE)
+        self.ruled = RuledSales(
+            dynamodb, sales=self.sales, sales_name=SALES_TABLE, loyalty_name=LOYALTY_TABLE
+        )
         self.operator = OperatorTable(dynamodb, name=LOYALTY_TABLE)
         self._streams = client("dynamodbstreams")
         self._iterators: dict[str, str] = {}
@@ -138,6 +148,37 @@ class World:
         """Let somebody else decide whose a sale is, as it is stored now."""
         stored = self.stored(sale)
         assert self.decided.decide(stored, credited_to(member_id), decided_at=RECEIVED_AT)
+
+    def rule(
+        self,
+        sale: Sale,
+        member_id: str | None = None,
+        *,
+        asked: str | None = None,
+        number: int | None = None,
+        ruled_at: datetime = RULED_AT,
+    ) -> AppliedRuling:
+        """Let a person decide: *member_id* has the sale, *asked* is asked, or nobody has it."""
+        last = self.stored(sale).ruled
+        number = number or (last.ruling.number + 1 if last else 1)
+
+        def decree(_: StoredSale) -> Ruling:
+            if member_id is None:
+                verdict = Verdict.ASK if asked else Verdict.NONE
+                return decline(
+                    sale.sale_id, verdict, asked=asked, number=number, actor="op", reason="why"
+                )
+            return assign(
+                sale.sale_id,
+                member_id,
+                volume_ml=sale.volume_ml,
+                amount_fen=sale.amount_fen,
+                number=number,
+                actor="op",
+                reason="wrong_plate",
+            )
+
+        return self.ruled.rule(sale.sale_id, number, decree, ruled_at=ruled_at)
 
     def activate(
         self, document: Mapping[str, Any] = LITRES, *, effective_at: datetime = OPEN_SINCE

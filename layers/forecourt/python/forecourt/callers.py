@@ -48,6 +48,8 @@ class Permission(StrEnum):
     READ_QUEUES = "read_queues"
     READ_EVIDENCE = "read_evidence"
     DECIDE_SALES = "decide_sales"
+    REASSIGN_SALES = "reassign_sales"
+    ANSWER_QUESTIONS = "answer_questions"
 
 
 OWN = frozenset(
@@ -58,11 +60,15 @@ OWN = frozenset(
         Permission.CHANGE_MEMBERS,
         Permission.READ_MEMBERS,
         Permission.READ_PROFILES,
+        Permission.ANSWER_QUESTIONS,
     }
 )
 GRANTS: Mapping[Group, frozenset[Permission]] = {
     Group.MEMBER: frozenset(),
-    Group.ATTENDANT: frozenset({Permission.ENROL, Permission.BIND_IDENTITIES}),
+    # Whom an attendant serves may say at the counter which sales are theirs.
+    Group.ATTENDANT: frozenset(
+        {Permission.ENROL, Permission.BIND_IDENTITIES, Permission.ANSWER_QUESTIONS}
+    ),
     Group.MANAGER: OWN
     | {
         Permission.READ_STATIONS,

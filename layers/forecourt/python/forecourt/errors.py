@@ -19,6 +19,7 @@ Everything that may be refused, in one place.
     - UnknownIdentity
     - UnknownStation
     - UnknownSale
+    - UnknownQuestion
     - UnknownProgram
     - UnknownRoute
   x Rejected               well formed, and may not happen now
@@ -27,6 +28,10 @@ Everything that may be refused, in one place.
     - TooManyIdentities
     - StationExists
     - SaleNotHeld
+    - SaleNotRulable
+    - SaleNotWaiting
+    - AlreadyAnswered
+    - TooManyClaims
     - ProgramNotDraft
     - RetroactiveActivation
     - EntryConflict
@@ -216,6 +221,16 @@ class UnknownSale(Unknown):
         self.sale_id = sale_id
 
 
+class UnknownQuestion(Unknown):
+    """The member is not asked about that sale, or no longer."""
+
+    code = "unknown_question"
+
+    def __init__(self, sale_id: str) -> None:
+        super().__init__(sale_id)
+        self.sale_id = sale_id
+
+
 class UnknownProgram(Unknown):
     """The program has no such version."""
 
@@ -287,6 +302,48 @@ class SaleNotHeld(Rejected):
         super().__init__(sale_id, status)
         self.sale_id = sale_id
         self.status = status
+
+
+class SaleNotRulable(Rejected):
+    """Nobody may decide so about the sale where it stands; `status` says where that is."""
+
+    code = "sale_not_rulable"
+
+    def __init__(self, *, sale_id: str, status: str) -> None:
+        super().__init__(sale_id, status)
+        self.sale_id = sale_id
+        self.status = status
+
+
+class SaleNotWaiting(Rejected):
+    """The sale waits for no owner, or no longer; whose it is is not said."""
+
+    code = "sale_not_waiting"
+
+    def __init__(self, sale_id: str) -> None:
+        super().__init__(sale_id)
+        self.sale_id = sale_id
+
+
+class AlreadyAnswered(Rejected):
+    """The member has said something else about the sale before; staff may decide otherwise."""
+
+    code = "already_answered"
+
+    def __init__(self, *, sale_id: str, answer: str) -> None:
+        super().__init__(sale_id, answer)
+        self.sale_id = sale_id
+        self.answer = answer
+
+
+class TooManyClaims(Rejected):
+    """The member has claimed as many sales lately as a member may."""
+
+    code = "too_many_claims"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
 
 
 class ProgramNotDraft(Rejected):

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import from_item
 from forecourt.loyalty_table import entry_from_item
+from forecourt.rulings import sale_of_entry
 from forecourt.stored_identities import evidence_key_from_item
+from forecourt.stored_rulings import ruling_from_item
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +40,8 @@ class DetailType(StrEnum):
     CASE_OPENED = "CaseOpened"
     SALE_EARNED_NOTHING = "SaleEarnedNothing"
     CONFIRMATION_ASKED = "ConfirmationAsked"
+    CONFIRMATION_ANSWERED = "ConfirmationAnswered"
+    SALE_RULED = "SaleRuled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,11 +173,12 @@ def _case(new: Image | None, _old: Image | None) -> list[Event]:
 def _evaluation(new: Image | None, old: Image | None) -> list[Event]:
     if new is None or old is not None:
         return []
-    member_id, sale_id = _after(new, "pk"), _after(new, "sk")
+    member_id, entry_id = _after(new, "pk"), _after(new, "sk")
+    sale_id = sale_of_entry(entry_id)
     return [
         _event(
             DetailType.SALE_EARNED_NOTHING,
-            f"{member_id}.{sale_id}",
+            f"{member_id}.{entry_id}",
             member_id=member_id,
             sale_id=sale_id,
             program_version=from_item(new).get("program_version"),
@@ -198,6 +203,44 @@ def _question(new: Image | None, _old: Image | None) -> list[Event]:
     ]
 
 
+def _answer(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or (old is not None and old["type"] == new["type"]):
+        return []
+    member_id, sale_id = _after(new, "pk"), _after(new, "sk")
+    return [
+        _event(
+            DetailType.CONFIRMATION_ANSWERED,
+            f"{member_id}.{sale_id}.{new['answered_at']['S']}",
+            member_id=member_id,
+            sale_id=sale_id,
+            answer=new["answer"]["S"],
+            answered_by=new["answered_by"]["S"],
+            answered_at=new["answered_at"]["S"],
+        )
+    ]
+
+
+def _ruling(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or old is not None:
+        return []
+    applied = ruling_from_item(new)
+    ruling = applied.ruling
+    return [
+        _event(
+            DetailType.SALE_RULED,
+            f"{ruling.sale_id}.{ruling.number}",
+            sale_id=ruling.sale_id,
+            number=ruling.number,
+            verdict=str(ruling.verdict),
+            members=[each.member_id for each in ruling.shares],
+            taken_from=[each.share.member_id for each in applied.moved if each.reverses],
+            actor=ruling.actor,
+            reason=ruling.reason,
+            ruled_at=new["ruled_at"]["S"],
+        )
+    ]
+
+
 _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event]]] = {
     "entry": _entry,
     "member": _member,
@@ -209,6 +252,8 @@ _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event
     "case": _case,
     "evaluation": _evaluation,
     "question": _question,
+    "answer": _answer,
+    "ruling": _ruling,
 }
 
 

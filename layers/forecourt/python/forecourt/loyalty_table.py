@@ -17,6 +17,8 @@ The Loyalty table.
 | program timeline | `PROGRAM` | `TIMELINE` |
 | program version | `PROGRAM` | `VERSION#<version>` |
 | case | `CASES#<station>` | `<business day>` |
+| question, answer | `ASKED#<member>` | `SALE#<sale id>` |
+| ruling | `RULINGS#<sale id>` | `<number>` |
 
 No index: a posting is two writes, the entry and the account, and stays two. Entry ids begin
 with an instant, so the `T#` range of a member is their statement in order of time. An
@@ -285,10 +287,20 @@ class LoyaltyTable:
         return True
 
     def record_evaluation(
-        self, member_id: str, sale: Sale, *, version: int | None, evaluation: Evaluation | None
+        self,
+        member_id: str,
+        sale: Sale,
+        *,
+        version: int | None,
+        evaluation: Evaluation | None,
+        entry_id: str | None = None,
     ) -> bool:
-        """Keep that *sale* was judged and earned nothing. `False`: known already."""
-        item = timeline_entry_key(member_id, sale.sale_id) | to_item(
+        """
+        Keep that *sale* was judged and earned nothing. `False`: known already.
+
+        *entry_id* is that of the entry it would have made, unless that is the sale's.
+        """
+        item = timeline_entry_key(member_id, entry_id or sale.sale_id) | to_item(
             {
                 "type": "evaluation",
                 "program_version": version,
@@ -309,12 +321,12 @@ class LoyaltyTable:
 
     def judged(self, sales: Sequence[tuple[str, str]]) -> dict[str, Entry | None]:
         """
-        Return what became of sales, given as (member id, sale id), by sale id.
+        Return what became of sales, given as (member id, entry id), by entry id.
 
         An entry, or `None` for a sale that was judged worth nothing; a sale that accrual has
-        not seen is not in the answer.
+        not seen is not in the answer. The entry's id is the sale's, unless a ruling gave it.
         """
-        keys = [timeline_entry_key(member_id, sale_id) for member_id, sale_id in sales]
+        keys = [timeline_entry_key(member_id, entry_id) for member_id, entry_id in sales]
         return {
             item["sk"]["S"].removeprefix("T#"): (
                 entry_from_item(item) if item["type"]["S"] == "entry" else None

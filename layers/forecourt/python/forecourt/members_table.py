@@ -30,6 +30,7 @@ from forecourt.loyalty_table import (
     timeline_from_item,
 )
 from forecourt.program import in_force
+from forecourt.rulings import sale_of_entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +59,7 @@ class Member:
 class Judgement:
     """What a sale earned its member: points, and by which rule."""
 
+    entry_id: str
     sale_id: str
     points: int
     program_version: int | None
@@ -118,13 +120,16 @@ def _judgement(item: Item) -> Judgement | None:
         if kind != "sale":
             return None
         return Judgement(
+            entry_id=entry.entry_id,
             sale_id=sale_id,
             points=entry.points,
             program_version=entry.program_version,
             trace=entry.trace,
         )
+    entry_id = values["sk"].removeprefix("T#")
     return Judgement(
-        sale_id=values["sk"].removeprefix("T#"),
+        entry_id=entry_id,
+        sale_id=sale_of_entry(entry_id),
         points=0,
         program_version=values.get("program_version"),
         trace=tuple(values["trace"]),

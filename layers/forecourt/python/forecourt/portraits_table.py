@@ -11,6 +11,7 @@ from forecourt.stored_identities import habits_from_item, habits_to_map, portrai
 
 if TYPE_CHECKING:
     from forecourt.behaviour import Fill
+    from forecourt.habits import Habits
 
 
 class PortraitsTable:
@@ -19,6 +20,11 @@ class PortraitsTable:
     def __init__(self, dynamodb: Any, *, name: str) -> None:
         self._dynamodb = dynamodb
         self._name = name
+
+    def habits(self, member_id: str) -> Habits:
+        """Return a member's habits, perhaps without what was counted this moment."""
+        response = self._dynamodb.get_item(TableName=self._name, Key=portrait_key(member_id))
+        return habits_from_item(response.get("Item"))
 
     def count(self, member_id: str, sale_id: str, fill: Fill) -> bool:
         """Count a sale among a member's habits, once; `False`: they stay as they are."""
@@ -30,7 +36,6 @@ class PortraitsTable:
             after = before.after(sale_id, fill)
             if after is None:
                 return False
-            habits = habits_to_map(after)
             habits = habits_to_map(after)
             values = {
                 ":type": "portrait",

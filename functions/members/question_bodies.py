@@ -7,11 +7,13 @@ from pydantic import BaseModel, Field
 from forecourt.documents import Document, InstantText
 from forecourt.questions_table import Says
 
+SALE_ID = "20261123T081500Z.s0001.SN4711.3.4711.123456789"
+
 
 class SaleClaim(Document):
     """A sale that a member says is theirs; its id is in the receipt's code."""
 
-    sale_id: Annotated[str, Field(min_length=1, max_length=128)]
+    sale_id: Annotated[str, Field(min_length=1, max_length=128, examples=[SALE_ID])]
 
 
 class OfferedSaleView(BaseModel):

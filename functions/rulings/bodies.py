@@ -36,7 +36,7 @@ class RulingOrder(Document):
     first: who decides on something older than there is, is told.
     """
 
-    number: Annotated[StrictInt, Field(ge=1, le=MAX_NUMBER)]
+    number: Annotated[StrictInt, Field(ge=1, le=MAX_NUMBER, examples=[1])]
     verdict: Verdict
     member_id: MemberName | None = None
     parts: (

@@ -16,7 +16,7 @@ from forecourt.sales_table import SalesTable
 from forecourt.stored_sales import StoredSale
 from functions.rulings.bodies import RuledView, RulingOrder, RulingsView, ruled
 
-TAG = "sales"
+TAG = "rulings"
 
 SaleId = Annotated[
     str, Path(max_length=128, examples=["20261123T081500Z.s0001.SN4711.3.4711.123456789"])

@@ -34,6 +34,7 @@ PARTITIONS = {
         "PORTRAIT#",
         "BLOCK#",
         "ASKED#",
+        "RULINGS#",
         "STATIONS",
         "PROGRAM",
         "WEIGHTS",

@@ -31,6 +31,8 @@ def route(
     return Route(needs=needs, staff=frozenset(staff.split()), path=path, body=body, code=code)
 
 
+NO_SALE = f"20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1"
+
 # A path's `{member}` is somebody enrolled, not the caller.  What passes and finds nothing is
 # answered 404 with another code than a refusal has.
 ROUTES = {
@@ -66,6 +68,31 @@ ROUTES = {
     ),
     "GET /members/{member_id}/sales": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/sales"
+    ),
+    "GET /members/{member_id}/questions": route(
+        Permission.ANSWER_QUESTIONS, "attendant manager operator", "/members/{member}/questions"
+    ),
+    "POST /members/{member_id}/questions/{sale_id}/confirmation": route(
+        Permission.ANSWER_QUESTIONS,
+        "attendant manager operator",
+        f"/members/{{member}}/questions/{NO_SALE}/confirmation",
+        code="unknown_question",
+    ),
+    "POST /members/{member_id}/questions/{sale_id}/denial": route(
+        Permission.ANSWER_QUESTIONS,
+        "attendant manager operator",
+        f"/members/{{member}}/questions/{NO_SALE}/denial",
+        code="unknown_question",
+    ),
+    "GET /members/{member_id}/suggestions": route(
+        Permission.ANSWER_QUESTIONS, "attendant manager operator", "/members/{member}/suggestions"
+    ),
+    "POST /members/{member_id}/claims": route(
+        Permission.ANSWER_QUESTIONS,
+        "attendant manager operator",
+        "/members/{member}/claims",
+        {"sale_id": NO_SALE},
+        code="unknown_sale",
     ),
     "GET /stations": route(Permission.READ_STATIONS, "manager operator auditor", "/stations"),
     "POST /stations": route(
@@ -123,16 +150,35 @@ ROUTES = {
     "GET /sales": route(
         Permission.READ_QUEUES, "manager operator auditor", "/sales?queue=quarantined"
     ),
+    "GET /sales/{sale_id}": route(
+        Permission.READ_QUEUES,
+        "manager operator auditor",
+        f"/sales/{NO_SALE}",
+        code="unknown_sale",
+    ),
+    "GET /sales/{sale_id}/rulings": route(
+        Permission.READ_QUEUES,
+        "manager operator auditor",
+        f"/sales/{NO_SALE}/rulings",
+        code="unknown_sale",
+    ),
+    "POST /sales/{sale_id}/rulings": route(
+        Permission.DECIDE_SALES,
+        "manager operator",
+        f"/sales/{NO_SALE}/rulings",
+        {"number": 1, "verdict": "none", "reason": "no_member"},
+        code="unknown_sale",
+    ),
     "POST /sales/{sale_id}/release": route(
         Permission.DECIDE_SALES,
         "manager operator",
-        f"/sales/20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1/release",
+        f"/sales/{NO_SALE}/release",
         code="unknown_sale",
     ),
     "POST /sales/{sale_id}/rejection": route(
         Permission.DECIDE_SALES,
         "manager operator",
-        f"/sales/20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1/rejection",
+        f"/sales/{NO_SALE}/rejection",
         code="unknown_sale",
     ),
 }

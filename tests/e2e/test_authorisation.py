@@ -44,6 +44,14 @@ ASSIGN = {
     "open a sale's",
 }
 
+# What it takes to write down what a person decided.
+RULE = {
+    "loyalty RULINGS# PutItem",
+    "loyalty MEMBER# ConditionCheckItem",
+    "loyalty ASKED# PutItem",
+    "loyalty ASKED# DeleteItem",
+}
+
 # What each function needs; all else there is in `tests.e2e.probes` it must be refused.
 NEEDED = {
     "ingest": {
@@ -70,6 +78,7 @@ NEEDED = {
         "leave in NotAccrued",
     },
     "claims": ASSIGN
+    | RULE
     | {
         "sales EVIDENCE# Query",
         "sales EVIDENCE# DeleteItem",
@@ -97,6 +106,11 @@ NEEDED = {
         "loyalty IDENTITY# DeleteItem",
         "loyalty PROGRAM GetItem",
         "sales STATION# BatchGetItem",
+        "sales STATION# Query",
+        "loyalty PORTRAIT# GetItem",
+        "loyalty ASKED# Query",
+        "loyalty ASKED# PutItem",
+        "loyalty ASKED# UpdateItem",
         "read the identity secret",
         "seal a member's",
         "open a member's",
@@ -123,6 +137,13 @@ NEEDED = {
         "sign a certificate",
         "attach the policy",
         "attach a certificate",
+        *ANSWER_ONCE,
+    },
+    "rulings": {
+        *RULE,
+        "loyalty RULINGS# Query",
+        "sales STATION# GetItem",
+        "sales STATION# UpdateItem",
         *ANSWER_ONCE,
     },
     "reconciliation": {

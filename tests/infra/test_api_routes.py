@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from functions.openapi import handler
-from infra.api import MEMBER_ROUTES, OPERATOR_ROUTES, PUBLIC_ROUTES
+from infra.api import MEMBER_ROUTES, OPERATOR_ROUTES, PUBLIC_ROUTES, RULING_ROUTES
 
 
 def test_the_gateway_routes_what_is_described() -> None:
@@ -15,5 +15,5 @@ def test_the_gateway_routes_what_is_described() -> None:
         for method in methods
     }
 
-    assert {*MEMBER_ROUTES, *OPERATOR_ROUTES} == described
+    assert {*MEMBER_ROUTES, *OPERATOR_ROUTES, *RULING_ROUTES} == described
     assert PUBLIC_ROUTES == ("GET /openapi.json",)

@@ -43,6 +43,14 @@ ASSIGNS: set[tuple[str, str, tuple[str, ...]]] = {
     ("PutItem", "Sales", ("EVIDENCE#*",)),
 }
 
+# What it takes to write down what a person decided; a sale may be updated besides.
+RULES: set[tuple[str, str, tuple[str, ...]]] = {
+    ("PutItem", "Loyalty", ("RULINGS#*",)),
+    ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
+    ("PutItem", "Loyalty", ("ASKED#*",)),
+    ("DeleteItem", "Loyalty", ("ASKED#*",)),
+}
+
 # What each function may do to items: operation, table, partitions.
 ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     "ingest": {
@@ -62,6 +70,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("DeleteItem", "Loyalty", ("MEMBER#*",)),
     },
     "claims": ASSIGNS
+    | RULES
     | {
         ("Query", "Sales", ("EVIDENCE#*",)),
         ("DeleteItem", "Sales", ("EVIDENCE#*",)),
@@ -80,6 +89,11 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("PutItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
         ("DeleteItem", "Loyalty", ("IDENTITY#*",)),
         ("BatchGetItem", "Sales", ("STATION#*",)),
+        ("Query", "Sales", ("STATION#*",)),
+        ("GetItem", "Loyalty", ("PORTRAIT#*",)),
+        ("Query", "Loyalty", ("ASKED#*",)),
+        ("PutItem", "Loyalty", ("ASKED#*",)),
+        ("UpdateItem", "Loyalty", ("ASKED#*",)),
         ("GetItem", "Requests", ("*",)),
         ("PutItem", "Requests", ("*",)),
         ("UpdateItem", "Requests", ("*",)),
@@ -93,6 +107,16 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("GetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
         ("Query", "Sales/index/review", ("held", "pending", "unmatched", "quarantined")),
+        ("GetItem", "Requests", ("*",)),
+        ("PutItem", "Requests", ("*",)),
+        ("UpdateItem", "Requests", ("*",)),
+        ("DeleteItem", "Requests", ("*",)),
+    },
+    "rulings": RULES
+    | {
+        ("GetItem", "Sales", ("STATION#*",)),
+        ("UpdateItem", "Sales", ("STATION#*",)),
+        ("Query", "Loyalty", ("RULINGS#*",)),
         ("GetItem", "Requests", ("*",)),
         ("PutItem", "Requests", ("*",)),
         ("UpdateItem", "Requests", ("*",)),
@@ -125,6 +149,7 @@ OTHERS: dict[str, set[str]] = {
         "iot:CreateThing",
         "iot:ListThingPrincipals",
     },
+    "rulings": set(),
     "reconciliation": REPORTS_FAILURES,
     "openapi": set(),
 }

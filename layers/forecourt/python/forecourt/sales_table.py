@@ -99,8 +99,8 @@ class SalesTable:
         return sale_from_item(response["Item"])
 
     def sales(self, sale_ids: Sequence[str]) -> dict[str, StoredSale]:
-        """Return those of *sale_ids* that exist, by id."""
-        keys = [sale_key(sale_id) for sale_id in sale_ids]
+        """Return those of *sale_ids* that exist, by id; raise `UnknownSale` for what is no id."""
+        keys = [sale_key(sale_id) for sale_id in dict.fromkeys(sale_ids)]
         items = batch_get(self._dynamodb, self._name, keys, consistent=False)
         return {stored.sale.sale_id: stored for stored in map(sale_from_item, items)}
 

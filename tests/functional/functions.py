@@ -1,0 +1,31 @@
+"""The description of the API as it is served, and which function is behind an operation."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from functions.members import handler as members
+from functions.openapi import handler as openapi
+from functions.operator import handler as operator
+from functions.rulings import handler as rulings
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+DESCRIBED: dict[str, Any] = json.loads(openapi.DOCUMENT)
+BY_TAG: dict[str, ModuleType] = {
+    "members": members,
+    "questions": members,
+    "stations": operator,
+    "programs": operator,
+    "sales": operator,
+    "rulings": rulings,
+}
+
+
+def handler_of(route: str) -> ModuleType:
+    """Return the handler behind *route*, as `GET /members/{member_id}`."""
+    method, path = route.split(" ")
+    (tag,) = DESCRIBED["paths"][path][method.lower()]["tags"]
+    return BY_TAG[tag]

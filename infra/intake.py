@@ -14,7 +14,7 @@ from constructs import Construct
 from infra.findings import accept
 from infra.functions import TIMEOUT, PlatformFunction
 from infra.keys import about
-from infra.queues import FailureQueue, accept_encrypted_sends, usable_by
+from infra.queues import FailureQueue, WorkQueue, accept_encrypted_sends, usable_by
 
 if TYPE_CHECKING:
     from infra.functions import Runtime
@@ -29,10 +29,9 @@ SELECT_MESSAGES = (
     "SELECT encode(*, 'base64') AS payload, topic() AS topic, clientid() AS client_id, "
     "timestamp() AS received_at_ms FROM 'forecourt/+/up/+'"
 )
-RECEIVE_COUNT_MAX = 5
 BATCH_SIZE = 10
-# Lambda's advice for a queue it polls: a batch may be retried by the poller within this time.
-VISIBILITY_PER_TIMEOUT = 6
+# A driver looks at the app within the minute; older than this, something stands.
+AGE_MAX = cdk.Duration.seconds(60)
 THING = "${iot:Connection.Thing.ThingName}"
 
 
@@ -50,21 +49,14 @@ class Intake(Construct):
         super().__init__(scope, construct_id)
         target = runtime.target
         self.station_policy = self._station_policy()
-        self.queue = sqs.Queue(
+        self.queue = WorkQueue(
             self,
             "Messages",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=keys.data,
-            enforce_ssl=target.tls,
-            retention_period=cdk.Duration.days(14),
-            visibility_timeout=cdk.Duration.seconds(
-                VISIBILITY_PER_TIMEOUT * int(TIMEOUT.to_seconds())
-            ),
-            dead_letter_queue=sqs.DeadLetterQueue(
-                queue=FailureQueue(self, "NotIngested", keys=keys, target=target),
-                max_receive_count=RECEIVE_COUNT_MAX,
-            ),
-            removal_policy=target.removal_policy,
+            keys=keys,
+            target=target,
+            failures=FailureQueue(self, "NotIngested", keys=keys, target=target),
+            reader_timeout=TIMEOUT,
+            age_max=AGE_MAX,
         )
         self._route_messages(FailureQueue(self, "Undeliverable", keys=keys, target=target))
         self.ingest = PlatformFunction(

@@ -52,7 +52,18 @@ class Jobs(Construct):
                 "SALES_TABLE": tables.sales.table_name,
                 "LOYALTY_TABLE": tables.loyalty.table_name,
             },
-            timeout=cdk.Duration.minutes(15),  # Lambda's most: a week of all stations
+            timeout=cdk.Duration.minutes(15),  # Lambda's most: a week of its share of stations
+        )
+        # Apart from the role's own policy, which the function waits for: that would be a circle.
+        iam.Policy(
+            self,
+            "HandsOut",
+            roles=[self.reconciliation.execution_role],
+            statements=[
+                iam.PolicyStatement(
+                    actions=["lambda:InvokeFunction"], resources=[self.reconciliation.function_arn]
+                )
+            ],
         )
         self.reconciliation.configure_async_invoke(
             on_failure=destinations.SqsDestination(usable_by(self.reconciliation, failures)),

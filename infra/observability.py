@@ -16,7 +16,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.functions import METRICS_NAMESPACE, PlatformFunction
-from infra.queues import FailureQueue
+from infra.queues import FailureQueue, WorkQueue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +31,6 @@ __all__ = ["ALARMING_METRICS", "Observability"]
 
 MINUTE = cdk.Duration.minutes(1)
 FIVE_MINUTES = cdk.Duration.minutes(5)
-# A driver looks at the app within the minute; older than this, something stands.
-MESSAGE_AGE_MAX_SECONDS = 60
 STREAM_AGE_MAX_MS = 60_000
 # One error is retried and mostly gone; this many in five minutes are not chance.
 ERRORS_MAX = 5
@@ -69,9 +67,11 @@ class Observability(Construct):
         found = watched.node.find_all()
         self._functions = [node for node in found if isinstance(node, PlatformFunction)]
         self._failures = [node for node in found if isinstance(node, FailureQueue)]
+        self._work = [node for node in found if isinstance(node, WorkQueue)]
         self._ingest_queue = ingest_queue
         self._http_stage = http_stage
         self._watch_failures()
+        self._watch_work()
         self._watch_functions()
         self._watch_doors()
         self._watch_business()
@@ -85,6 +85,17 @@ class Observability(Construct):
                 _depth(queue),
                 above=0,
                 means="something failed for good and waits to be looked at",
+            )
+
+    def _watch_work(self) -> None:
+        for queue in self._work:
+            self._alarm(
+                queue,
+                "MessageAge",
+                queue.metric_approximate_age_of_oldest_message(period=MINUTE),
+                above=int(queue.age_max.to_seconds()),
+                means="messages wait instead of being worked on",
+                periods=5,
             )
 
     def _watch_functions(self) -> None:
@@ -114,14 +125,6 @@ class Observability(Construct):
                 )
 
     def _watch_doors(self) -> None:
-        self._alarm(
-            self._ingest_queue,
-            "MessageAge",
-            self._ingest_queue.metric_approximate_age_of_oldest_message(period=MINUTE),
-            above=MESSAGE_AGE_MAX_SECONDS,
-            means="stations' messages wait instead of being ingested",
-            periods=5,
-        )
         self._alarm(
             self._http_stage,
             "ServerErrors",

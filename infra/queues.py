@@ -1,4 +1,4 @@
-"""Queues for what failed: encrypted, kept for two weeks, never without an alarm."""
+"""Queues of work and of what failed: encrypted, kept for two weeks, never without an alarm."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from infra.keys import Keys
     from infra.target import Target
 
-__all__ = ["FailureQueue", "accept_encrypted_sends", "usable_by"]
+__all__ = ["FailureQueue", "WorkQueue", "accept_encrypted_sends", "usable_by"]
 
 # SQS keeps no message longer.
 RETENTION_MAX = cdk.Duration.days(14)
+RECEIVE_COUNT_MAX = 5
+# Lambda's advice for a queue it polls: a batch may be retried by the poller within this time.
+VISIBILITY_PER_TIMEOUT = 6
 
 
 def accept_encrypted_sends(role: iam.IRole) -> None:
@@ -51,7 +54,7 @@ def usable_by(function: PlatformFunction, queue: sqs.Queue) -> sqs.IQueue:
         on=key.key_arn,
         conditions={"StringEquals": {"kms:ViaService": f"sqs.{queue.stack.region}.amazonaws.com"}},
     )
-    return sqs.Queue.from_queue_arn(queue, "WithoutKey", queue.queue_arn)
+    return sqs.Queue.from_queue_arn(queue, f"For{function.node.id}", queue.queue_arn)
 
 
 class FailureQueue(sqs.Queue):
@@ -78,3 +81,39 @@ class FailureQueue(sqs.Queue):
                 "its depth."
             },
         )
+
+
+class WorkQueue(sqs.Queue):
+    """
+    A queue that a function works on; what it fails at for good goes to *failures*.
+
+    `infra.observability` raises an alarm when its oldest message waits for longer than `age_max`.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        keys: Keys,
+        target: Target,
+        failures: FailureQueue,
+        reader_timeout: cdk.Duration,
+        age_max: cdk.Duration,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=keys.data,
+            enforce_ssl=target.tls,
+            retention_period=RETENTION_MAX,
+            visibility_timeout=cdk.Duration.seconds(
+                VISIBILITY_PER_TIMEOUT * int(reader_timeout.to_seconds())
+            ),
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=failures, max_receive_count=RECEIVE_COUNT_MAX
+            ),
+            removal_policy=target.removal_policy,
+        )
+        self.age_max = age_max

@@ -31,6 +31,7 @@ EVENTFUL_TYPES = [
     "program",
     "question",
     "ruling",
+    "reminder",
     "station",
     "timeline",
     "unbound",

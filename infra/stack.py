@@ -8,6 +8,7 @@ import aws_cdk as cdk
 
 from infra.api import Api
 from infra.earning import Earning
+from infra.expiry import Expiry
 from infra.functions import Runtime
 from infra.identity import IdentitySecret
 from infra.intake import Intake
@@ -58,7 +59,15 @@ class ForecourtStack(cdk.Stack):
             runtime=runtime,
         )
         Relay(self, "Relay", tables=self.tables, bus=self.bus, keys=keys, runtime=runtime)
-        Jobs(self, "Jobs", tables=self.tables, keys=keys, runtime=runtime)
+        jobs = Jobs(self, "Jobs", tables=self.tables, keys=keys, runtime=runtime)
+        Expiry(
+            self,
+            "Expiry",
+            tables=self.tables,
+            group=jobs.group,
+            keys=keys,
+            runtime=runtime,
+        )
         self.api = Api(
             self,
             "Api",

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from infra.keys import Keys
     from infra.target import Target
 
-__all__ = ["REVIEW_INDEX", "ItemTable", "Tables"]
+__all__ = ["DUE_INDEX", "REVIEW_INDEX", "ItemTable", "Tables"]
 
 REVIEW_INDEX = "review"
+DUE_INDEX = "due"
 
 STRING = dynamodb.AttributeType.STRING
 # With a customer-managed key the caller needs these, through DynamoDB only.
@@ -143,4 +144,12 @@ class Tables(Construct):
             projection_type=dynamodb.ProjectionType.ALL,
         )
         self.loyalty = ItemTable(self, "Loyalty", keys=keys, target=target)
+        # Accounts only, and of these only keys: a posting writes here when the next day on which
+        # something is due changes, and not otherwise.
+        self.loyalty.add_global_secondary_index(
+            index_name=DUE_INDEX,
+            partition_key=dynamodb.Attribute(name="due_on", type=STRING),
+            sort_key=dynamodb.Attribute(name="pk", type=STRING),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
         self.requests = RequestTable(self, "Requests", keys=keys)

@@ -130,7 +130,12 @@ class OutboxConfig(BaseModel):
 
 
 class SendingConfig(BaseModel):
-    """How fast the outbox drains."""
+    """
+    How fast the outbox drains.
+
+    A message is sent again after `acknowledgement_seconds`, or later when the cloud has been
+    slower to answer, or was asked before; never later than `resend_seconds_max`.
+    """
 
     model_config = _CLOSED
 

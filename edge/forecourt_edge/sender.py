@@ -3,7 +3,7 @@ Sends what waits in the outbox, in its order, until the cloud has acknowledged i
 
 New messages go out at once, at a bounded rate and with a bounded number on the way.  One
 that is not acknowledged in time is sent again, later each time and with jitter; it does
-not hold up those behind it.
+not hold up those behind it.  What "in time" is follows from how long the cloud takes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from forecourt_edge.messages import (
     read_acknowledgement,
     topic_for,
 )
+from forecourt_edge.patience import Patience
 from forecourt_edge.uplink import RECONNECT_SECONDS_MIN
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ _JITTER = (0.8, 1.2)
 
 @dataclass(slots=True, kw_only=True)
 class _Sent:
-    """A message on the way; `due` is when it is sent again."""
+    """A message on the way; `due` is when it is sent again. No attempt counts that failed."""
 
+    first_at: float
     attempts: int
     due: float
     on_the_way: bool = True
@@ -65,6 +67,9 @@ class Sender:
         self._outbox = outbox
         self._uplink = uplink
         self._real_now = real_now
+        self._patience = Patience(
+            least_seconds=config.acknowledgement_seconds, most_seconds=config.resend_seconds_max
+        )
         self._sent: dict[int, _Sent] = {}
         self._again: list[tuple[float, int]] = []
         self._on_the_way = 0
@@ -96,8 +101,11 @@ class Sender:
             return
         for message_id, reason in refused.items():
             journal.alarm("message_refused", message_id=message_id, reason=reason)
+        now = time.monotonic()
         for local_id in settled:
-            self._forget(local_id)
+            sent = self._forget(local_id)
+            if sent is not None:
+                self._patience.learn(now - sent.first_at)
         self._settled.set()
         self.wake()
 
@@ -155,9 +163,12 @@ class Sender:
             journal.alarm("message_too_large", message_id=waiting.message_id, bytes=len(payload))
             return
         sent = self._sent.get(waiting.local_id)
-        attempts = 1 if sent is None else sent.attempts + 1
-        wait = self._config.acknowledgement_seconds * random.uniform(*_JITTER)  # noqa: S311 - jitter
-        entry = _Sent(attempts=attempts, due=time.monotonic() + wait)
+        now = time.monotonic()
+        entry = _Sent(
+            first_at=sent.first_at if sent is not None and sent.attempts else now,
+            attempts=1 if sent is None else sent.attempts + 1,
+            due=now + self._patience.seconds * random.uniform(*_JITTER),  # noqa: S311 - jitter
+        )
         self._sent[waiting.local_id] = entry
         self._on_the_way += 1
         heapq.heappush(self._again, (entry.due, waiting.local_id))
@@ -186,7 +197,7 @@ class Sender:
             heapq.heappush(self._again, entry)
 
     def _back_off(self, attempts: int) -> float:
-        seconds = self._config.acknowledgement_seconds * float(2 ** min(attempts - 2, 16))
+        seconds = self._patience.seconds * float(2 ** min(attempts - 2, 16))
         return min(seconds, self._config.resend_seconds_max) * random.uniform(*_JITTER)  # noqa: S311 - jitter
 
     def _postpone(self, local_id: int) -> None:
@@ -207,10 +218,11 @@ class Sender:
         self._on_the_way = 0
         self._last_read = 0
 
-    def _forget(self, local_id: int) -> None:
+    def _forget(self, local_id: int) -> _Sent | None:
         sent = self._sent.pop(local_id, None)
         if sent is not None and sent.on_the_way:
             self._on_the_way -= 1
+        return sent
 
     def _seconds_to_next(self) -> float:
         """Look up often enough to notice a connection that was lost and came back."""

@@ -294,7 +294,7 @@ class Station:
         """Tell the till, before fuelling: what comes after hang-up belongs to the next sale."""
         if self.till is None:
             return
-        for evidence in customer.visit.driver.evidence():
+        for evidence in customer.visit.evidence():
             if await self._deliver(self.till.report(customer.visit.nozzle, evidence)):
                 customer.evidence.append(evidence)
 

@@ -1,15 +1,17 @@
 """
 Turn a member's litres into points.
 
-Reads the stream of the Sales table, sales that became `matched` only, and those a person
-took from everybody. The program version in force at the sale's business time judges it. The
-entry's id is the sale's, so a record that comes again finds its entry and changes nothing.
-What a person's ruling moves is in `functions.accrual.ruled`.
+Reads the stream of the Sales table, sales that became `matched` only, and those a person took
+from everybody. The program version in force at the sale's business time judges it, and its
+terms say from when and until when the points are good; the account is kept by the policy in
+force now. The entry's id is the sale's, so a record that comes again finds its entry and
+changes nothing. What a person's ruling moves is in `functions.accrual.ruled`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +19,9 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from forecourt.ledger import Policies, WalletPolicy
+from forecourt.ledger import Policies
 from forecourt.ledger.commands import Earn
+from forecourt.ledger.refusals import CeilingExceeded
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable, trace_to_map
 from forecourt.program import Program, evaluate, in_force, program_from_document
@@ -107,6 +110,7 @@ def post(stored: StoredSale, standings: Standings) -> int | None:
         owner=member_id,
         points=evaluation.points,
         expires_on=evaluation.expires_on,
+        activates_on=evaluation.activates_on,
         source=f"sale:{sale.sale_id}",
         reason="fuel",
         actor="accrual",
@@ -115,8 +119,13 @@ def post(stored: StoredSale, standings: Standings) -> int | None:
         occurred_at=sale.key.completed_at,
     )
     account = standings.accounts.pop(member_id, None)
-    policies = Policies(default=WalletPolicy(zone=judging.zone))
-    answer = ledger.execute(command, policies=policies, account=account)
+    # What the sale earns is of its own time; how the account is kept, of now.
+    keeping = program(in_force(standings.timeline, datetime.now(UTC)) or version)
+    answer = ledger.execute(command, policies=keeping.policies(), account=account)
+    if isinstance(answer.refusal, CeilingExceeded):
+        # An answer, kept in the entry's place: to try again would not make the wallet larger.
+        logger.warning("wallet is full", sale_id=sale.sale_id)
+        return None if answer.repeated else 0
     answer.posted()
     return None if answer.repeated else evaluation.points
 
@@ -124,9 +133,13 @@ def post(stored: StoredSale, standings: Standings) -> int | None:
 def mover(stored: StoredSale, standings: Standings) -> Mover:
     """Return what carries out a ruling about a sale."""
     version = in_force(standings.timeline, stored.sale.key.completed_at)
-    judging = program(version) if version else None
-    policy = WalletPolicy(zone=judging.zone) if judging else WalletPolicy()
-    return Mover(loyalty=loyalty, ledger=ledger, policies=Policies(default=policy), judging=judging)
+    now = in_force(standings.timeline, datetime.now(UTC)) or version
+    return Mover(
+        loyalty=loyalty,
+        ledger=ledger,
+        policies=program(now).policies() if now else Policies(),
+        judging=program(version) if version else None,
+    )
 
 
 @cache

@@ -116,6 +116,7 @@ class Mover:
                 owner=owner,
                 points=points,
                 expires_on=evaluation.expires_on,
+                activates_on=evaluation.activates_on,
                 source=f"sale:{ruling.sale_id}",
                 reason=ruling.reason,
                 actor=ruling.actor,

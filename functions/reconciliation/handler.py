@@ -2,14 +2,16 @@
 Compare, for each station's business day, totalizers with sales with ledger entries.
 
 Invoked by the scheduler once a day; it looks at the last seven days that are over in each
-station's own zone, or at the one day it is asked for: `{"business_day": "2026-11-22"}`. What
-does not agree becomes a case, which relay tells the bus. A day that agrees again, because a
-sale was told late, loses its case. Running it twice finds the same and changes nothing, so a
-station that fails is left to a retry of the whole.
+station's own zone, or at the one day it is asked for: `{"business_day": "2026-11-22"}`. More
+stations than one invocation can compare are handed out to further ones, named by
+`"stations"`. What does not agree becomes a case, which relay tells the bus. A day that agrees
+again, because a sale was told late, loses its case. Running it twice finds the same and
+changes nothing, so a station that fails is left to a retry of the whole.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -29,11 +31,16 @@ from forecourt.settings import Settings
 from forecourt.stored_sales import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from forecourt.loyalty_table import Station
 
 NIGHTLY_DAYS = 7  # stations are offline for days; longer than this, and a person asks for the day
+
+# A week of a busy station is compared in seconds; of so many in a third of the time-out.
+STATIONS_AT_ONCE = 25
 
 # Counted from the day and not from the night, so that a day gives the same case every night.
 LOOK_BACK = timedelta(days=1)  # enough to know where the day's totalizers began
@@ -58,11 +65,36 @@ loyalty = LoyaltyTable(_dynamodb, name=settings.loyalty_table)
 @metrics.log_metrics
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    now = datetime.now(UTC)
     asked = [date.fromisoformat(event["business_day"])] if "business_day" in event else []
+    stations = loyalty.stations()
+    if "stations" in event:
+        named = set(event["stations"])
+        return compare([each for each in stations if each.station_id in named], asked)
+    if len(stations) <= STATIONS_AT_ONCE:
+        return compare(stations, asked)
+    hand_out(stations, event, function=context.invoked_function_arn)
+    return {"handed_out": len(stations)}
+
+
+def hand_out(stations: Sequence[Station], event: dict[str, Any], *, function: str) -> None:
+    """Start an invocation for each `STATIONS_AT_ONCE`; each is retried and told of by itself."""
+    invoker = boto3.client("lambda")
+    for start in range(0, len(stations), STATIONS_AT_ONCE):
+        names = [each.station_id for each in stations[start : start + STATIONS_AT_ONCE]]
+        invoker.invoke(
+            FunctionName=function,
+            InvocationType="Event",
+            Payload=json.dumps({**event, "stations": names}),
+        )
+    logger.info("stations handed out", stations=len(stations))
+
+
+def compare(stations: Sequence[Station], asked: Sequence[date]) -> dict[str, Any]:
+    """Compare the days *asked* for, or the last seven; name the stations that do not agree."""
+    now = datetime.now(UTC)
     different: list[str] = []
     failures: dict[str, Exception] = {}
-    for station in loyalty.stations():
+    for station in stations:
         try:
             days = asked or last_full_days(station, now)
             agreed = [settle(station, day, now=now) for day in days]

@@ -2,7 +2,7 @@
 MiniStack, started so that it is this machine's alone and ends with whoever started it.
 
 Run as `python -m infra.local.emulator`.  Its MQTT port would otherwise be open to the network,
-it would stay behind when its parent is killed, and three kinds of grants would be judged otherwise
+it would stay behind when its parent is killed, and four kinds of grants would be judged otherwise
 than by AWS.
 """
 
@@ -75,6 +75,17 @@ def know_encryption_contexts() -> None:
     iam_actions.request_tag_context = context_with_encryption
 
 
+def judge_batches_of_messages_by_their_members() -> None:
+    """SQS knows no right to `SendMessageBatch`: who may send one message may send ten."""
+    action_of = iam_actions.extract_iam_action
+
+    def action_of_members(service: str, *request: Any) -> str | None:
+        action: str | None = action_of(service, *request)
+        return action.removesuffix("Batch") if service == "sqs" and action else action
+
+    iam_actions.extract_iam_action = action_of_members
+
+
 def end_with_parent() -> None:
     """End when standard input closes: the parent holds its other end."""
 
@@ -94,5 +105,6 @@ if __name__ == "__main__":
     enforce_leading_keys()
     judge_policies_by_their_certificate()
     know_encryption_contexts()
+    judge_batches_of_messages_by_their_members()
     end_with_parent()
     main()

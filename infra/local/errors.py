@@ -4,18 +4,25 @@ What can go wrong on this machine.
     LocalStackError
     ├── EmulatorDidNotStart
     ├── CdkNotFound
-    └── CdkFailed
+    ├── CdkFailed
+    └── StationNotHeard
 """
 
 from __future__ import annotations
 
-__all__ = ["CdkFailed", "CdkNotFound", "EmulatorDidNotStart", "LocalStackError"]
+__all__ = [
+    "CdkFailed",
+    "CdkNotFound",
+    "EmulatorDidNotStart",
+    "LocalStackError",
+    "StationNotHeard",
+]
 
 TAIL_LINES = 40
 
 
 class LocalStackError(Exception):
-    """The local stack could not be brought up."""
+    """The local stack could not be brought up, or does not do what it should."""
 
 
 class EmulatorDidNotStart(LocalStackError):
@@ -34,6 +41,15 @@ class CdkFailed(LocalStackError):
         super().__init__(f"{command} failed. Its last lines:\n{_tail(log)}")
         self.command = command
         self.log = log
+
+
+class StationNotHeard(LocalStackError):
+    """A gateway's messages were not acknowledged for so long that they never will be."""
+
+    def __init__(self, *, station_id: str, waiting: int) -> None:
+        super().__init__(f"{station_id} still has {waiting} messages that nobody acknowledged.")
+        self.station_id = station_id
+        self.waiting = waiting
 
 
 def _tail(log: str) -> str:

@@ -21,8 +21,8 @@ __all__ = ["enforce_leading_keys", "leading_keys", "transaction_keys"]
 CONDITION_KEY = "dynamodb:LeadingKeys"
 # Between the two patched functions only; no policy names it.
 TRANSACTION = "forecourt:transaction"
-# The partition keys of the stack's tables and of the index.
-PARTITION_KEYS = ("pk", "id", "queue")
+# The partition keys of the stack's tables and of their indexes.
+PARTITION_KEYS = ("pk", "id", "queue", "due_on")
 EQUALITY = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
 OPERATIONS = {
     "Put": "dynamodb:PutItem",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import sys
 import time
@@ -33,7 +34,7 @@ from forecourt_simulator.controller import Controller, NozzleSetup
 from forecourt_simulator.plates import draw_plate
 from forecourt_simulator.server import ControllerServer
 from infra.local.api_client import ApiClient
-from infra.local.errors import LocalStackError
+from infra.local.errors import LocalStackError, StationNotHeard
 from infra.local.gateway import mqtt_uplink
 from infra.local.purchases import ZONE, Booked, Fill, Purchases
 from infra.local.seed import activate_program, enrol, register_station
@@ -42,6 +43,8 @@ from infra.local.tally import read_books
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from rich.progress import TaskID
 
     from infra.local.seed import Credentials
     from infra.local.tally import Books
@@ -66,7 +69,12 @@ PROGRAM = {
 PROVINCE = "浙"
 NOZZLE = 1
 LANE = 1
+LOOKING_SHARE = 0.25  # of the time; every look reads both tables, which the stack has to answer
+TELLS = 10  # times in all, where there is no terminal to draw a bar on
 AT_ONCE = 2  # each more is one more cold start of the API on a small machine
+# A station holds nine files and sockets, and paho's `select` can watch none beyond the 1,024th.
+STATIONS_AT_ONCE = 40
+SILENT_FOR_SECONDS = 300.0
 SETTLES_WITHIN_SECONDS = 300.0
 CLEAR_SIGHT = Eyesight(missed_percent=0, misread_percent=0, repeated_percent=0, zone=ZONE)
 FAULTY = 1
@@ -175,13 +183,27 @@ class Replay:
             console=self._console,
         ) as progress:
             filled = progress.add_task("filled", total=total)
-            async with AsyncExitStack() as resources:
+            places = asyncio.Semaphore(STATIONS_AT_ONCE)
+            # The busiest begin, so that no long one is left for the end.
+            by_length = sorted(self._by_store.items(), key=lambda each: -len(each[1]))
+            try:
                 async with asyncio.TaskGroup() as stations:
-                    for store, fills in self._by_store.items():
+                    for store, fills in by_length:
                         stations.create_task(
-                            self._station(store, fills, resources, lambda: progress.advance(filled))
+                            self._station(
+                                store, fills, places, lambda: self._advance(progress, filled)
+                            )
                         )
-                return await self._settled(total, progress)
+            except ExceptionGroup as failures:
+                # The first one ended all others; they have nothing to add.
+                raise failures.exceptions[0] from failures
+            return await self._settled(total, progress)
+
+    def _advance(self, progress: Progress, filled: TaskID) -> None:
+        progress.advance(filled)
+        done, total = int(progress.tasks[filled].completed), int(progress.tasks[filled].total or 0)
+        if not self._console.is_terminal and done % max(1, total // TELLS) == 0:
+            self._say(f"  {done:,} of {total:,} filled")
 
     def booked(self, books: Books) -> list[Booked]:
         """Return what the platform made of each fill that found its member."""
@@ -234,10 +256,20 @@ class Replay:
         self,
         store: int,
         fills: Sequence[Fill],
+        places: asyncio.Semaphore,
+        filled: Callable[[], object],
+    ) -> None:
+        """Open one station when there is room, and let its fills happen, one after the other."""
+        async with places, AsyncExitStack() as resources:
+            await self._sell(store, fills, resources, filled)
+
+    async def _sell(
+        self,
+        store: int,
+        fills: Sequence[Fill],
         resources: AsyncExitStack,
         filled: Callable[[], object],
     ) -> None:
-        """Open one station and let its fills happen, one after the other."""
         clock = BusinessTime()
         controller = Controller(
             serial=f"STORE-{store}",
@@ -282,7 +314,7 @@ class Replay:
             await component.poll()
             filled()
         await controller.wait_until_read()
-        await component.drained()
+        await _drained(component, station_id=_station_id(store))
 
     def _configuration(self, store: int, modbus_port: int) -> dict[str, Any]:
         station_id = _station_id(store)
@@ -315,7 +347,9 @@ class Replay:
         task = progress.add_task("judged", total=total)
         judged, moved_at = -1, time.monotonic()
         while True:
+            began = time.monotonic()
             books = await asyncio.to_thread(read_books, self._stack)
+            took = time.monotonic() - began
             now_judged = len(books.entries) + len(books.evaluations)
             progress.update(task, completed=now_judged)
             if now_judged > judged:
@@ -323,7 +357,17 @@ class Replay:
             if judged >= total or time.monotonic() - moved_at > SETTLES_WITHIN_SECONDS:
                 # Once more: these books were read while sales still moved from page to page.
                 return await asyncio.to_thread(read_books, self._stack)
-            await asyncio.sleep(2)
+            await asyncio.sleep(max(2.0, took / LOOKING_SHARE - took))
+
+
+async def _drained(component: Component, *, station_id: str) -> None:
+    """Wait until all is acknowledged; raise `StationNotHeard` when nothing more is."""
+    while waiting := component.outbox.count():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SILENT_FOR_SECONDS):
+                await component.drained()
+        if component.outbox.count() == waiting:
+            raise StationNotHeard(station_id=station_id, waiting=waiting)
 
 
 def _card_of(household: int) -> str:

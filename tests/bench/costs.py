@@ -31,6 +31,7 @@ def costs(stack: LocalStack) -> dict[str, float]:
             **environment,
             "IDENTITY_SECRET_ID": functions["IDENTITY_SECRET_ID"],
             "SEAL_KEY_ID": functions["SEAL_KEY_ID"],
+            "MATCHING_POLICY": "shared_vehicle",
             "POWERTOOLS_SERVICE_NAME": "bench",
             "POWERTOOLS_METRICS_NAMESPACE": "Forecourt",
             "POWERTOOLS_LOG_LEVEL": "CRITICAL",

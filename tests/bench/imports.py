@@ -22,6 +22,8 @@ ENVIRONMENT = {
     "EVENT_BUS": "bus",
     "STATION_POLICY": "policy",
     "MATCHING_POLICY": "shared_vehicle",
+    "EXPIRY_QUEUE_URL": "queue",
+    "REMINDERS_QUEUE_URL": "queue",
     "POWERTOOLS_SERVICE_NAME": "bench",
     "POWERTOOLS_METRICS_NAMESPACE": "Forecourt",
     "AWS_DEFAULT_REGION": "ap-southeast-1",

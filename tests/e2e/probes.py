@@ -138,6 +138,20 @@ def _tables(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
                 },
             ),
         )
+    yield (
+        "loyalty days due",
+        Probe(
+            "dynamodb",
+            "query",
+            {
+                "TableName": names["loyalty"],
+                "IndexName": "due",
+                "KeyConditionExpression": "due_on = :key",
+                "ExpressionAttributeValues": {":key": {"S": NOBODY}},
+                "Limit": 1,
+            },
+        ),
+    )
     # A batch is allowed as a whole: one foreign key among its keys is one too many.
     for name, partition in (("member", f"MEMBER#{NOBODY}"), ("identity", f"IDENTITY#{NOBODY}")):
         yield (
@@ -275,7 +289,7 @@ def _queues(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
         "take from the ingest queue",
         Probe("sqs", "delete_message", {"QueueUrl": ingest, "ReceiptHandle": NOBODY}),
     )
-    for name, url in failure_queues(stack).items():
+    for name, url in other_queues(stack).items():
         yield f"leave in {name}", Probe("sqs", "send_message", {"QueueUrl": url, "MessageBody": ""})
         yield (
             f"take from {name}",
@@ -283,8 +297,8 @@ def _queues(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
         )
 
 
-def failure_queues(stack: LocalStack) -> dict[str, str]:
-    """Return the addresses of the queues for what failed, by the ids of their constructs."""
+def other_queues(stack: LocalStack) -> dict[str, str]:
+    """Return the addresses of the queues of tasks and failures, by the ids of their constructs."""
     return {
         CAPABILITY.sub("", name): url
         for name, url in resources(stack, "AWS::SQS::Queue").items()
@@ -304,13 +318,20 @@ def resources(stack: LocalStack, kind: str) -> dict[str, str]:
 
 
 def _neighbours(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
-    """Yield what no function has any business with."""
+    """Yield what no function has any business with, but for one that starts itself."""
     name = stack.function_name("openapi")
+    nightly = stack.function_name("reconciliation")
     configuration = stack.client("lambda").get_function_configuration(FunctionName=name)
     user = {"UserPoolId": stack.outputs["UserPoolId"], "Username": NOBODY}
     role, policy = configuration["Role"], {"RoleName": NOBODY, "PolicyName": NOBODY}
     for said, service, operation, arguments in (
         ("call a function", "lambda", "invoke", {"FunctionName": name, "InvocationType": "DryRun"}),
+        (
+            "start reconciliation",
+            "lambda",
+            "invoke",
+            {"FunctionName": nightly, "InvocationType": "DryRun"},
+        ),
         ("read a function", "lambda", "get_function_configuration", {"FunctionName": name}),
         ("promote a user", "cognito-idp", "admin_add_user_to_group", {**user, "GroupName": NOBODY}),
         ("read a user", "cognito-idp", "admin_get_user", user),

@@ -90,6 +90,29 @@ NEEDED = {
         "loyalty PORTRAIT# UpdateItem",
         "leave in NotCounted",
     },
+    "due": {
+        "loyalty PROGRAM BatchGetItem",
+        "loyalty PROGRAM GetItem",
+        "loyalty days due",
+        "leave in ExpiryTasks",
+        "leave in RemindersTasks",
+        "leave in NotSearched",
+    },
+    "expiry": {
+        "loyalty PROGRAM BatchGetItem",
+        "loyalty PROGRAM GetItem",
+        "loyalty MEMBER# BatchGetItem",
+        "loyalty MEMBER# GetItem",
+        "loyalty MEMBER# PutItem",
+        "take from ExpiryTasks",
+    },
+    "reminders": {
+        "loyalty PROGRAM BatchGetItem",
+        "loyalty PROGRAM GetItem",
+        "loyalty MEMBER# BatchGetItem",
+        "loyalty MEMBER# PutItem",
+        "take from RemindersTasks",
+    },
     "relay": {
         "put events on our bus",
         "leave in NotRelayed",
@@ -153,6 +176,7 @@ NEEDED = {
         "loyalty CASES# PutItem",
         "loyalty CASES# DeleteItem",
         "leave in NotDone",
+        "start reconciliation",
     },
     "openapi": set(),
 }

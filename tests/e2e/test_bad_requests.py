@@ -145,7 +145,7 @@ def test_a_key_used_again_with_another_body_is_refused_and_changes_nothing(
 
     assert (status, problem["code"]) == (422, "idempotency_key_reused")
     assert repeated == (201, enrolled)
-    assert traces.items() == before
+    assert traces.settled() == before
 
 
 def test_a_body_that_is_not_labelled_as_json_is_refused(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ SEED = int(os.environ.get("CHAOS_SEED", "7"))
 SPEED = 150.0
 ARRIVALS_PER_HOUR = 600
 DRAINS_WITHIN_SECONDS = 240.0
+TELL_EVERY_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -85,6 +87,7 @@ async def _run(stack: LocalStack) -> tuple[Tally, Havoc]:
             station.on_sale(following.follow)
         looking = asyncio.create_task(following.run())
         breaking = asyncio.create_task(_break_things(scene, havoc))
+        telling = asyncio.create_task(_tell(following, havoc))
         try:
             await scene.run(sales=SALES)
             for station in scene.stations:
@@ -95,12 +98,26 @@ async def _run(stack: LocalStack) -> tuple[Tally, Havoc]:
             if not gateway.running:
                 gateway.start()
         drained = await following.drained(within_seconds=DRAINS_WITHIN_SECONDS)
+        await cancelled(telling)
         await cancelled(looking)
         truths = [truth for station in scene.stations for truth in station.truth]
         result = tally(scene.stations, truths, await asyncio.to_thread(read_books, stack))
         if not drained:
             result.faults.append(f"{following.pending} sales never settled")
     return result, havoc
+
+
+async def _tell(following: Following, havoc: Havoc) -> None:
+    """Say how far it is, for a person who waits (`make chaos`)."""
+    while True:
+        await asyncio.sleep(TELL_EVERY_SECONDS)
+        settled = len(following.settled)
+        sys.stdout.write(
+            f"{settled + following.pending:,} of {SALES:,} sold, {settled:,} settled;"
+            f" {havoc.kills} gateways killed, {havoc.uplinks_cut + havoc.pumps_cut} lines cut,"
+            f" {havoc.redelivered:,} records delivered again\n"
+        )
+        sys.stdout.flush()
 
 
 async def _break_things(scene: ChaoticScene, havoc: Havoc) -> None:

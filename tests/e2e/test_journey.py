@@ -22,6 +22,7 @@ from tests.e2e.bus import heard_from
 from tests.e2e.drivers import Driver
 from tests.e2e.outpost import ZONE, outpost
 from tests.e2e.pump import Pump, plate, this_second, told
+from tests.e2e.schedules import scheduled
 from tests.e2e.traces import PREFIX, nothing_left
 from tests.e2e.waiting import wait_for
 from tests.schemas import validator
@@ -272,13 +273,5 @@ def test_an_answer_fits_its_description(stack: LocalStack, driver: Driver) -> No
 
 def reconciled(stack: LocalStack) -> list[str]:
     """Do what the scheduler does each night; return the stations whose day does not agree."""
-    scheduler = stack.client("scheduler")
-    (planned,) = scheduler.list_schedules()["Schedules"]
-    schedule = scheduler.get_schedule(Name=planned["Name"], GroupName=planned["GroupName"])
-    answer = stack.client("lambda").invoke(
-        FunctionName=schedule["Target"]["Arn"], Payload=schedule["Target"]["Input"].encode()
-    )
-    result = json.loads(answer["Payload"].read())
-    assert "FunctionError" not in answer, result
-    different: list[str] = result["different"]
+    different: list[str] = scheduled(stack, "reconciliation")["different"]
     return different

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.instants import format_instant
+from forecourt.messages import telling_id_for
+from forecourt.retellings import Source, Telling
 from forecourt.sales import EvidenceKind
 from infra.local.seed import PROGRAM, activate_program
 from tests.e2e.bus import heard_from
 from tests.e2e.outpost import outpost
-from tests.e2e.pump import at_the_till, plate
+from tests.e2e.pump import Pump, at_the_till, plate
+from tests.e2e.station_client import ACCEPTED
 from tests.e2e.traces import PREFIX, nothing_left
 from tests.e2e.waiting import wait_for
 from tests.schemas import validator
@@ -21,6 +26,7 @@ from tests.schemas import validator
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from forecourt.sales import Evidence, Sale
     from infra.local.api_client import ApiClient
     from infra.local.stack import LocalStack
     from tests.e2e.drivers import Driver
@@ -29,6 +35,8 @@ if TYPE_CHECKING:
 
 # 39.99 L of 92 at ten points a litre, rounded down.
 POINTS = 399
+# Sold once here: a till finds its sale by the amount, too.
+VOLUME_ML = 41_120
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -165,3 +173,62 @@ def test_two_cars_at_one_island_are_not_taken_for_each_other(
     other.earned(second)
     wait_for(lambda: mixed_up.sale_id in quay.waiting("pending"))
     assert (driver.points, other.points) == (POINTS, POINTS)
+
+
+def test_a_phone_typed_at_the_till_joins_the_sale_the_pump_told(
+    quay: Outpost, driver: Driver, car: str, phone: str
+) -> None:
+    driver.binds(car)
+    driver.binds(phone, EvidenceKind.PHONE)
+    sale = quay.sell(quay.pump.sale(plate(car), volume_ml=VOLUME_ML))
+    wait_for(lambda: sale.sale_id in quay.waiting("pending"))
+
+    told = telling(sale, at_the_till(EvidenceKind.PHONE, phone))
+    quay.tell(told, topic="tellings")
+
+    assert quay.client.answer_to(told["telling"]["telling_id"]) == ACCEPTED
+    assert driver.earned(sale)["points"] == 10 * VOLUME_ML // 1000
+    assert sale.sale_id not in quay.waiting("pending")
+
+
+def test_a_till_that_says_another_amount_holds_the_sale(quay: Outpost, car: str) -> None:
+    # At a nozzle of its own: which of several sales is contradicted, nobody could say.
+    sale = quay.sell(Pump(quay.station_id, nozzle=7).sale(plate(car)))
+    wait_for(lambda: sale.sale_id in quay.waiting("unmatched"))
+
+    quay.tell(telling(replace(sale, amount_fen=sale.amount_fen + 100)), topic="tellings")
+
+    held = wait_for(lambda: quay.waiting("held").get(sale.sale_id)) or {}
+    assert held["doubts"] == ["amount_differs"]
+    assert sale.sale_id not in quay.waiting("unmatched")
+
+
+def telling(sale: Sale, *evidence: Evidence) -> dict[str, Any]:
+    """Return the message by which the till tells *sale*, half a minute after the pump."""
+    told = Telling(
+        source=Source.TILL,
+        told_id=f"R-{sale.key.transaction}",
+        station_id=sale.key.station_id,
+        at=sale.key.completed_at + timedelta(seconds=30),
+        amount_fen=sale.amount_fen,
+        nozzle=sale.key.nozzle,
+        volume_ml=sale.volume_ml,
+    )
+    return {
+        "schema": "telling/1",
+        "sent_at": format_instant(datetime.now(UTC)),
+        "telling": {
+            "telling_id": telling_id_for(told),
+            "station_id": told.station_id,
+            "source": str(told.source),
+            "told_id": told.told_id,
+            "told_at": format_instant(told.at),
+            "amount_fen": told.amount_fen,
+            "nozzle": told.nozzle,
+            "volume_ml": told.volume_ml,
+            "evidence": [
+                {"kind": str(each.kind), "value": each.value, "source": "till-1"}
+                for each in evidence
+            ],
+        },
+    }

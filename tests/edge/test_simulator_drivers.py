@@ -112,13 +112,13 @@ def test_members_have_every_identity_and_guests_have_none() -> None:
     assert all(set(driver.identities) == set(EvidenceKind) for driver in members)
     assert all(driver.identities[EvidenceKind.PLATE] == driver.plate for driver in members)
     guests = [driver for driver in drivers if not driver.member_key]
-    assert all(not driver.identities and not driver.evidence() for driver in guests)
+    assert all(not driver.identities and not driver.at_the_till for driver in guests)
 
 
 def test_what_members_show_at_the_till_is_theirs_and_varied() -> None:
-    drivers = draw_drivers(seed=7, count=500, stations=STATIONS)
+    visits = plan(count=2_000)
 
-    shown = [(driver, evidence) for driver in drivers for evidence in driver.evidence()]
+    shown = [(visit.driver, evidence) for visit in visits for evidence in visit.evidence()]
 
     assert {evidence.kind for _, evidence in shown} == {
         EvidenceKind.PHONE,
@@ -126,7 +126,28 @@ def test_what_members_show_at_the_till_is_theirs_and_varied() -> None:
         EvidenceKind.PAYMENT,
         EvidenceKind.ETC_TAG,
     }
-    assert all(evidence.value == driver.identities[evidence.kind] for driver, evidence in shown)
+    assert all(
+        evidence.value == driver.identities[evidence.kind]
+        for driver, evidence in shown
+        if evidence.kind is not EvidenceKind.PHONE
+    )
+    assert plan(count=50)[-1].evidence() == visits[49].evidence()
+
+
+def test_now_and_then_a_phone_is_typed_with_one_digit_wrong() -> None:
+    typed = [
+        (visit.driver.identities[EvidenceKind.PHONE], evidence.value)
+        for visit in plan(count=2_000)
+        for evidence in visit.evidence()
+        if evidence.kind is EvidenceKind.PHONE
+    ]
+
+    wrong = [(meant, value) for meant, value in typed if meant != value]
+
+    assert 0.02 < len(wrong) / len(typed) < 0.12
+    for meant, value in wrong:
+        assert sum(one != two for one, two in zip(meant, value, strict=True)) == 1
+        assert value[:2] == meant[:2]
 
 
 def test_everybody_takes_their_own_grade_and_no_more_than_the_tank_holds() -> None:

@@ -130,6 +130,25 @@ def test_one_that_is_never_acknowledged_does_not_hold_up_the_others(tmp_path: Pa
     asyncio.run(story())
 
 
+def test_a_cloud_that_is_behind_is_not_told_everything_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        cloud = silent()
+        behind_seconds = 0.5
+        async with sending(tmp_path, cloud) as (outbox, _):
+            put(outbox, 1)
+            await until(lambda: cloud.ids.count("sale-1") > 1)
+            await asyncio.sleep(behind_seconds)
+            cloud.say({"accepted": ["sale-1"]})
+            told = len(cloud.payloads)
+            put(outbox, *range(2, 12))
+            await asyncio.sleep(behind_seconds)
+
+            # Five times the wait it began with, and nothing was said twice.
+            assert cloud.ids[told:] == [f"sale-{number}" for number in range(2, 12)]
+
+    asyncio.run(story())
+
+
 def test_no_more_is_on_the_way_than_allowed(tmp_path: Path) -> None:
     async def story() -> None:
         cloud = silent()

@@ -105,6 +105,32 @@ class Lagging:
         return self._client.batch_get_item(RequestItems=RequestItems)
 
 
+class Killed(BaseException):
+    """The function is gone, and no `except` of its own will run."""
+
+
+class Killing:
+    """A client that does *calls* calls of *method*, and kills the function after the last."""
+
+    def __init__(self, client: Any, method: str, *, calls: int) -> None:
+        self._client = client
+        self._method = method
+        self._left = calls
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self._client, name)
+        return self._killing(function) if name == self._method else function
+
+    def _killing(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(**arguments: Any) -> Any:
+            function(**arguments)
+            self._left -= 1
+            if self._left <= 0:
+                raise Killed
+
+        return call
+
+
 class Counting:
     """A client that counts round trips by method, and the units DynamoDB charges for them."""
 

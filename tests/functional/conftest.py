@@ -41,6 +41,9 @@ SEAL_KEY_ID = "alias/forecourt-seal"
 EVENT_BUS = "forecourt"
 STATION_POLICY = "forecourt-station"
 MESSAGES_QUEUE = "messages"
+EXPIRY_QUEUE = "expiry-tasks"
+REMINDERS_QUEUE = "reminders-tasks"
+QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/"
 
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[_name]  # a profile or an endpoint of the developer's must not reach a test
@@ -59,6 +62,8 @@ os.environ.update(
     EVENT_BUS=EVENT_BUS,
     STATION_POLICY=STATION_POLICY,
     MATCHING_POLICY="shared_vehicle",
+    EXPIRY_QUEUE_URL=f"{QUEUE_URL}{EXPIRY_QUEUE}",
+    REMINDERS_QUEUE_URL=f"{QUEUE_URL}{REMINDERS_QUEUE}",
 )
 
 
@@ -130,7 +135,16 @@ def aws(account: None) -> Iterator[None]:  # noqa: ARG001 - everything below is 
             }
         ],
     )
-    make_item_table(LOYALTY_TABLE)
+    make_item_table(
+        LOYALTY_TABLE,
+        indexes=[
+            {
+                "IndexName": "due",
+                "KeySchema": key_schema("due_on", "pk"),
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
     client("dynamodb").create_table(
         TableName=REQUESTS_TABLE,
         KeySchema=key_schema("id"),
@@ -141,7 +155,8 @@ def aws(account: None) -> Iterator[None]:  # noqa: ARG001 - everything below is 
         policyName=STATION_POLICY,
         policyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
     )
-    client("sqs").create_queue(QueueName=MESSAGES_QUEUE)
+    for queue in (MESSAGES_QUEUE, EXPIRY_QUEUE, REMINDERS_QUEUE):
+        client("sqs").create_queue(QueueName=queue)
     client("events").create_event_bus(Name=EVENT_BUS)
     yield
     for backends in (
@@ -196,7 +211,8 @@ def client(service: str) -> Any:
 def make_item_table(name: str, *, indexes: list[dict[str, Any]] | None = None) -> None:
     """Create a table of items with the keys and the stream `infra.tables.ItemTable` gives it."""
     indexes = indexes or []
-    named = ["pk", "sk", *(key["AttributeName"] for each in indexes for key in each["KeySchema"])]
+    keys = [*key_schema("pk", "sk"), *(key for each in indexes for key in each["KeySchema"])]
+    named = {key["AttributeName"]: None for key in keys}
     client("dynamodb").create_table(
         TableName=name,
         KeySchema=key_schema("pk", "sk"),

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import copy
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError
 
 from forecourt.contention import ATTEMPTS
+from forecourt.documents import ProgramDocument
 from forecourt.ledger import earn
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
 from tests.functional.clients import Interrupting, Lagging, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import LITRES, World
-from tests.specimens import CARD, OPEN_SINCE, PLATE, SALE, sale
+from tests.specimens import CARD, OPEN_SINCE, PLATE, RECEIVED_AT, SALE, sale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +96,79 @@ def test_a_matched_sale_becomes_points_in_one_posting(
     assert (entry.points, entry.program_version) == (39, version)
     assert entry.occurred_at == SALE.key.completed_at
     assert entry.trace == ({"rule": "litre", "outcome": "earned", "points": 39},)
+
+
+def with_wallets(**wallets: Any) -> dict[str, Any]:
+    """Return a program whose wallets are described, as the operator's door stores it."""
+    return ProgramDocument.model_validate({**LITRES, "wallets": wallets}).model_dump(mode="json")
+
+
+def test_what_a_sale_earns_waits_as_long_as_the_program_says(
+    accrual: ModuleType,
+    matched: Any,
+    world: World,
+    context: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = LedgerTable(world.dynamodb, name=LOYALTY_TABLE, now=lambda: RECEIVED_AT)
+    monkeypatch.setattr(accrual, "ledger", clock)
+    world.activate(with_wallets(points={"pending_days": 14, "counts_from": "activation"}))
+
+    assert judged(accrual, context, *matched(SALE)) == []
+
+    account = world.loyalty.account("m1")
+    # Sold on 23 November; the fourteenth day after is in December, and so is the last one.
+    assert (account.buckets, account.pending) == (
+        {},
+        {(date(2026, 12, 7), date(2027, 12, 31)): 39},
+    )
+
+
+@pytest.mark.parametrize(
+    ("posted_at", "slides"),
+    [
+        (SALE.key.completed_at - timedelta(minutes=1), False),  # a station whose clock is ahead
+        (RECEIVED_AT, False),
+        (RECEIVED_AT + timedelta(days=31), True),
+    ],
+)
+def test_a_late_sale_earns_as_on_its_day_in_an_account_kept_as_today(
+    accrual: ModuleType,
+    matched: Any,
+    world: World,
+    context: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    posted_at: datetime,
+    slides: bool,
+) -> None:
+    world.activate(effective_at=SALE.key.completed_at)
+    doubled = {**with_wallets(points={"slide": {"months": 1, "end_of": "day"}}), **DOUBLE}
+    world.activate(doubled, effective_at=RECEIVED_AT + timedelta(days=30))
+    monkeypatch.setattr(accrual, "datetime", Mock(now=Mock(return_value=posted_at)))
+
+    assert judged(accrual, context, *matched(SALE)) == []
+
+    account = world.loyalty.account("m1")
+    assert account.buckets == {YEAR_END: 39}
+    assert (account.last_active_on is not None) is slides
+
+
+def test_a_sale_for_a_full_wallet_is_answered_once_and_holds_up_nobody(
+    accrual: ModuleType, matched: Any, world: World, context: Any, counted: Any
+) -> None:
+    world.activate(with_wallets(points={"ceiling": 50}))
+    records = matched(SALE, OTHER)
+    counted()
+
+    assert judged(accrual, context, *records) == []
+    assert judged(accrual, context, *records) == []
+
+    assert counted()["PointsIssued"] == 39
+    assert world.loyalty.account("m1").buckets == {YEAR_END: 39}
+    assert [entry["type"] for entry in entries(world)] == ["entry", "refusal"]
+    statement = world.members.statement("m1", limit=10, after=None, entries_only=False)
+    assert [each.sale_id for each in statement.judgements()] == [SALE.sale_id]
 
 
 def test_a_record_that_comes_again_finds_its_entry(

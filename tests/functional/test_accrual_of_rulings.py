@@ -15,6 +15,7 @@ from forecourt.ledger_table import LedgerTable
 from forecourt.rulings import split
 from forecourt.stored_sales import Status, StoredSale
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.test_accrual import with_wallets
 from tests.functional.world import LITRES, RULED_AT, keyed
 from tests.specimens import CARD, OPEN_SINCE, RECEIVED_AT, SALE, credited_to, nobodys
 
@@ -275,12 +276,9 @@ def test_a_ruling_repeated_after_two_members_became_one_moves_nothing(books: Boo
     assert books.points("m3") == before == [39]
 
 
-def test_a_full_wallet_is_an_answer(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
-    books.world.activate()
+def test_a_full_wallet_is_an_answer(books: Books) -> None:
+    books.world.activate(with_wallets(points={"ceiling": 10}))
     books.sold(None)
-    monkeypatch.setattr(
-        books.accrual, "WalletPolicy", lambda **given: WalletPolicy(ceiling=10, **given)
-    )
 
     books.world.rule(SALE, "m2")
     books.catch_up()

@@ -8,6 +8,7 @@ for each element of it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +17,24 @@ import pytest
 from forecourt.documents import MAX_RULES
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
+from forecourt.sales import Evidence, EvidenceKind
 from forecourt.sales_table import SalesTable
+from forecourt.weighing import Outcome
 from tests.functional.assigning import assignment
 from tests.functional.clients import Counting
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import LITRES, sale_record
-from tests.specimens import CARD, OPEN_SINCE, PLATE, SALE
+from tests.specimens import CARD, OPEN_SINCE, PLATE, SALE, sale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from forecourt.sales import Sale
     from tests.functional.world import World
 
+PHONE = Evidence(kind=EvidenceKind.PHONE, value="13812345678")
+PHONE_AT_THE_TILL = replace(PHONE, source="till")
+WRONG_PHONE = Evidence(kind=EvidenceKind.PHONE, value="13812345687")
 MEMBER_ID = "f3b1c7de-8a52-4a8e-9d0b-6f4f3f1f2a10"
 ONE_UNIT = 1024
 # A ciphertext of AWS KMS under a symmetric key is about this much longer than its plaintext;
@@ -88,8 +95,15 @@ def raw(world: World, table: str, kind: str) -> dict[str, Any]:
     return dict(item)
 
 
-def judge(world: World, context: Any, *, dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send one sale with a plate and a card all the way, every call through *dynamodb*."""
+def judge(
+    world: World,
+    context: Any,
+    *,
+    dynamodb: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    sold: Sale = SALE,
+) -> None:
+    """Send a sale with a plate and a card all the way, every call through *dynamodb*."""
     from functions.accrual import handler as accrual  # noqa: PLC0415
     from functions.ingest import handler as ingest  # noqa: PLC0415
     from functions.matching import handler as matching  # noqa: PLC0415
@@ -103,10 +117,11 @@ def judge(world: World, context: Any, *, dynamodb: Any, monkeypatch: pytest.Monk
     )
     monkeypatch.setattr(accrual, "loyalty", loyalty)
     monkeypatch.setattr(accrual, "ledger", LedgerTable(dynamodb, name=LOYALTY_TABLE))
-    ingest.handle({"Records": [sale_record(SALE)]}, context)
+    before = world.loyalty.account(MEMBER_ID).version
+    ingest.handle({"Records": [sale_record(sold)]}, context)
     matching.handle({"Records": world.records(SALES_TABLE, status="received")}, context)
     accrual.handle({"Records": world.records(SALES_TABLE, status="matched")}, context)
-    assert world.loyalty.account(MEMBER_ID).version == 1
+    assert world.loyalty.account(MEMBER_ID).version == before + 1
 
 
 @pytest.fixture
@@ -125,10 +140,17 @@ def prepared(world: World, told: Any) -> World:
     return world
 
 
+@pytest.mark.parametrize("more", [(), (PHONE_AT_THE_TILL,)])
 def test_each_item_of_a_sale_fits_into_one_unit(
-    prepared: World, context: Any, monkeypatch: pytest.MonkeyPatch
+    prepared: World,
+    context: Any,
+    more: tuple[Evidence, ...],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    judge(prepared, context, dynamodb=prepared.dynamodb, monkeypatch=monkeypatch)
+    for each in more:
+        prepared.bind(MEMBER_ID, each)
+    sold = sale(evidence=(PLATE, CARD, *more))
+    judge(prepared, context, dynamodb=prepared.dynamodb, monkeypatch=monkeypatch, sold=sold)
 
     sizes = {
         "sale": size(raw(prepared, SALES_TABLE, "sale")) + KMS_OVERHEAD - MOTO_OVERHEAD,
@@ -183,17 +205,54 @@ def test_a_sale_takes_six_write_units_and_at_most_four_read_units(
     assert metered.read_units <= 4
 
 
+@pytest.mark.parametrize(
+    ("evidence", "look_ups"),
+    [((PLATE,), 3), ((CARD,), 3), ((PHONE, PLATE), 2), ((WRONG_PHONE, PLATE), 3), ((), 0)],
+)
+def test_what_else_is_asked_of_a_sale_is_asked_only_if_it_may_change_something(
+    prepared: World, told: Any, evidence: tuple[Evidence, ...], look_ups: int
+) -> None:
+    """One look-up for what was seen, one for the portraits, one consistent one at the end."""
+    prepared.bind(MEMBER_ID, PHONE)
+    sold = sale(evidence=evidence)
+    told(sold)
+    stored = prepared.stored(sold)
+    counting = Counting(prepared.dynamodb)
+    judging = assignment(prepared, loyalty_client=counting)
+
+    (weighed,) = judging.weigh([stored])
+    judging.assign(stored, weighed)
+
+    credited = weighed.decision.outcome is Outcome.CREDITED
+    assert counting.calls["batch_get_item"] == look_ups - credited
+
+
+def test_the_due_index_is_written_when_the_first_day_changes_and_by_no_sale_after(
+    prepared: World, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Metered(prepared.dynamodb), Metered(prepared.dynamodb)
+    later = sale(transaction=4712, totalizer_ml=SALE.key.totalizer_ml + 40_000)
+
+    judge(prepared, context, dynamodb=first, monkeypatch=monkeypatch)
+    judge(prepared, context, dynamodb=second, monkeypatch=monkeypatch, sold=later)
+
+    assert (first.write_units, first.index_units) == (6, 1)
+    assert (second.write_units, second.index_units) == (6, 0)
+
+
 class Metered:
     """
     A client that adds up units by DynamoDB's published prices, for what moto does not charge.
 
     A write costs a unit for each KB of the larger of the item before and after, in a
-    transaction two; a read half a unit for each 4 KB, a consistent one a whole.
+    transaction two; a read half a unit for each 4 KB, a consistent one a whole. An index of keys
+    costs a unit for each entry it gains and each it loses, and nothing when its key stays.
     """
 
     def __init__(self, client: Any) -> None:
         self._client = client
         self.write_units = 0
+        self.index_units = 0
         self.read_units = 0.0
 
     def __getattr__(self, name: str) -> Any:
@@ -212,7 +271,13 @@ class Metered:
 
     def transact_write_items(self, **arguments: Any) -> Any:
         for each in arguments["TransactItems"]:
-            self.write_units += 2 * _write_units(each["Put"]["Item"])
+            put = each["Put"]
+            self.write_units += 2 * _write_units(put["Item"])
+            key = {name: put["Item"][name] for name in ("pk", "sk")}
+            before = self._client.get_item(TableName=put["TableName"], Key=key).get("Item", {})
+            left, gained = before.get("due_on"), put["Item"].get("due_on")
+            if left != gained:
+                self.index_units += (left is not None) + (gained is not None)
         return self._client.transact_write_items(**arguments)
 
     def batch_get_item(self, **arguments: Any) -> Any:

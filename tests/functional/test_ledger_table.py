@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -386,38 +385,27 @@ def test_an_entry_older_than_fingerprints_answers_its_sale_and_no_other(desk: De
         desk.execute(replace(SPEND, entry_id=EARN.entry_id, points=1))
 
 
-def test_what_comes_due_is_found_by_its_day_in_a_sparse_index(aws: None) -> None:
-    del aws
-    dynamodb = boto3.client("dynamodb")
-    dynamodb.update_table(
-        TableName=LOYALTY_TABLE,
-        AttributeDefinitions=[
-            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "due_on")
-        ],
-        GlobalSecondaryIndexUpdates=[
-            {
-                "Create": {
-                    "IndexName": "due",
-                    "KeySchema": [
-                        {"AttributeName": "due_on", "KeyType": "HASH"},
-                        {"AttributeName": "pk", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "KEYS_ONLY"},
-                }
-            }
-        ],
-    )
-    desk = Desk(dynamodb)
+def test_what_comes_due_is_found_by_its_day_in_a_sparse_index(desk: Desk) -> None:
     owners = [f"m{number:02}" for number in range(20)]
     for number, owner in enumerate([*owners, "cy"]):
         last = JUNE if owner != "cy" else None
         desk.execute(command(c.Earn, number, owner=owner, points=10, expires_on=last))
-    paged = Paging(dynamodb, page=1)
+    paged = Paging(desk.dynamodb, page=1)
 
     found = [key for due in due_keys(date(2026, 7, 1)) for key in desk.through(paged).due(due)]
 
     assert sorted(key.owner for key in found) == owners
     assert due_key(desk.account("cy")) is None
+
+
+def test_what_is_over_when_it_is_posted_comes_due_the_day_after(desk: Desk) -> None:
+    desk.execute(replace(EARN, expires_on=date(2024, 12, 31)))
+
+    def found(day: date) -> list[str]:
+        return [key.owner for due in due_keys(day) for key in desk.ledger.due(due)]
+
+    assert desk.account().due_on == date(2025, 1, 1)
+    assert (found(date(2025, 1, 1)), found(date(2026, 1, 6))) == ([], ["ann"])
 
 
 def test_the_index_key_stays_while_the_next_day_stays(desk: Desk) -> None:

@@ -54,6 +54,7 @@ PROGRAM = {
     "zone": "Asia/Shanghai",
     "rules": [RULE],
     "validity": {"months": 12, "end_of": "month"},
+    "wallets": None,
 }
 
 
@@ -463,6 +464,23 @@ def test_a_program_that_contradicts_itself_is_saved_but_not_activated(
             "/rules/1/rule_id: duplicate_rule_id",
             "/rules/1: unreachable_rule",
         ]
+    }
+    assert items(dynamodb) == before
+
+
+def test_points_that_would_run_out_before_they_are_active_are_not_put_in_force(
+    operator: Client, dynamodb: Any
+) -> None:
+    month = {"months": 0, "end_of": "month"}
+    wallets = {"points": {"pending_days": 1}}
+    operator.post("/programs", {**PROGRAM, "validity": month, "wallets": wallets})
+    before = items(dynamodb)
+
+    reply = operator.post("/programs/1/activation", {})
+
+    assert (reply.status, reply.code) == (422, "invalid_program")
+    assert reply.facts == {
+        "findings": ["/wallets/points/pending_days: pending_longer_than_validity"]
     }
     assert items(dynamodb) == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -384,6 +385,56 @@ def test_what_is_no_day_is_refused_before_anything_is_compared(
     with pytest.raises(ValueError, match="yesterday"):
         reconciliation.handle({"business_day": "yesterday"}, context)
     assert world.snapshot() == before
+
+
+class Invoker:
+    """A Lambda client that notes what was to be started."""
+
+    def __init__(self) -> None:
+        self.started: list[dict[str, Any]] = []
+
+    def invoke(self, **arguments: Any) -> None:
+        self.started.append(arguments)
+
+
+def test_more_stations_than_one_invocation_can_compare_are_handed_out_once_each(
+    reconciliation: ModuleType,
+    world: World,
+    context: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = {f"s{number:04}" for number in range(2 * reconciliation.STATIONS_AT_ONCE + 1)}
+    for name in names:
+        world.register(name)
+    before = world.snapshot()
+    invoker = Invoker()
+    monkeypatch.setattr(reconciliation.boto3, "client", lambda _name: invoker)
+
+    answer = reconciliation.handle({"business_day": DAY.isoformat()}, context)
+
+    parts = [json.loads(each["Payload"]) for each in invoker.started]
+    assert answer == {"handed_out": len(names)}
+    assert [len(part["stations"]) for part in parts] == [25, 25, 1]
+    assert {name for part in parts for name in part["stations"]} == names
+    assert {part["business_day"] for part in parts} == {DAY.isoformat()}
+    assert {(each["FunctionName"], each["InvocationType"]) for each in invoker.started} == {
+        (context.invoked_function_arn, "Event")
+    }
+    assert world.snapshot() == before
+
+
+def test_of_the_stations_handed_out_no_other_is_compared(
+    reconciliation: ModuleType, earned: Any, world: World, context: Any
+) -> None:
+    world.register("s0002")
+    earned(FIRST, THIRD)
+    event = {"business_day": DAY.isoformat()}
+
+    assert reconciliation.handle(event | {"stations": ["s0002"]}, context) == {"different": []}
+    assert cases_told(world) == []
+
+    found = reconciliation.handle(event | {"stations": ["s0001"]}, context)
+    assert found == {"different": ["s0001"]}
 
 
 def test_the_scheduler_asks_for_no_day(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,13 @@ import pytest
 
 from forecourt.events import DetailType, events_of
 from forecourt.ledger import Account, EntryKind, earn
+from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import trace_to_map
 from forecourt.messages import NozzleReading
 from forecourt.program import Evaluation, Trace
 from forecourt.questions_table import Says
 from forecourt.reconciliation import Finding, FindingKind, reconcile
+from forecourt.reminders import Notice
 from forecourt.sales import EvidenceKind
 from forecourt.stored_sales import Status, StoredSale
 from tests.functional.conftest import EVENT_BUS, LOYALTY_TABLE
@@ -131,6 +134,15 @@ def sale_ruled(world: World) -> None:
     world.rule(SALE, "m2")
 
 
+def points_expiring(world: World) -> None:
+    notice = Notice(
+        owner="m1", wallet="points", expires_on=date(2026, 12, 23), days_before=30, points=39
+    )
+    ledger = LedgerTable(world.dynamodb, name=LOYALTY_TABLE)
+    assert ledger.remind(notice, noticed_at=AT)
+    assert not ledger.remind(replace(notice, points=40), noticed_at=AT + timedelta(days=1))
+
+
 # What somebody does that the bus is then told of.
 CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.ENTRY_RECORDED: entry_recorded,
@@ -146,6 +158,7 @@ CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.CONFIRMATION_ASKED: confirmation_asked,
     DetailType.CONFIRMATION_ANSWERED: confirmation_answered,
     DetailType.SALE_RULED: sale_ruled,
+    DetailType.POINTS_EXPIRING: points_expiring,
 }
 
 
@@ -251,6 +264,18 @@ def test_a_record_that_comes_twice_gives_the_same_event_id(
     assert len(set(once)) == len(once)
 
 
+def test_a_reminder_that_is_forgotten_is_no_news(world: World) -> None:
+    points_expiring(world)
+    world.records(LOYALTY_TABLE)
+    (item,) = (each for each in world.items(LOYALTY_TABLE) if each["type"] == "reminder")
+
+    key = {name: {"S": item[name]} for name in ("pk", "sk")}
+    world.dynamodb.delete_item(TableName=LOYALTY_TABLE, Key=key)
+
+    (record,) = world.records(LOYALTY_TABLE)
+    assert events_of(record) == []
+
+
 def test_no_name_plate_or_phone_is_told(
     world: World, relay: ModuleType, context: Any, bus: Bus
 ) -> None:
@@ -289,11 +314,11 @@ def test_what_is_deleted_for_good_is_nobodys_news_either(
         program_activated,
         station_registered,
         enrolled,
-        sale_earned_nothing,
         confirmation_answered,
-        sale_ruled,
     ):
         cause(world)
+    nothing = Evaluation(points=0, expires_on=None, trace=())
+    assert world.loyalty.record_evaluation("m2", SALE, version=1, evaluation=nothing)
     world.records(LOYALTY_TABLE)
     for item in world.dynamodb.scan(TableName=LOYALTY_TABLE)["Items"]:
         key = {"pk": item["pk"], "sk": item["sk"]}

@@ -80,6 +80,24 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("GetItem", "Loyalty", ("PORTRAIT#*",)),
         ("UpdateItem", "Loyalty", ("PORTRAIT#*",)),
     },
+    "due": {
+        ("BatchGetItem", "Loyalty", ("PROGRAM",)),
+        ("GetItem", "Loyalty", ("PROGRAM",)),
+        ("Query", "Loyalty/index/due", ("*",)),
+    },
+    "expiry": {
+        ("BatchGetItem", "Loyalty", ("PROGRAM",)),
+        ("GetItem", "Loyalty", ("PROGRAM",)),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
+        ("GetItem", "Loyalty", ("MEMBER#*",)),
+        ("PutItem", "Loyalty", ("MEMBER#*",)),
+    },
+    "reminders": {
+        ("BatchGetItem", "Loyalty", ("PROGRAM",)),
+        ("GetItem", "Loyalty", ("PROGRAM",)),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
+        ("PutItem", "Loyalty", ("MEMBER#*",)),
+    },
     "relay": set(),
     "members": {
         ("GetItem", "Loyalty", ("MEMBER#*", "IDENTITY#*", "PROGRAM")),
@@ -139,6 +157,9 @@ OTHERS: dict[str, set[str]] = {
     "accrual": READS_STREAM | REPORTS_FAILURES,
     "claims": REPORTS_FAILURES | {"secretsmanager:GetSecretValue"},
     "habits": REPORTS_FAILURES,
+    "due": REPORTS_FAILURES,
+    "expiry": READS_QUEUE,
+    "reminders": READS_QUEUE,
     "relay": READS_STREAM | REPORTS_FAILURES | {"events:PutEvents"},
     "members": {"secretsmanager:GetSecretValue"},
     "operator": {
@@ -150,7 +171,7 @@ OTHERS: dict[str, set[str]] = {
         "iot:ListThingPrincipals",
     },
     "rulings": set(),
-    "reconciliation": REPORTS_FAILURES,
+    "reconciliation": REPORTS_FAILURES | {"lambda:InvokeFunction"},
     "openapi": set(),
 }
 
@@ -269,7 +290,7 @@ def test_no_role_carries_a_managed_policy(aws: Synthesised) -> None:
 
 
 def test_a_role_of_a_service_serves_this_account_only(aws: Synthesised) -> None:
-    for logical_id in ("IntakeRuleRole", "JobsSchedulerRole"):
+    for logical_id in ("IntakeRuleRole", "JobsSchedulerRole", "ExpirySchedulerRole"):
         (statement,) = aws.one("AWS::IAM::Role", logical_id)["Properties"][
             "AssumeRolePolicyDocument"
         ]["Statement"]

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from forecourt.instants import compact_instant
 from forecourt.ledger import Policies, Shortfall, WalletPolicy
 from forecourt.ledger import commands as c
-from forecourt.program import EndOf, Validity
+from forecourt.validity import EndOf, Validity
 
 MEMBERS = ("ann", "bo", "cy")
 POOL = "pool"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
-from forecourt.program import last_valid_day
+from forecourt.validity import last_valid_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

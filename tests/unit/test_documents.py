@@ -16,8 +16,9 @@ from forecourt.documents import (
     findings_about,
     zone_exists,
 )
-from forecourt.program import Basis, EndOf, program_from_document
+from forecourt.program import Basis, program_from_document
 from forecourt.rounding import Rounding
+from forecourt.validity import EndOf
 
 RULE = {
     "rule_id": "petrol",

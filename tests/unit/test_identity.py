@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecourt.errors import InvalidIdentity
-from forecourt.identity import PROVINCES, digest, mask, normalise
+from forecourt.identity import PROVINCES, digest, digest_of_block, mask, normalise
 from forecourt.sales import EvidenceKind
 
 PLATE, PHONE, CARD = EvidenceKind.PLATE, EvidenceKind.PHONE, EvidenceKind.CARD
@@ -201,3 +201,14 @@ def test_kind_value_and_secret_all_decide_the_digest() -> None:
 )
 def test_a_mask_shows_its_owner_enough(value: str, masked: str) -> None:
     assert mask(value) == masked
+
+
+def test_a_block_is_hashed_apart_from_phones_and_under_the_secret() -> None:
+    block = digest_of_block(b"secret", "1381234")
+
+    assert block == digest_of_block(b"secret", "1381234")
+    assert block not in {
+        digest_of_block(b"another", "1381234"),
+        digest_of_block(b"secret", "1381235"),
+        digest(b"secret", EvidenceKind.PHONE, "1381234"),
+    }

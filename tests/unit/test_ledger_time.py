@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from forecourt.errors import InvalidProgram
+from forecourt.instants import day_bounds
 from forecourt.ledger import CountsFrom, Shortfall, Terms, WalletPolicy
 from forecourt.ledger import commands as c
 from forecourt.ledger.entries import EXPIRED, EntryKind
@@ -18,7 +19,7 @@ from forecourt.ledger.refusals import (
     NothingToExtend,
     TooMany,
 )
-from forecourt.program import EndOf, Validity
+from forecourt.validity import EndOf, Validity
 from tests.unit.books import DECEMBER, JUNE, MORNING, TODAY, Ledger
 
 ZONES = ["Asia/Shanghai", "America/New_York", "Asia/Kolkata", "UTC"]
@@ -42,18 +43,41 @@ def test_points_are_spent_until_the_midnight_of_the_programs_zone_without_any_jo
     assert (caught.value.available, books.has()) == (0, 0)
 
 
-@pytest.mark.parametrize(
-    ("day", "hours"), [(date(2026, 3, 8), 23), (date(2026, 11, 1), 25), (date(2026, 6, 1), 24)]
-)
-def test_a_last_day_is_as_long_as_the_clocks_make_it(day: date, hours: int) -> None:
-    zone = ZoneInfo("America/New_York")
-    books = Ledger(zone=zone)
-    books.earn(1, day)
-    begins = datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+@pytest.mark.parametrize("elsewhere", ["America/New_York", "Asia/Kolkata", "Asia/Shanghai"])
+def test_days_are_those_of_the_zone_a_policy_names_and_of_no_other(elsewhere: str) -> None:
+    """A policy of the program's zone, and one of the member's own, for a member *elsewhere*."""
+    for zone in (ZoneInfo("Asia/Shanghai"), ZoneInfo(elsewhere)):
+        books = Ledger(zone=zone)
+        books.earn(20, JUNE)
+        midnight = datetime(2026, 7, 1, tzinfo=zone).astimezone(UTC)
 
-    books.now = begins + timedelta(hours=hours, seconds=-1)
+        books.now = midnight - timedelta(milliseconds=1)
+        assert books.spend(10).posted_on == JUNE
+        books.now = midnight
+        entry = books.run(c.Settle)
+
+        assert (entry.posted_on, books.has()) == (date(2026, 7, 1), 0)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours"),
+    [
+        ("America/New_York", date(2026, 3, 8), 23),
+        ("America/New_York", date(2026, 11, 1), 25),
+        ("America/New_York", date(2026, 6, 1), 24),
+        ("Africa/Cairo", date(2026, 4, 24), 23),  # there is no midnight: it is one at once
+        ("Africa/Cairo", date(2026, 10, 29), 25),  # and here it is eleven twice
+    ],
+)
+def test_a_last_day_is_as_long_as_the_clocks_make_it(zone: str, day: date, hours: int) -> None:
+    books = Ledger(zone=ZoneInfo(zone))
+    books.earn(1, day)
+    begins, ends = day_bounds(day, ZoneInfo(zone))
+    assert ends - begins == timedelta(hours=hours)
+
+    books.now = ends - timedelta(seconds=1)
     assert books.has() == 1
-    books.now = begins + timedelta(hours=hours)
+    books.now = ends
     assert books.has() == 0
 
 
@@ -203,12 +227,27 @@ def test_a_spend_that_comes_first_leaves_less_to_run_out_and_the_books_agree() -
         books.run(c.Settle)
 
 
-@pytest.mark.parametrize("kind", ["earn", "adjust", "transfer", "convert", "partner"])
+@pytest.mark.parametrize(
+    "kind",
+    ["earn", "bonus", "pending", "adjust", "transfer", "gift", "merge", "convert", "partner"],
+)
 def test_points_of_every_origin_run_out(kind: str) -> None:
     books = Ledger()
     match kind:
         case "earn":
             books.earn(10, TODAY)
+        case "bonus":
+            books.earn(4, TODAY, bonus=6)
+        case "pending":
+            books.now -= timedelta(days=1)
+            books.earn(10, TODAY, activates_on=TODAY)
+            books.pass_days(1)
+        case "gift":
+            books.earn(10, TODAY, owner="bo")
+            books.run(c.Transfer, owner="bo", receiver="ann", points=10, purpose=c.Purpose.GIFT)
+        case "merge":
+            books.earn(10, TODAY, owner="bo")
+            books.run(c.Merge, owner="bo", into="ann")
         case "partner":
             books.earn(10, TODAY, funded_by="program:partner")
         case "adjust":
@@ -270,6 +309,19 @@ def test_so_many_last_days_are_extended_and_no_more() -> None:
                 books.run(c.Extend, expires_on=last, until=DECEMBER)
         else:
             books.run(c.Extend, expires_on=last, until=DECEMBER)
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(-1, {date(2026, 5, 5): 11}), (0, {JUNE: 1})])
+def test_activity_in_the_last_second_carries_points_along_and_a_second_later_they_are_gone(
+    seconds: int, left: dict[date, int]
+) -> None:
+    books = Ledger(slide=TWO_MONTHS)
+    books.earn(10, date(2026, 3, 5))
+    books.now = datetime(2026, 3, 6, tzinfo=UTC) + timedelta(seconds=seconds)
+
+    books.earn(1, date(2026, 5, 5) if seconds else JUNE)
+
+    assert books.account().buckets == left
 
 
 def test_earning_on_the_last_day_of_a_sliding_validity_carries_everything_along() -> None:

@@ -19,6 +19,7 @@ from forecourt.messages import (
     GapMessage,
     ReadingMessage,
     SaleMessage,
+    TellingMessage,
     claimed_id,
     read_message,
 )
@@ -102,6 +103,23 @@ def test_a_gap_is_read_as_it_was_said() -> None:
     assert (message.first_transaction, message.last_transaction) == (4001, 4711)
 
 
+def test_a_telling_is_read_as_it_was_said() -> None:
+    message = read_message(payload(sample("station/samples/telling")))
+
+    assert isinstance(message, TellingMessage)
+    assert message.message_id == "20261123T081730Z.s0001.till.R-20261123-0815"
+    assert (message.telling.nozzle, message.telling.volume_ml) == (3, 39_990)
+    assert [each.kind for each in message.evidence] == [EvidenceKind.PHONE]
+
+
+@pytest.mark.parametrize("name", ["nozzle", "volume_ml"])
+def test_what_a_teller_does_not_know_is_null(name: str) -> None:
+    message = read_message(changed("telling", f"telling.{name}", None))
+
+    assert isinstance(message, TellingMessage)
+    assert getattr(message.telling, name) is None
+
+
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
@@ -183,6 +201,22 @@ def test_an_amount_said_twice_is_refused() -> None:
         ("reading", "reading.nozzles.0.flow", 1, "unexpected"),
         ("gap", "gap.gap_id", "20261123T081500Z.s0001.SN4711.3.4712", "id_does_not_fit"),
         ("gap", "gap.missing_ml", -1, "out_of_range"),
+        (
+            "sale",
+            "sale.evidence",
+            [{"kind": "plate", "value": "x", "character_confidences": [50] * 17}],
+            "too_many",
+        ),
+        (
+            "sale",
+            "sale.evidence",
+            [{"kind": "plate", "value": "x", "character_confidences": [101]}],
+            "out_of_range",
+        ),
+        ("telling", "telling.source", "pump", "unknown_kind"),
+        ("telling", "telling.told_id", "R 1", "out_of_range"),
+        ("telling", "telling.nozzle", 0, "out_of_range"),
+        ("telling", "telling.telling_id", "20261123T081730Z.s0001.till.R", "id_does_not_fit"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_reason(

@@ -17,16 +17,14 @@ from forecourt.program import (
     Activation,
     Basis,
     EarnRule,
-    EndOf,
     Program,
     Trace,
-    Validity,
     evaluate,
     in_force,
-    last_valid_day,
     program_from_document,
 )
 from forecourt.rounding import Rounding
+from forecourt.validity import EndOf, Validity, last_valid_day
 from tests.specimens import sale
 
 ONE_A_LITRE = EarnRule(
@@ -64,6 +62,23 @@ def test_one_and_a_half_points_on_one_litre_round_down_to_one() -> None:
     half_more = replace(ONE_A_LITRE, points=3, per=2000)
 
     assert evaluate(program(half_more), sale(volume_ml=1000)).points == 1
+
+
+@pytest.mark.parametrize(
+    ("rounding", "points"),
+    [
+        (Rounding.FLOOR, [0, 1, 2]),
+        (Rounding.HALF_UP, [1, 2, 3]),
+        (Rounding.HALF_EVEN, [0, 2, 2]),
+        (Rounding.CEILING, [1, 2, 3]),
+    ],
+)
+def test_a_rule_rounds_the_product_once_and_as_it_says(
+    rounding: Rounding, points: list[int]
+) -> None:
+    halves = replace(ONE_A_LITRE, points=1, per=2, rounding=rounding)
+
+    assert [evaluate(program(halves), sale(volume_ml=ml)).points for ml in (1, 3, 5)] == points
 
 
 def test_a_rule_on_money_counts_fen() -> None:

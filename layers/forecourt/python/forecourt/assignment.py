@@ -184,10 +184,6 @@ def heeding(stored: StoredSale, decision: Decision) -> Decision:
 
 
 def _is_news(waiting: StoredSale, decision: Decision) -> bool:
-    match decision.outcome:
-        case Outcome.CREDITED:
-            return True
-        case Outcome.PENDING:
-            return decision.member_id != waiting.asked
-        case Outcome.UNMATCHED:
-            return False
+    if decision.outcome is Outcome.PENDING:
+        return decision.member_id != waiting.asked
+    return decision.outcome is Outcome.CREDITED

@@ -11,18 +11,42 @@ from enum import StrEnum
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    WithJsonSchema,
+)
 
+from forecourt.errors import InvalidProgram
 from forecourt.instants import parse_instant
-from forecourt.program import Basis, EndOf
+from forecourt.ledger.policy import CountsFrom, Shortfall, Terms
+from forecourt.program import Basis
 from forecourt.rounding import Rounding
 from forecourt.sales import GRADE, MAX_PLAUSIBLE_VOLUME_ML, STATION_ID
+from forecourt.validity import EndOf, validity_from_document
 
 MAX_RULES = 100
 MAX_GRADES = 32
 MAX_POINTS = 1_000_000
 MAX_PER = 100_000_000
 MAX_VALIDITY_MONTHS = 120
+MAX_PENDING_DAYS = 366
+MAX_GRACE_DAYS = 366
+MAX_IN_A_WALLET = 1_000_000_000
+MAX_TRANSFERS = 1_000
+MAX_HOLDS = 32  # each is part of the account's one item
+MAX_TIERS = 16
+MAX_PARTNERS = 8
+# China's rules for single-purpose prepaid cards (MOFCOM Order No. 9 of 2012, articles 18 and 19):
+# at most 5,000 yuan on a registered card, which never runs out, 1,000 on another, good for
+# three years or more.
+MAX_REGISTERED_FEN = 500_000
+MAX_ANONYMOUS_FEN = 100_000
+MIN_ANONYMOUS_MONTHS = 36
 
 
 def _instant(value: object) -> datetime:
@@ -58,6 +82,11 @@ DayText = Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 Grade = Annotated[str, Field(pattern=_whole(GRADE.pattern), examples=["92"])]
 StationId = Annotated[str, Field(pattern=_whole(STATION_ID.pattern), examples=["s0001"])]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Amount = Annotated[StrictInt, Field(ge=0, le=MAX_IN_A_WALLET)]
+Step = Annotated[StrictInt, Field(ge=1, le=MAX_POINTS)]
+Times = Annotated[StrictInt, Field(ge=0, le=MAX_TRANSFERS)]
+Holds = Annotated[StrictInt, Field(ge=0, le=MAX_HOLDS)]
 Zone = Annotated[
     str,
     Field(
@@ -95,12 +124,86 @@ class ValidityDocument(Document):
     end_of: EndOf
 
 
+class PointsWalletDocument(Document):
+    """
+    How a wallet of points is kept. Null is no limit.
+
+    Points become active `pending_days` after they were earned; members of the tiers in
+    `never_for` keep them for ever. `slide` carries everything along whenever something is
+    earned. `shortfall` says what a refund does when the points are spent, `grace_days` how long
+    what comes back after its last day is good (null: not at all). `transfer_points` and
+    `transfer_count` are a member's for a day.
+    """
+
+    pending_days: Annotated[StrictInt, Field(ge=0, le=MAX_PENDING_DAYS)] = 0
+    counts_from: CountsFrom = CountsFrom.EARNING
+    never_for: Annotated[list[Name], Field(max_length=MAX_TIERS)] = []
+    slide: ValidityDocument | None = None
+    spending_slides: StrictBool = False
+    shortfall: Shortfall = Shortfall.DEBT
+    debt_for_expired: StrictBool = False
+    grace_days: Annotated[StrictInt, Field(ge=0, le=MAX_GRACE_DAYS)] | None = None
+    ceiling: Amount | None = None
+    minimum: Step = 1
+    multiple: Step = 1
+    adjust_limit: Amount | None = None
+    transfer_points: Amount | None = None
+    transfer_count: Times | None = None
+    max_holds: Holds = 8
+
+
+class PartnerWalletDocument(PointsWalletDocument):
+    """A partner's points, with a validity of their own."""
+
+    validity: ValidityDocument | None
+
+
+class GrowthWalletDocument(Document):
+    """Growth value, which tiers count and nobody spends."""
+
+    validity: ValidityDocument | None
+    adjust_limit: Amount | None = None
+
+
+class StoredValueDocument(Document):
+    """
+    Money paid in, in fen, and what was given on top of it.
+
+    A registered holder's never runs out. `bonus_first` spends what was given on top first.
+    """
+
+    registered_ceiling_fen: Annotated[StrictInt, Field(ge=1, le=MAX_REGISTERED_FEN)]
+    anonymous_ceiling_fen: Annotated[StrictInt, Field(ge=1, le=MAX_ANONYMOUS_FEN)]
+    anonymous_validity: ValidityDocument | None = None
+    bonus_first: StrictBool = False
+    minimum_fen: Step = 1
+    multiple_fen: Step = 1
+    adjust_limit_fen: Amount | None = None
+    transfer_fen: Annotated[Amount | None, Field(description="A day; 0 allows none")] = 0
+    transfer_count: Times | None = None
+    max_holds: Holds = 8
+
+
+class WalletsDocument(Document):
+    """The wallets a member may have. The validity of `points` is the program's."""
+
+    points: PointsWalletDocument = PointsWalletDocument()
+    growth: GrowthWalletDocument | None = None
+    partners: Annotated[dict[Name, PartnerWalletDocument], Field(max_length=MAX_PARTNERS)] = {}
+    stored_value: StoredValueDocument | None = None
+
+
 class ProgramDocument(Document):
-    """What a litre or a yuan earns, and until when; `validity` null means for ever."""
+    """
+    What a litre or a yuan earns, until when, and how the wallets are kept.
+
+    `validity` null means for ever; `wallets` null means points alone, as they are by default.
+    """
 
     zone: Zone
     rules: Annotated[list[RuleDocument], Field(max_length=MAX_RULES)]
     validity: ValidityDocument | None
+    wallets: WalletsDocument | None = None
 
 
 class Severity(StrEnum):
@@ -131,6 +234,8 @@ def findings_about(program: ProgramDocument, *, sold: frozenset[str]) -> list[Fi
     validity = program.validity
     if validity and validity.months == 0 and validity.end_of is EndOf.DAY:
         findings.append(_warning("expires_the_same_day", "/validity"))
+    if program.wallets:
+        findings += _wallet_findings(program.wallets, validity)
     return findings
 
 
@@ -189,6 +294,67 @@ def _grade_findings(rules: list[RuleDocument], sold: frozenset[str]) -> list[Fin
         if grade not in sold
     ]
     return findings
+
+
+def _wallet_findings(wallets: WalletsDocument, validity: ValidityDocument | None) -> list[Finding]:
+    findings = _points_findings(wallets.points, validity, at="/wallets/points")
+    for name, partner in wallets.partners.items():
+        findings += _points_findings(partner, partner.validity, at=f"/wallets/partners/{name}")
+    stored = wallets.stored_value
+    if stored is None:
+        return findings
+    at = "/wallets/stored_value"
+    lowest = min(stored.registered_ceiling_fen, stored.anonymous_ceiling_fen)
+    findings += _step_findings(stored.minimum_fen, stored.multiple_fen, lowest, at=at, unit="_fen")
+    lasting = stored.anonymous_validity
+    if lasting and lasting.months < MIN_ANONYMOUS_MONTHS:
+        findings.append(
+            _warning(
+                "anonymous_validity_short",
+                f"{at}/anonymous_validity",
+                months=lasting.months,
+                at_least=MIN_ANONYMOUS_MONTHS,
+            )
+        )
+    return findings
+
+
+def _points_findings(
+    wallet: PointsWalletDocument, validity: ValidityDocument | None, *, at: str
+) -> list[Finding]:
+    findings = _step_findings(wallet.minimum, wallet.multiple, wallet.ceiling, at=at)
+    try:
+        Terms(
+            pending_days=wallet.pending_days,
+            validity=validity_from_document(validity.model_dump() if validity else None),
+            counts_from=wallet.counts_from,
+        )
+    except InvalidProgram:
+        days = wallet.pending_days
+        findings.append(
+            _error("pending_longer_than_validity", f"{at}/pending_days", pending_days=days)
+        )
+    if wallet.slide and validity is None:
+        findings.append(_warning("slide_without_validity", f"{at}/slide"))
+    if wallet.spending_slides and wallet.slide is None:
+        findings.append(_warning("spending_slides_without_slide", f"{at}/spending_slides"))
+    if wallet.debt_for_expired and wallet.shortfall is not Shortfall.DEBT:
+        findings.append(_warning("debt_for_expired_without_debt", f"{at}/debt_for_expired"))
+    return findings
+
+
+def _step_findings(
+    minimum: int, multiple: int, ceiling: int | None, *, at: str, unit: str = ""
+) -> list[Finding]:
+    """Return what is wrong or odd about how little, and in which steps, may be spent."""
+    least = -(-minimum // multiple) * multiple
+    if ceiling is not None and least > ceiling:
+        return [
+            _error("minimum_above_ceiling", f"{at}/minimum{unit}", least=least, ceiling=ceiling)
+        ]
+    if least != minimum > 1:
+        return [_warning("minimum_is_no_multiple", f"{at}/minimum{unit}", least=least)]
+    return []
 
 
 def _error(code: str, at: str, **facts: Any) -> Finding:

@@ -42,6 +42,7 @@ class DetailType(StrEnum):
     CONFIRMATION_ASKED = "ConfirmationAsked"
     CONFIRMATION_ANSWERED = "ConfirmationAnswered"
     SALE_RULED = "SaleRuled"
+    POINTS_EXPIRING = "PointsExpiring"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +242,25 @@ def _ruling(new: Image | None, old: Image | None) -> list[Event]:
     ]
 
 
+def _reminder(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or old is not None:
+        return []
+    member_id, values = _after(new, "pk"), from_item(new)
+    wallet, last, days = values["wallet"], values["expires_on"], values["days_before"]
+    return [
+        _event(
+            DetailType.POINTS_EXPIRING,
+            f"{member_id}.{wallet}.{last}.{days}",
+            member_id=member_id,
+            wallet=wallet,
+            expires_on=last,
+            days_before=days,
+            points=values["points"],
+            noticed_at=values["noticed_at"],
+        )
+    ]
+
+
 _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event]]] = {
     "entry": _entry,
     "member": _member,
@@ -254,6 +274,7 @@ _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event
     "question": _question,
     "answer": _answer,
     "ruling": _ruling,
+    "reminder": _reminder,
 }
 
 

@@ -47,6 +47,7 @@ TOLERANT_KINDS = ("phone", "plate")  # in this order: phones come closest to the
 KINDS = ("phone", "plate", "payment", "card", "etc_tag", "presence")
 HABITS = ("station", "hour", "grade", "litres", "rhythm")
 CLAIM = "claim"
+UNSEEN = "none"
 
 DEFAULT_POLICY = Policy(
     strong=frozenset(
@@ -230,7 +231,7 @@ def compare(
             )
             levels[each.kind] = f"{level}.{circumstance}" if circumstance else level
     seen = {each.kind for each in observations}
-    levels |= dict.fromkeys((kind for kind in KINDS if kind not in seen), "none")
+    levels |= dict.fromkeys((kind for kind in KINDS if kind not in seen), UNSEEN)
     if portrait and portrait.behaviour and not _by_car(levels):
         levels |= portrait.behaviour.levels(fill)
     return weights.known(levels) if weights else levels

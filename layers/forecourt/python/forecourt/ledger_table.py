@@ -7,6 +7,7 @@ The ledger's part of the Loyalty table, and the one way to write it.
 | entry, refusal | `MEMBER#<owner>` | `T#<entry id>` | once, never changed |
 | what was reversed of an entry | `MEMBER#<owner>` | `R#<entry id>` | with each reversal |
 | reversals that wait for an entry | `MEMBER#<owner>` | `P#<entry id>` | when parked, applied |
+| reminder | `MEMBER#<owner>` | `N#<last day>#<days before>#<wallet>` | once; goes after its day |
 
 A posting is one transaction of the first two, four write units for items up to 1 KB; a
 movement between two accounts has two of each. No index holds entries. An account with
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import random
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -57,16 +58,18 @@ from forecourt.loyalty_table import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import date
 
     from forecourt.ledger import Account, Answer, Policies
     from forecourt.ledger.commands import Command
     from forecourt.ledger.decisions import Decision, Parked, Posting, Reversals
     from forecourt.ledger.procedure import Key, Request
+    from forecourt.reminders import Notice
 
 DUE_INDEX = "due"
 LONGEST_PAUSE_SECONDS = 1.0
+REMINDERS_KEPT = timedelta(days=31)  # after their day; as long as a late job may look for them
 
 # Failures of a single request that pass by themselves.
 _BUSY = frozenset(
@@ -192,21 +195,52 @@ class LedgerTable:
             response = self._respond(request, known)
             known = {}
 
-    def due(self, key: str) -> list[AccountKey]:
-        """Return the accounts under one of `due_keys`, from the index: all pages of it."""
+    def accounts(self, keys: Iterable[AccountKey], *, consistent: bool = True) -> list[Account]:
+        """Return those of the accounts that there are, in one round trip for up to 100."""
+        wanted = [item_key(key) for key in keys]
+        items = batch_get(self._dynamodb, self._name, wanted, consistent=consistent)
+        return [account_from_item(item) for item in items]
+
+    def remind(self, notice: Notice, *, noticed_at: datetime) -> bool:
+        """Keep that *notice* was given, which relay tells the bus. `False`: it was before."""
+        last = notice.expires_on
+        kept = datetime.combine(last, datetime.min.time(), UTC) + REMINDERS_KEPT
+        item = {
+            "pk": f"MEMBER#{notice.owner}",
+            "sk": f"N#{last.isoformat()}#{notice.days_before:02}#{notice.wallet}",
+            "type": "reminder",
+            "wallet": notice.wallet,
+            "expires_on": last.isoformat(),
+            "days_before": notice.days_before,
+            "points": notice.points,
+            "noticed_at": format_instant(noticed_at),
+            "expires_at_epoch": int(kept.timestamp()),
+        }
+        try:
+            self._dynamodb.put_item(
+                TableName=self._name,
+                Item=to_item(item),
+                # Excludes a second reminder of the same day, however the points changed since.
+                ConditionExpression="attribute_not_exists(pk)",
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def due(self, key: str) -> Iterator[AccountKey]:
+        """Yield the accounts under one of `due_keys`, from the index, page by page."""
         arguments: dict[str, Any] = {
             "IndexName": DUE_INDEX,
             "KeyConditionExpression": "due_on = :key",
             "ExpressionAttributeValues": {":key": encode(key)},
         }
-        found: list[AccountKey] = []
         while True:
             response = self._dynamodb.query(TableName=self._name, **arguments)
             for values in map(from_item, response["Items"]):
                 owner = values["pk"].removeprefix("MEMBER#")
-                found.append(AccountKey(owner, values["sk"].removeprefix("ACCOUNT#")))
+                yield AccountKey(owner, values["sk"].removeprefix("ACCOUNT#"))
             if "LastEvaluatedKey" not in response:
-                return found
+                return
             arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
     def _respond(self, request: Request, known: Mapping[Key, Any]) -> Any:
@@ -304,7 +338,8 @@ class LedgerTable:
     def _put_account(self, posting: Posting) -> dict[str, Any]:
         account = posting.account
         # Excludes a posting that another one overtook.
-        return self._put(account_to_item(account), **_unchanged("version", posting.before))
+        item = account_to_item(account, posted_on=posting.entries[-1].posted_on)
+        return self._put(item, **_unchanged("version", posting.before))
 
     def _put(self, item: Item, **condition: Any) -> dict[str, Any]:
         return {

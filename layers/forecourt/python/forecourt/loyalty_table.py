@@ -20,9 +20,10 @@ The Loyalty table.
 | question, answer | `ASKED#<member>` | `SALE#<sale id>` |
 | ruling | `RULINGS#<sale id>` | `<number>` |
 
-No index: a posting is two writes, the entry and the account, and stays two. Entry ids begin
-with an instant, so the `T#` range of a member is their statement in order of time. An
-*evaluation* there says that a sale was judged and earned nothing.
+A posting is two writes, the entry and the account, and stays two: the one index is of accounts
+by the first day on which something comes due (`ledger_table`). Entry ids begin with an instant,
+so the `T#` range of a member is their statement in order of time. An *evaluation* there says
+that a sale was judged and earned nothing.
 
 This module has accrual's access, `ledger_table` the ledger's, `candidates_table` and
 `decided_sales` matching's; `members_table`, `identities_table` and `operator_table` have the
@@ -34,6 +35,7 @@ The stream feeds relay.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -96,16 +98,31 @@ def timeline_entry_key(member_id: str, entry_id: str) -> Item:
     return to_item({"pk": f"MEMBER#{member_id}", "sk": f"T#{entry_id}"})
 
 
-def due_key(account: Account) -> str | None:
-    """Return the account's key in the index of what comes due, or `None` to be in none."""
+def due_key(account: Account, *, posted_on: date | None = None) -> str | None:
+    """
+    Return the account's key in the index of what comes due, or `None` to be in none.
+
+    What is due already after a posting on *posted_on* (a sale of last year earns points that
+    are over) comes due the day after. So no account gets in behind the days that jobs look at.
+    """
     day = account.due_on
-    return f"{day.isoformat()}#{sha256(account.member_id.encode()).hexdigest()[0]}" if day else None
+    if day is None:
+        return None
+    if posted_on is not None:
+        day = max(day, posted_on + timedelta(days=1))
+    return f"{day.isoformat()}#{due_letter(account.member_id)}"
 
 
-def account_to_item(account: Account) -> Item:
-    """Encode an account."""
+def due_letter(member_id: str) -> str:
+    """Return which of sixteen parts of a day in the index a member's accounts are in."""
+    return sha256(member_id.encode()).hexdigest()[0]
+
+
+def account_to_item(account: Account, *, posted_on: date | None = None) -> Item:
+    """Encode an account, after a posting on *posted_on*."""
+    due_on = due_key(account, posted_on=posted_on)
     return account_key(account.member_id, account.wallet) | to_item(
-        {"type": "account", **account_to_record(account), "due_on": due_key(account)}
+        {"type": "account", **account_to_record(account), "due_on": due_on}
     )
 
 

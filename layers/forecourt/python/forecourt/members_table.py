@@ -114,6 +114,8 @@ def _member_to_item(member: Member) -> Item:
 
 def _judgement(item: Item) -> Judgement | None:
     values = from_item(item)
+    if values["type"] == "refusal":
+        return None
     if values["type"] == "entry":
         entry = entry_from_item(item)
         kind, _, sale_id = entry.source.partition(":")

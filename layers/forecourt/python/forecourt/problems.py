@@ -91,6 +91,7 @@ OUTCOMES: Mapping[type[errors.ForecourtError], Outcome] = {
     refusals.NotAMultiple: _final(409, "Only multiples can be taken"),
     refusals.AccountFrozen: _final(409, "The account is frozen"),
     refusals.AccountMerged: _final(409, "The account went into another one"),
+    refusals.NotSpendable: _final(409, "What the wallet holds cannot be spent"),
     refusals.OpenMatters: _final(409, "The account has open matters"),
     refusals.TransferToSelf: _final(409, "Giver and receiver are the same"),
     refusals.TooMany: _final(409, "The account holds as many of these as it may"),

@@ -8,21 +8,24 @@ earned that day.
 
 from __future__ import annotations
 
-import calendar
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from forecourt.instants import business_day
+from forecourt.ledger.entries import POINTS_WALLET
+from forecourt.ledger.policy import Policies, Terms, WalletPolicy
 from forecourt.rounding import Rounding, divide
+from forecourt.validity import Validity, validity_from_document
+from forecourt.wallets import Holder, wallets_from_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from forecourt.sales import Sale
+    from forecourt.wallets import Wallet
 
 
 class Basis(StrEnum):
@@ -30,19 +33,6 @@ class Basis(StrEnum):
 
     VOLUME = "volume"
     AMOUNT = "amount"
-
-
-class EndOf(StrEnum):
-    """The calendar period at whose end points run out."""
-
-    DAY = "day"
-    MONTH = "month"
-    QUARTER = "quarter"
-    HALF_YEAR = "half_year"
-    YEAR = "year"
-
-
-_MONTHS_IN = {EndOf.MONTH: 1, EndOf.QUARTER: 3, EndOf.HALF_YEAR: 6, EndOf.YEAR: 12}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,26 +64,32 @@ class EarnRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Validity:
-    """How long points are good: some months, then to the end of the period they fall in."""
-
-    months: int
-    end_of: EndOf
-
-    def __post_init__(self) -> None:
-        """Refuse points that were over before they were earned."""
-        if self.months < 0:
-            raise ValueError(self.months)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """One version of the program. `validity` is `None` when points never run out."""
+    """
+    One version of the program. `validity` is `None` when points never run out.
+
+    `wallets` are by name and holder. A program from before there were wallets has none: its
+    points are active at once, and everything else is as the ledger does it by itself.
+    """
 
     version: int
     zone: ZoneInfo
     rules: tuple[EarnRule, ...]
     validity: Validity | None
+    wallets: Mapping[str, Mapping[Holder, Wallet]] = field(default_factory=dict)
+
+    def policies(self, holder: Holder = Holder.REGISTERED) -> Policies:
+        """Return the policies by which the wallets of *holder* are kept under this version."""
+        return Policies(
+            default=WalletPolicy(zone=self.zone),
+            by_wallet={name: by_holder[holder].policy for name, by_holder in self.wallets.items()},
+        )
+
+    def terms(self, wallet: str = POINTS_WALLET, holder: Holder = Holder.REGISTERED) -> Terms:
+        """Return how long what comes into *wallet* waits and is good."""
+        if wallet in self.wallets:
+            return self.wallets[wallet][holder].terms
+        return Terms(validity=self.validity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +107,12 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What a sale earns, until when, and why."""
+    """What a sale earns, from when (`None`: at once) and until when it is good, and why."""
 
     points: int
     expires_on: date | None
     trace: tuple[Trace, ...]
+    activates_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -132,10 +129,10 @@ def program_from_document(document: Mapping[str, Any], *, version: int) -> Progr
 
     The door has validated the document; here a fault is a bug and raises what it raises.
     """
-    validity = document["validity"]
+    zone, validity = ZoneInfo(document["zone"]), validity_from_document(document["validity"])
     return Program(
         version=version,
-        zone=ZoneInfo(document["zone"]),
+        zone=zone,
         rules=tuple(
             EarnRule(
                 rule_id=rule["rule_id"],
@@ -148,11 +145,8 @@ def program_from_document(document: Mapping[str, Any], *, version: int) -> Progr
             )
             for rule in document["rules"]
         ),
-        validity=(
-            Validity(months=validity["months"], end_of=EndOf(validity["end_of"]))
-            if validity
-            else None
-        ),
+        validity=validity,
+        wallets=wallets_from_document(document.get("wallets"), zone=zone, validity=validity),
     )
 
 
@@ -184,29 +178,10 @@ def evaluate(program: Program, sale: Sale) -> Evaluation:
         points = divide(quantity * rule.points, rule.per, rule.rounding)
         trace = Trace(rule_id=rule.rule_id, outcome="earned", points=points)
     on = business_day(sale.key.completed_at, program.zone)
+    activates_on, expires_on = program.terms().dates(on)
     return Evaluation(
         points=trace.points,
-        expires_on=last_valid_day(on, program.validity),
+        expires_on=expires_on,
+        activates_on=activates_on,
         trace=(trace,),
     )
-
-
-def last_valid_day(earned_on: date, validity: Validity | None) -> date | None:
-    """
-    Return the last business day on which points earned on *earned_on* can be spent.
-
-    31 January plus one month is the last of February, as everybody expects.
-    """
-    if validity is None:
-        return None
-    months = earned_on.year * 12 + earned_on.month - 1 + validity.months
-    period = _MONTHS_IN.get(validity.end_of)
-    if period is None:
-        day = min(earned_on.day, _days_in(months))
-        return date(months // 12, months % 12 + 1, day)
-    last = months - months % 12 + (months % 12 // period + 1) * period - 1
-    return date(last // 12, last % 12 + 1, _days_in(last))
-
-
-def _days_in(months: int) -> int:
-    return calendar.monthrange(months // 12, months % 12 + 1)[1]

@@ -17,7 +17,7 @@ from forecourt.behaviour import Fill
 from forecourt.errors import UnknownSale
 from forecourt.evidence import is_unsure
 from forecourt.identity import EvidenceKey
-from forecourt.inquiry import Observation
+from forecourt.inquiry import UNSEEN, Observation
 from forecourt.instants import format_instant, parse_instant
 from forecourt.messages import NozzleReading
 from forecourt.rulings import Holding, Share
@@ -286,14 +286,24 @@ def _bytes(value: bytes | str | None) -> bytes | None:
 
 
 def decision_to_map(decision: Decision) -> dict[str, Any]:
-    """Encode a decision: integers and levels, and members by their ids."""
+    """
+    Encode a decision: integers and levels, and members by their ids.
+
+    What was not seen (`none`) was weighed as well. It follows from what was seen and the
+    version of the weights, and is left out: a sale has to fit into a kilobyte.
+    """
     values = {
         "outcome": str(decision.outcome),
         "weights": decision.weights_version,
         "member": decision.member_id,
-        "posterior_ppm": decision.posterior_ppm,
+        "ppm": decision.posterior_ppm,
         "reason": str(decision.reason) if decision.reason else None,
-        "pieces": [list(each) for each in decision.pieces] or None,
+        "pieces": [
+            f"{each.field}:{each.level}:{each.centibits}"
+            for each in decision.pieces
+            if each.level != UNSEEN
+        ]
+        or None,
         "alternatives": [list(each) for each in decision.alternatives] or None,
     }
     return {name: value for name, value in values.items() if value is not None}
@@ -302,13 +312,14 @@ def decision_to_map(decision: Decision) -> dict[str, Any]:
 def decision_from_map(values: Mapping[str, Any]) -> Decision:
     """Decode a decision."""
     reason = values.get("reason")
+    pieces = (each.split(":") for each in values.get("pieces", ()))
     return Decision(
         outcome=Outcome(values["outcome"]),
         weights_version=values["weights"],
         member_id=values.get("member"),
-        posterior_ppm=values["posterior_ppm"],
+        posterior_ppm=values["ppm"],
         reason=Reason(reason) if reason else None,
-        pieces=tuple(Piece(*each) for each in values.get("pieces", ())),
+        pieces=tuple(Piece(field, level, int(worth)) for field, level, worth in pieces),
         alternatives=tuple((each[0], each[1]) for each in values.get("alternatives", ())),
     )
 

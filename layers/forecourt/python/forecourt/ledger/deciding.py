@@ -28,7 +28,7 @@ from forecourt.ledger.commands import (
     Unfreeze,
 )
 from forecourt.ledger.decisions import Books, Decision, Posting, posted
-from forecourt.ledger.refusals import AccountMerged, NothingDue
+from forecourt.ledger.refusals import AccountMerged, NothingDue, NotSpendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,9 @@ _ON_ONE_ACCOUNT: dict[type[Command], Callable[..., Decision]] = {
 }
 
 
+_SPENDING = (Spend, SetAside, Transfer, Convert)
+
+
 def decide(command: Command, books: Books, *, now: datetime, policies: Policies) -> Decision:
     """
     Return what *command* writes, at *now*.
@@ -62,6 +65,8 @@ def decide(command: Command, books: Books, *, now: datetime, policies: Policies)
     account, policy = books.account, policies.of(command.wallet)
     if account.merged_into is not None:
         raise AccountMerged(owner=account.member_id, into=account.merged_into)
+    if not policy.spendable and isinstance(command, _SPENDING):
+        raise NotSpendable(wallet=command.wallet)
     match command:
         case Earn():
             return _earn(command, books, now=now, policy=policy)

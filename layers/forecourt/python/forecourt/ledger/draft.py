@@ -18,7 +18,7 @@ from forecourt.ledger.chain import seal
 from forecourt.ledger.commands import fingerprint
 from forecourt.ledger.entries import DEBT, EXPIRED, NO_EFFECT, Entry, Leg, Lot, wallet_of
 from forecourt.ledger.refusals import CeilingExceeded, InsufficientPoints
-from forecourt.program import last_valid_day
+from forecourt.validity import last_valid_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from forecourt.errors import InvalidProgram
-from forecourt.program import Validity, last_valid_day
+from forecourt.validity import Validity, last_valid_day
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,9 @@ class Terms:
         """Refuse points that could run out before they are active."""
         if self.pending_days < 0:
             raise InvalidProgram(findings=["pending_days: negative"])
-        if self.validity is None or self.counts_from is CountsFrom.ACTIVATION:
+        if not self.pending_days or self.validity is None:
+            return
+        if self.counts_from is CountsFrom.ACTIVATION:
             return
         # The shortest a validity can turn out: it begins on the last day of its period.
         shortest = min(
@@ -73,15 +75,17 @@ class WalletPolicy:
     """
     The rules of one wallet, by which its commands are decided.
 
-    `slide` makes validity depend on activity: earning (and spending, with `spending_slides`)
-    carries everything to the day `slide` gives. `grace_days` lets points come back after
-    their last day; `None` does not. `debt_for_expired` asks for earned points even when their
-    last day is over. Limits are per business day; `None` is no limit. `ceiling` bounds what
-    may lie in the wallet (one policy for registered, one for anonymous holders).
+    What is not `spendable` is only counted: growth value, by tiers. `slide` makes validity
+    depend on activity: earning (and spending, with `spending_slides`) carries everything to
+    the day `slide` gives. `grace_days` lets points come back after their last day; `None` does
+    not. `debt_for_expired` asks for earned points even when their last day is over. Limits are
+    per business day; `None` is no limit. `ceiling` bounds what may lie in the wallet (one
+    policy for registered, one for anonymous holders).
     `member_limits` is for a pool: what each member may spend of it in a day, and who may.
     """
 
     zone: ZoneInfo = _UTC
+    spendable: bool = True
     shortfall: Shortfall = Shortfall.DEBT
     debt_for_expired: bool = False
     grace_days: int | None = None

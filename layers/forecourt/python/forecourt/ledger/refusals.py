@@ -4,7 +4,8 @@ What the books do not allow.
 * LedgerRefusal (a `forecourt.errors.Rejected`)
   x too little, too much    InsufficientPoints, CeilingExceeded, LimitExceeded, BelowMinimum,
                             NotAMultiple, TooMany
-  x the account             AccountFrozen, AccountMerged, OpenMatters, TransferToSelf
+  x the account             AccountFrozen, AccountMerged, NotSpendable, OpenMatters,
+                            TransferToSelf
   x holds                   HoldNotOpen, CaptureExceedsHold
   x reversals               NotReversible, NothingToReverse, OverReversed, AlreadyReversed
   x adjustments             CheckerNeeded, CheckerIsMaker
@@ -95,6 +96,13 @@ class AccountMerged(LedgerRefusal):
     code = "account_merged"
     owner: str
     into: str
+
+
+class NotSpendable(LedgerRefusal):
+    """What the wallet holds is counted, and never given away: growth value."""
+
+    code = "not_spendable"
+    wallet: str
 
 
 class OpenMatters(LedgerRefusal):

@@ -33,6 +33,7 @@ MEMBER_ROUTES = (
     "POST /members",
     "GET /members/{member_id}",
     "PATCH /members/{member_id}",
+    "POST /members/{member_id}/erasure",
     "GET /members/{member_id}/identities",
     "POST /members/{member_id}/identities",
     "DELETE /members/{member_id}/identities/{identity_id}",
@@ -186,6 +187,7 @@ class Api(Construct):
         loyalty.let(members, "GetItem", leading_keys=["MEMBER#*", "IDENTITY#*", "PROGRAM"])
         loyalty.let(members, "Query", "ConditionCheckItem", leading_keys=["MEMBER#*"])
         loyalty.let(members, "PutItem", leading_keys=["MEMBER#*", "IDENTITY#*"])
+        loyalty.let(members, "UpdateItem", leading_keys=["MEMBER#*"])
         # What is bound is also in the member's portrait, and a phone is counted in its block.
         loyalty.let(members, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
         loyalty.let(members, "DeleteItem", leading_keys=["IDENTITY#*"])

@@ -9,6 +9,7 @@ import aws_cdk as cdk
 from infra.api import Api
 from infra.earning import Earning
 from infra.expiry import Expiry
+from infra.forgetting import Forgetting
 from infra.functions import Runtime
 from infra.identity import IdentitySecret
 from infra.intake import Intake
@@ -52,6 +53,15 @@ class ForecourtStack(cdk.Stack):
         Earning(
             self,
             "Earning",
+            tables=self.tables,
+            bus=self.bus,
+            keys=keys,
+            identity_secret=identity_secret,
+            runtime=runtime,
+        )
+        Forgetting(
+            self,
+            "Forgetting",
             tables=self.tables,
             bus=self.bus,
             keys=keys,

@@ -91,6 +91,7 @@ class MembersApi:
             ("POST", "/members", self.enrol, 201),
             ("GET", member, self.show_member, 200),
             ("PATCH", member, self.change_profile, 200),
+            ("POST", f"{member}/erasure", self.erase_member, 202),
             ("GET", bound, self.list_identities, 200),
             ("POST", bound, self.bind_identity, 201),
             ("DELETE", f"{bound}/<identity_id>", self.unbind_identity, 204),
@@ -143,6 +144,21 @@ class MembersApi:
             member = self._members.change(member_id, changes, expected_version=expected)
             headers = {"ETag": f'"{member.version}"'}
             return Answer(status=200, body=_enrolled(member), headers=headers)
+
+        return self._door.once(perform)
+
+    def erase_member(self, member_id: MemberId) -> Response[EnrolledView]:
+        """
+        Forget a member for good: profile, identities, habits, and who made which sale.
+
+        Their points are lost to them. The books keep the movements under an id that names nobody.
+        """
+        caller = self._door.caller
+        member_id = caller.member_named(member_id, Permission.ERASE_MEMBERS)
+
+        def perform() -> Answer:
+            member = self._members.erase(member_id, erased_by=caller.subject, erased_at=self._now())
+            return Answer(status=202, body=_enrolled(member))
 
         return self._door.once(perform)
 

@@ -31,6 +31,7 @@ def route(
     return Route(needs=needs, staff=frozenset(staff.split()), path=path, body=body, code=code)
 
 
+NO_MEMBER = f"{PREFIX}nobody"
 NO_SALE = f"20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1"
 
 # A path's `{member}` is somebody enrolled, not the caller.  What passes and finds nothing is
@@ -44,6 +45,9 @@ ROUTES = {
     ),
     "PATCH /members/{member_id}": route(
         Permission.CHANGE_MEMBERS, "manager operator", "/members/{member}", {"language": "zh-CN"}
+    ),
+    "POST /members/{member_id}/erasure": route(
+        Permission.ERASE_MEMBERS, "operator", f"/members/{NO_MEMBER}/erasure", code="unknown_member"
     ),
     "GET /members/{member_id}/identities": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/identities"

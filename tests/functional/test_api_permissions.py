@@ -30,6 +30,7 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("POST /members", "/members", {}, f"member {STAFF}"),
     ("GET /members/{member_id}", "/members/m-1", None, READERS),
     ("PATCH /members/{member_id}", "/members/m-1", {"name": "Li"}, "manager operator"),
+    ("POST /members/{member_id}/erasure", "/members/m-1/erasure", None, "operator"),
     ("GET /members/{member_id}/identities", "/members/m-1/identities", None, READERS),
     ("POST /members/{member_id}/identities", "/members/m-1/identities", PLATE, STAFF),
     (

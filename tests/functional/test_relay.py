@@ -44,6 +44,11 @@ def profile_changed(world: World) -> None:
     world.members.change("m1", {"name": "Han Meimei"}, expected_version=1)
 
 
+def member_erased(world: World) -> None:
+    world.enrol("m1")
+    world.members.erase("m1", erased_by="m1", erased_at=AT)
+
+
 def identity_bound(world: World) -> None:
     world.enrol("m1", PLATE)
 
@@ -148,6 +153,7 @@ CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.ENTRY_RECORDED: entry_recorded,
     DetailType.MEMBER_ENROLLED: enrolled,
     DetailType.MEMBER_CHANGED: profile_changed,
+    DetailType.MEMBER_ERASED: member_erased,
     DetailType.IDENTITY_BOUND: identity_bound,
     DetailType.IDENTITY_UNBOUND: identity_unbound,
     DetailType.PROGRAM_DRAFTED: program_activated,

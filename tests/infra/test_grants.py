@@ -105,6 +105,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
         ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
         ("PutItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
+        ("UpdateItem", "Loyalty", ("MEMBER#*",)),
         ("DeleteItem", "Loyalty", ("IDENTITY#*",)),
         ("BatchGetItem", "Sales", ("STATION#*",)),
         ("Query", "Sales", ("STATION#*",)),
@@ -129,6 +130,23 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("PutItem", "Requests", ("*",)),
         ("UpdateItem", "Requests", ("*",)),
         ("DeleteItem", "Requests", ("*",)),
+    },
+    "erasure": {
+        ("GetItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
+        ("PutItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
+        ("BatchGetItem", "Loyalty", ("IDENTITY#*",)),
+        ("DeleteItem", "Loyalty", ("IDENTITY#*",)),
+        ("Query", "Loyalty", ("MEMBER#*",)),
+        ("UpdateItem", "Loyalty", ("MEMBER#*",)),
+        ("PutItem", "Loyalty", ("PORTRAIT#*",)),
+        ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
+        ("Query", "Loyalty", ("ASKED#*",)),
+        ("DeleteItem", "Loyalty", ("ASKED#*",)),
+        ("GetItem", "Sales", ("STATION#*",)),
+        ("BatchGetItem", "Sales", ("STATION#*",)),
+        ("UpdateItem", "Sales", ("STATION#*",)),
+        ("Query", "Sales", ("EVIDENCE#*",)),
+        ("DeleteItem", "Sales", ("EVIDENCE#*",)),
     },
     "rulings": RULES
     | {
@@ -170,6 +188,7 @@ OTHERS: dict[str, set[str]] = {
         "iot:CreateThing",
         "iot:ListThingPrincipals",
     },
+    "erasure": REPORTS_FAILURES | {"secretsmanager:GetSecretValue", "lambda:InvokeFunction"},
     "rulings": set(),
     "reconciliation": REPORTS_FAILURES | {"lambda:InvokeFunction"},
     "openapi": set(),
@@ -182,6 +201,7 @@ SEALING: dict[str, set[str]] = {
     "claims": {"kms:Decrypt"},
     "members": {"kms:Encrypt", "kms:Decrypt"},
     "operator": {"kms:Decrypt"},
+    "erasure": {"kms:Decrypt"},
 }
 
 ITEM_OPERATION = "dynamodb:"

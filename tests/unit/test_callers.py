@@ -19,14 +19,14 @@ MAY = {
     ),
     Group.OPERATOR: (
         "enrol bind_identities unbind_identities change_members read_members read_profiles "
-        "read_stations change_stations read_programs change_programs "
+        "erase_members read_stations change_stations read_programs change_programs "
         "read_queues read_evidence decide_sales reassign_sales answer_questions"
     ),
     Group.AUDITOR: "read_members read_stations read_programs read_queues",
 }
 MAY_ABOUT_THEMSELVES = (
     "enrol bind_identities unbind_identities change_members read_members read_profiles "
-    "answer_questions"
+    "answer_questions erase_members"
 )
 
 

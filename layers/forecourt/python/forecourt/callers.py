@@ -39,6 +39,7 @@ class Permission(StrEnum):
     BIND_IDENTITIES = "bind_identities"
     UNBIND_IDENTITIES = "unbind_identities"
     CHANGE_MEMBERS = "change_members"
+    ERASE_MEMBERS = "erase_members"
     READ_MEMBERS = "read_members"
     READ_PROFILES = "read_profiles"
     READ_STATIONS = "read_stations"
@@ -58,6 +59,7 @@ OWN = frozenset(
         Permission.BIND_IDENTITIES,
         Permission.UNBIND_IDENTITIES,
         Permission.CHANGE_MEMBERS,
+        Permission.ERASE_MEMBERS,
         Permission.READ_MEMBERS,
         Permission.READ_PROFILES,
         Permission.ANSWER_QUESTIONS,
@@ -69,7 +71,8 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
     Group.ATTENDANT: frozenset(
         {Permission.ENROL, Permission.BIND_IDENTITIES, Permission.ANSWER_QUESTIONS}
     ),
-    Group.MANAGER: OWN
+    # Who is to be forgotten says so themselves, or to head office.
+    Group.MANAGER: OWN - {Permission.ERASE_MEMBERS}
     | {
         Permission.READ_STATIONS,
         Permission.READ_PROGRAMS,

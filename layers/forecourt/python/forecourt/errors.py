@@ -24,6 +24,7 @@ Everything that may be refused, in one place.
     - UnknownRoute
   x Rejected               well formed, and may not happen now
     - AlreadyEnrolled
+    - MemberErased
     - IdentityTaken
     - TooManyIdentities
     - StationExists
@@ -257,6 +258,16 @@ class AlreadyEnrolled(Rejected):
     """The member exists, with another profile than the one asked for."""
 
     code = "already_enrolled"
+
+    def __init__(self, member_id: str) -> None:
+        super().__init__(member_id)
+        self.member_id = member_id
+
+
+class MemberErased(Rejected):
+    """There was a member under that id, who has been forgotten; the id is not given out again."""
+
+    code = "member_erased"
 
     def __init__(self, member_id: str) -> None:
         super().__init__(member_id)

@@ -32,6 +32,7 @@ class DetailType(StrEnum):
     ENTRY_RECORDED = "EntryRecorded"
     MEMBER_ENROLLED = "MemberEnrolled"
     MEMBER_CHANGED = "MemberChanged"
+    MEMBER_ERASED = "MemberErased"
     IDENTITY_BOUND = "IdentityBound"
     IDENTITY_UNBOUND = "IdentityUnbound"
     PROGRAM_DRAFTED = "ProgramDrafted"
@@ -94,6 +95,8 @@ def _member(new: Image | None, old: Image | None) -> list[Event]:
     member_id = _after(new, "pk")
     version = from_item(new)["version"]
     kind = DetailType.MEMBER_ENROLLED if old is None else DetailType.MEMBER_CHANGED
+    if old is not None and "sealed" in old and "sealed" not in new:
+        kind = DetailType.MEMBER_ERASED
     return [_event(kind, f"{member_id}.{version}", member_id=member_id, version=version)]
 
 

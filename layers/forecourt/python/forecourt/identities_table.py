@@ -113,11 +113,19 @@ class IdentitiesTable:
 
         return until_settled(attempt)
 
-    def unbind(self, member_id: str, key: EvidenceKey, *, unbound_at: datetime) -> bool:
+    def unbind(
+        self,
+        member_id: str,
+        key: EvidenceKey,
+        *,
+        unbound_at: datetime,
+        known_for: timedelta = UNBOUND_KNOWN,
+    ) -> bool:
         """
         Unbind an identity. `False`: it was unbound lately, which is what a retry finds.
 
-        Raise `UnknownIdentity` when the member never had it.
+        That it was is known for *known_for*. Raise `UnknownIdentity` when the member never had
+        it.
         """
 
         def attempt() -> bool:
@@ -132,7 +140,7 @@ class IdentitiesTable:
             value = self._open(bound, member_id) if key.kind == EvidenceKind.PHONE else ""
             codes = self._transact(
                 [
-                    self._put_unbound(member_id, key, unbound_at),
+                    self._put_unbound(member_id, key, unbound_at, known_for),
                     self._owned_by(left, key, before=item),
                     self._unportrayed(member_id, key),
                     *self._counted_in_block(key, value, by=-1),
@@ -143,6 +151,14 @@ class IdentitiesTable:
             return True
 
         return until_settled(attempt)
+
+    def keys(self, member_id: str) -> list[EvidenceKey]:
+        """Return the keys of what is bound to a member; nothing is opened for that."""
+        return [
+            evidence_key_from_item(item)
+            for item in self._query_all(f"MEMBER#{member_id}", "IDENTITY#")
+            if item["type"]["S"] == "bound"
+        ]
 
     def identities(self, member_id: str) -> list[BoundIdentity]:
         """Return what is bound to a member, in clear, oldest first."""
@@ -192,8 +208,8 @@ class IdentitiesTable:
             "ConditionCheck": {
                 "TableName": self._name,
                 "Key": member_key(member_id),
-                # Excludes a member who was never enrolled.
-                "ConditionExpression": "attribute_exists(pk)",
+                # Excludes a member who was never enrolled, and one who was erased.
+                "ConditionExpression": "attribute_exists(sealed)",
             }
         }
 
@@ -235,12 +251,12 @@ class IdentitiesTable:
         return {"Put": {"TableName": self._name, "Item": item}}
 
     def _put_unbound(
-        self, member_id: str, key: EvidenceKey, unbound_at: datetime
+        self, member_id: str, key: EvidenceKey, unbound_at: datetime, known_for: timedelta
     ) -> dict[str, Any]:
         unbound = {
             "type": "unbound",
             "unbound_at": format_instant(unbound_at),
-            "expires_at_epoch": int((unbound_at + UNBOUND_KNOWN).timestamp()),
+            "expires_at_epoch": int((unbound_at + known_for).timestamp()),
         }
         return {
             "Put": {

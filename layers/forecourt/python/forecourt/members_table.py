@@ -3,14 +3,15 @@ Members in the Loyalty table (see `forecourt.loyalty_table`).
 
 | item | pk | sk | attributes |
 | --- | --- | --- | --- |
-| member | `MEMBER#<member>` | `PROFILE` | type `member`, version, sealed, status, enrolled_… |
+| member | `MEMBER#<member>` | `PROFILE` | type `member`, version, sealed, status, … |
 
-A member was `enrolled_at` some time, `enrolled_by` a caller. `sealed` is the profile under
+A member was `enrolled_at` some time, `enrolled_by` a caller; `erased_at`, `erased_by` likewise. `sealed` is the profile under
 KMS. What is bound to a member is in `identities_table`.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.contention import until_settled
 from forecourt.errors import (
     AlreadyEnrolled,
+    MemberErased,
     StaleWrite,
     UnknownMember,
     VersionMismatch,
@@ -44,14 +46,19 @@ QUERIES_MAX = 8  # a page may be short; a request that never ends may not
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """Somebody enrolled. `profile` is personal and `None` while it is sealed."""
+    """
+    Somebody enrolled. `profile` is personal and `None` while it is sealed.
+
+    Who was erased has no profile any more and is told by `status`: `erasing`, then `erased`.
+    """
 
     member_id: str
     version: int
     status: str
     enrolled_at: datetime
     enrolled_by: str
-    sealed: bytes
+    sealed: bytes | None
+    erased_at: datetime | None = None
     profile: Mapping[str, Any] | None = None
 
 
@@ -95,7 +102,8 @@ def _member_from_item(item: Mapping[str, Mapping[str, Any]]) -> Member:
         status=values["status"],
         enrolled_at=parse_instant(values["enrolled_at"]),
         enrolled_by=values["enrolled_by"],
-        sealed=values["sealed"],
+        sealed=values.get("sealed"),
+        erased_at=parse_instant(values["erased_at"]) if "erased_at" in values else None,
     )
 
 
@@ -182,7 +190,7 @@ class MembersTable:
                 ConditionExpression="attribute_not_exists(pk)",
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            enrolled = self.open(self.member(member_id))
+            enrolled = self._present(member_id)
             if enrolled.profile != profile:
                 raise AlreadyEnrolled(member_id) from None
             return enrolled, False
@@ -198,7 +206,9 @@ class MembersTable:
         return _member_from_item(response["Item"])
 
     def open(self, member: Member) -> Member:
-        """Return *member* with the profile in clear."""
+        """Return *member* with the profile in clear; who was erased has none."""
+        if member.sealed is None:
+            return member
         profile = self._sealer.open(member.sealed, context=_profile_context(member.member_id))
         return replace(member, profile=profile)
 
@@ -213,7 +223,7 @@ class MembersTable:
         """
 
         def attempt() -> Member:
-            member = self.open(self.member(member_id))
+            member = self._present(member_id)
             before = dict(member.profile or {})
             merged = {**before, **changes}
             profile = {name: value for name, value in merged.items() if value is not None}
@@ -240,6 +250,41 @@ class MembersTable:
             return changed
 
         return until_settled(attempt)
+
+    def erase(self, member_id: str, *, erased_by: str, erased_at: datetime) -> Member:
+        """
+        Destroy a member's profile and write that the rest has to go, which the bus is told.
+
+        Who is erased already is what a retry finds. Raise `UnknownMember`.
+        """
+        with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
+            self._dynamodb.update_item(
+                TableName=self._name,
+                Key=member_key(member_id),
+                UpdateExpression=(
+                    "SET #status = :erasing, erased_at = :now, erased_by = :by, "
+                    "version = version + :one REMOVE sealed"
+                ),
+                # Excludes making a member of a name, and erasing somebody twice.
+                ConditionExpression="attribute_exists(sealed)",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=to_item(
+                    {
+                        ":erasing": "erasing",
+                        ":now": format_instant(erased_at),
+                        ":by": erased_by,
+                        ":one": 1,
+                    }
+                ),
+            )
+        return self.member(member_id)
+
+    def _present(self, member_id: str) -> Member:
+        """Return a member, the profile in clear; raise `UnknownMember` or `MemberErased`."""
+        member = self.open(self.member(member_id))
+        if member.sealed is None:
+            raise MemberErased(member_id)
+        return member
 
     def statement(
         self, member_id: str, *, limit: int, after: str | None, entries_only: bool

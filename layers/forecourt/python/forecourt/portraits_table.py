@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from forecourt.attributes import to_item
 from forecourt.contention import until_settled
 from forecourt.errors import StaleWrite
-from forecourt.stored_identities import habits_from_item, habits_to_map, portrait_key
+from forecourt.stored_identities import ERASED, habits_from_item, habits_to_map, portrait_key
 
 if TYPE_CHECKING:
     from forecourt.behaviour import Fill
@@ -32,7 +32,10 @@ class PortraitsTable:
 
         def attempt() -> bool:
             response = self._dynamodb.get_item(TableName=self._name, Key=key, ConsistentRead=True)
-            before = habits_from_item(response.get("Item"))
+            item = response.get("Item")
+            if item and item["type"]["S"] == ERASED:
+                return False
+            before = habits_from_item(item)
             after = before.after(sale_id, fill)
             if after is None:
                 return False
@@ -42,11 +45,14 @@ class PortraitsTable:
                 ":behaviour": habits["behaviour"],
                 ":counted": habits["counted"],
             }
-            # Excludes losing a sale that was counted since the habits were read.
-            condition = "attribute_not_exists(counted)"
+            # Both exclude losing a sale that was counted since the habits were read, and
+            # beginning anew for a member erased since then.
             if before.counted:
                 condition = "counted = :before"
                 values[":before"] = list(before.counted)
+            else:
+                condition = "attribute_not_exists(counted) AND NOT #type = :erased"
+                values[":erased"] = ERASED
             try:
                 self._dynamodb.update_item(
                     TableName=self._name,

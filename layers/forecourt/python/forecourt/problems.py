@@ -73,6 +73,7 @@ OUTCOMES: Mapping[type[errors.ForecourtError], Outcome] = {
     errors.UnknownRoute: _final(404, "There is nothing here"),
     errors.Rejected: _final(409, "This may not happen now"),
     errors.AlreadyEnrolled: _final(409, "The member is enrolled with another profile"),
+    errors.MemberErased: _final(409, "The member was erased"),
     errors.IdentityTaken: _final(409, "The identity belongs to another member"),
     errors.TooManyIdentities: _final(409, "The member holds as many identities as allowed"),
     errors.StationExists: _final(409, "Another station is registered under that id"),

@@ -75,6 +75,21 @@ class QuestionsTable:
             if values["expires_at_epoch"] > alive
         ]
 
+    def everything(self, member_id: str) -> list[Asked]:
+        """Return all that is stored of what a member was asked and said, expired or not."""
+        arguments: dict[str, Any] = {
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": encode(f"ASKED#{member_id}")},
+            "ConsistentRead": True,
+        }
+        found: list[Asked] = []
+        while True:
+            response = self._dynamodb.query(TableName=self._name, **arguments)
+            found += map(_asked, map(from_item, response["Items"]))
+            if "LastEvaluatedKey" not in response:
+                return found
+            arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
+
     def answer(
         self, member_id: str, sale_id: str, says: Says, *, answered_by: str, answered_at: datetime
     ) -> bool:

@@ -143,8 +143,8 @@ class RuledSales:
             "ConditionCheck": {
                 "TableName": self._loyalty_name,
                 "Key": member_key(member_id),
-                # Excludes a member who was never enrolled.
-                "ConditionExpression": "attribute_exists(pk)",
+                # Excludes a member who was never enrolled, and one who was erased.
+                "ConditionExpression": "attribute_exists(sealed)",
             }
         }
 

@@ -10,7 +10,7 @@ changes nothing. What a person's ruling moves is in `functions.accrual.ruled`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from forecourt.ledger import Policies
 from forecourt.ledger.commands import Earn
-from forecourt.ledger.refusals import CeilingExceeded
+from forecourt.ledger.refusals import AccountMerged, CeilingExceeded
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable, trace_to_map
 from forecourt.program import Program, evaluate, in_force, program_from_document
@@ -122,6 +122,10 @@ def post(stored: StoredSale, standings: Standings) -> int | None:
     # What the sale earns is of its own time; how the account is kept, of now.
     keeping = program(in_force(standings.timeline, datetime.now(UTC)) or version)
     answer = ledger.execute(command, policies=keeping.policies(), account=account)
+    while isinstance(answer.refusal, AccountMerged):
+        # Whose sale it was is one with somebody else by now: so are their points.
+        command = replace(command, owner=answer.refusal.into)
+        answer = ledger.execute(command, policies=keeping.policies())
     if isinstance(answer.refusal, CeilingExceeded):
         # An answer, kept in the entry's place: to try again would not make the wallet larger.
         logger.warning("wallet is full", sale_id=sale.sale_id)

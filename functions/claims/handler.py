@@ -22,7 +22,7 @@ from forecourt.assigning import AssignmentSettings, open_assignment
 from forecourt.assignment import WAITING_STATUSES
 from forecourt.contention import until_settled
 from forecourt.decided_sales import DecidedSales
-from forecourt.errors import StaleWrite, VersionMismatch
+from forecourt.errors import MemberMerged, StaleWrite, UnknownMember, VersionMismatch
 from forecourt.identity import EvidenceKey
 from forecourt.questions_table import Says
 from forecourt.ruled_sales import RuledSales
@@ -152,6 +152,9 @@ def confirm(stored: StoredSale, said: Said) -> None:
         ruled.rule(said.sale_id, number, decree, ruled_at=datetime.now(UTC))
     except VersionMismatch:
         raise StaleWrite from None  # somebody ruled meanwhile
+    except (UnknownMember, MemberMerged):
+        logger.info("whoever confirmed is not there", sale_id=said.sale_id)
+        return
     metrics.add_metric(name="SalesConfirmed", unit=MetricUnit.Count, value=1)
     logger.info("sale confirmed", sale_id=said.sale_id)
 

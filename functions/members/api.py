@@ -127,7 +127,12 @@ class MembersApi:
         if caller.may_about(member_id, Permission.READ_PROFILES):
             member = self._members.open(member)
         return self._door.show(
-            {**_enrolled(member), "status": member.status, "profile": member.profile},
+            {
+                **_enrolled(member),
+                "status": member.status,
+                "merged_into": member.merged_into,
+                "profile": member.profile,
+            },
             headers={"ETag": f'"{member.version}"'},
         )
 
@@ -257,18 +262,16 @@ class MembersApi:
                     _sale(stored[each.sale_id], each)
                     for each in judgements
                     # What was given to somebody else since is theirs to see.
-                    if has(stored[each.sale_id], member_id, each.entry_id)
+                    if has(stored[each.sale_id], each.entry_id)
                 ],
                 "next_cursor": _cursor(page.last_id, scope),
             }
         )
 
 
-def has(stored: StoredSale, member_id: str, entry_id: str) -> bool:
-    """Return whether the member has the sale, or their part of it, by that entry."""
-    return any(
-        (each.share.member_id, each.entry_id) == (member_id, entry_id) for each in stored.held
-    )
+def has(stored: StoredSale, entry_id: str) -> bool:
+    """Return whether that entry, which is in the member's account, gives them the sale still."""
+    return any(each.entry_id == entry_id for each in stored.held)
 
 
 def enrolled_id(caller: Caller, *, key: str, oneself: bool) -> str:

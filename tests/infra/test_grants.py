@@ -342,5 +342,5 @@ def test_what_belongs_to_a_sale_and_what_to_a_member_are_sealed_apart(
         if any(key.startswith("KeysSeal") for key in referenced(statement["Resource"]))
     )
 
-    belongs_to = "member_id" if function == "members" else "sale_id"
+    belongs_to = "member_id" if function in {"members", "merging", "erasure"} else "sale_id"
     assert condition == {"StringLike": {f"kms:EncryptionContext:{belongs_to}": "*"}}

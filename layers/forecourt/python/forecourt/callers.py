@@ -40,6 +40,7 @@ class Permission(StrEnum):
     UNBIND_IDENTITIES = "unbind_identities"
     CHANGE_MEMBERS = "change_members"
     ERASE_MEMBERS = "erase_members"
+    MERGE_MEMBERS = "merge_members"
     READ_MEMBERS = "read_members"
     READ_PROFILES = "read_profiles"
     READ_STATIONS = "read_stations"

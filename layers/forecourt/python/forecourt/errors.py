@@ -25,6 +25,8 @@ Everything that may be refused, in one place.
   x Rejected               well formed, and may not happen now
     - AlreadyEnrolled
     - MemberErased
+    - MemberMerged
+    - MemberNotMerged
     - IdentityTaken
     - TooManyIdentities
     - StationExists
@@ -268,6 +270,27 @@ class MemberErased(Rejected):
     """There was a member under that id, who has been forgotten; the id is not given out again."""
 
     code = "member_erased"
+
+    def __init__(self, member_id: str) -> None:
+        super().__init__(member_id)
+        self.member_id = member_id
+
+
+class MemberMerged(Rejected):
+    """The member's record went into another, under which they go on."""
+
+    code = "member_merged"
+
+    def __init__(self, *, member_id: str, into: str) -> None:
+        super().__init__(member_id, into)
+        self.member_id = member_id
+        self.into = into
+
+
+class MemberNotMerged(Rejected):
+    """The member's record is not merged into another, so there is nothing to undo."""
+
+    code = "member_not_merged"
 
     def __init__(self, member_id: str) -> None:
         super().__init__(member_id)

@@ -19,13 +19,14 @@ from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.contention import until_settled
 from forecourt.errors import (
     IdentityTaken,
+    MemberMerged,
     StaleWrite,
     TooManyIdentities,
     UnknownIdentity,
     UnknownMember,
 )
 from forecourt.instants import format_instant, parse_instant
-from forecourt.members_table import member_key
+from forecourt.members_table import PRESENT, member_key
 from forecourt.sales import EvidenceKind
 from forecourt.stored_identities import (
     block_key,
@@ -106,7 +107,7 @@ class IdentitiesTable:
             if not codes:
                 return bound_at, True
             if codes[1] == _FAILED:
-                raise UnknownMember(member_id)
+                raise self._absence(member_id)
             if codes[2] == _FAILED:
                 raise TooManyIdentities(limit=IDENTITIES_MAX)
             raise StaleWrite
@@ -147,6 +148,50 @@ class IdentitiesTable:
                 ]
             )
             if codes:
+                raise StaleWrite
+            return True
+
+        return until_settled(attempt)
+
+    def move(
+        self,
+        giver: str,
+        receiver: str,
+        key: EvidenceKey,
+        *,
+        keeps: bool = False,
+        moved_at: datetime,
+    ) -> bool:
+        """
+        Give an identity of one member's to another, who may have it already.
+
+        With *keeps* the giver has it, too, afterwards. `False`: the giver has it no more, which is
+        what a retry finds. How many the receiver may have is for the caller to see to.
+        """
+
+        def attempt() -> bool:
+            bound = self._item(bound_key(giver, key))
+            if bound is None or bound["type"]["S"] != "bound":
+                return False
+            there = self._item(bound_key(receiver, key))
+            has = there is not None and there["type"]["S"] == "bound"
+            item = self._item(identity_key(key))
+            owners = [each for each in owners_from_item(item) if keeps or each != giver]
+            after = (*owners, *([] if receiver in owners else [receiver]))
+            writes = [self._owned_by(after, key, before=item)]
+            if not has:
+                value, bound_at = self._open(bound, giver), parse_instant(bound["bound_at"]["S"])
+                sealed = self._sealer.seal(value, context=_context(receiver, key))
+                writes += [
+                    self._put_bound(receiver, key, sealed, bound_at),
+                    self._marked(receiver, key),
+                ]
+            if not keeps:
+                writes += [
+                    self._put_unbound(giver, key, moved_at, timedelta(0)),
+                    self._unportrayed(giver, key),
+                ]
+            if self._transact(writes):
                 raise StaleWrite
             return True
 
@@ -208,8 +253,8 @@ class IdentitiesTable:
             "ConditionCheck": {
                 "TableName": self._name,
                 "Key": member_key(member_id),
-                # Excludes a member who was never enrolled, and one who was erased.
-                "ConditionExpression": "attribute_exists(sealed)",
+                # Excludes a member who was never enrolled, was erased, or goes on elsewhere.
+                "ConditionExpression": PRESENT,
             }
         }
 
@@ -231,6 +276,26 @@ class IdentitiesTable:
                 ),
             }
         }
+
+    def _marked(self, member_id: str, key: EvidenceKey) -> dict[str, Any]:
+        return {
+            "Update": {
+                "TableName": self._name,
+                "Key": portrait_key(member_id),
+                "UpdateExpression": "SET #type = :type ADD bound :mark",
+                "ExpressionAttributeNames": {"#type": "type"},
+                "ExpressionAttributeValues": to_item(
+                    {":type": "portrait", ":mark": frozenset({portrait_mark(key)})}
+                ),
+            }
+        }
+
+    def _absence(self, member_id: str) -> UnknownMember | MemberMerged:
+        """Return why nothing can be bound to a member."""
+        item = from_item(self._item(member_key(member_id)) or {})
+        if "merged_into" in item:
+            return MemberMerged(member_id=member_id, into=item["merged_into"])
+        return UnknownMember(member_id)
 
     def _unportrayed(self, member_id: str, key: EvidenceKey) -> dict[str, Any]:
         mark = encode(frozenset({portrait_mark(key)}))

@@ -5,8 +5,9 @@ Members in the Loyalty table (see `forecourt.loyalty_table`).
 | --- | --- | --- | --- |
 | member | `MEMBER#<member>` | `PROFILE` | type `member`, version, sealed, status, … |
 
-A member was `enrolled_at` some time, `enrolled_by` a caller; `erased_at`, `erased_by` likewise. `sealed` is the profile under
-KMS. What is bound to a member is in `identities_table`.
+A member was `enrolled_at` some time, `enrolled_by` a caller; `erased_at`,
+`erased_by` likewise. `sealed` is the profile under KMS. Of two records that are one person's, the
+one that was closed names the other: `merged_into`. What is bound to a member is in `identities_table`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from forecourt.contention import until_settled
 from forecourt.errors import (
     AlreadyEnrolled,
     MemberErased,
+    MemberMerged,
     StaleWrite,
     UnknownMember,
     VersionMismatch,
@@ -44,12 +46,17 @@ if TYPE_CHECKING:
 QUERIES_MAX = 8  # a page may be short; a request that never ends may not
 
 
+# Whoever is to get something has to be there: never enrolled, erased and merged members are not.
+PRESENT = "attribute_exists(sealed) AND attribute_not_exists(merged_into)"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """
     Somebody enrolled. `profile` is personal and `None` while it is sealed.
 
     Who was erased has no profile any more and is told by `status`: `erasing`, then `erased`.
+    `merged_into` says under which id the same person goes on.
     """
 
     member_id: str
@@ -59,6 +66,7 @@ class Member:
     enrolled_by: str
     sealed: bytes | None
     erased_at: datetime | None = None
+    merged_into: str | None = None
     profile: Mapping[str, Any] | None = None
 
 
@@ -89,6 +97,11 @@ class Statement:
         return [judged for judged in map(_judgement, self.items) if judged]
 
 
+def _require_unmerged(member: Member) -> None:
+    if member.merged_into is not None:
+        raise MemberMerged(member_id=member.member_id, into=member.merged_into)
+
+
 def member_key(member_id: str) -> Item:
     """Return the key of a member's profile."""
     return to_item({"pk": f"MEMBER#{member_id}", "sk": "PROFILE"})
@@ -104,6 +117,7 @@ def _member_from_item(item: Mapping[str, Mapping[str, Any]]) -> Member:
         enrolled_by=values["enrolled_by"],
         sealed=values.get("sealed"),
         erased_at=parse_instant(values["erased_at"]) if "erased_at" in values else None,
+        merged_into=values.get("merged_into"),
     )
 
 
@@ -255,7 +269,8 @@ class MembersTable:
         """
         Destroy a member's profile and write that the rest has to go, which the bus is told.
 
-        Who is erased already is what a retry finds. Raise `UnknownMember`.
+        Who is erased already is what a retry finds. Raise `UnknownMember`, or `MemberMerged`
+        when most of them is elsewhere.
         """
         with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
             self._dynamodb.update_item(
@@ -265,8 +280,9 @@ class MembersTable:
                     "SET #status = :erasing, erased_at = :now, erased_by = :by, "
                     "version = version + :one REMOVE sealed"
                 ),
-                # Excludes making a member of a name, and erasing somebody twice.
-                ConditionExpression="attribute_exists(sealed)",
+                # Excludes making a member of a name, erasing somebody twice, and leaving half of
+                # somebody behind whose record went into another.
+                ConditionExpression=PRESENT,
                 ExpressionAttributeNames={"#status": "status"},
                 ExpressionAttributeValues=to_item(
                     {
@@ -277,13 +293,20 @@ class MembersTable:
                     }
                 ),
             )
-        return self.member(member_id)
+        erased = self.member(member_id)
+        _require_unmerged(erased)
+        return erased
 
     def _present(self, member_id: str) -> Member:
-        """Return a member, the profile in clear; raise `UnknownMember` or `MemberErased`."""
+        """
+        Return a member, the profile in clear.
+
+        Raise `UnknownMember`, `MemberErased` or `MemberMerged`.
+        """
         member = self.open(self.member(member_id))
         if member.sealed is None:
             raise MemberErased(member_id)
+        _require_unmerged(member)
         return member
 
     def statement(

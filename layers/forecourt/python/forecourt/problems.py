@@ -74,6 +74,8 @@ OUTCOMES: Mapping[type[errors.ForecourtError], Outcome] = {
     errors.Rejected: _final(409, "This may not happen now"),
     errors.AlreadyEnrolled: _final(409, "The member is enrolled with another profile"),
     errors.MemberErased: _final(409, "The member was erased"),
+    errors.MemberMerged: _final(409, "The member goes on under another id"),
+    errors.MemberNotMerged: _final(409, "The member is not merged"),
     errors.IdentityTaken: _final(409, "The identity belongs to another member"),
     errors.TooManyIdentities: _final(409, "The member holds as many identities as allowed"),
     errors.StationExists: _final(409, "Another station is registered under that id"),

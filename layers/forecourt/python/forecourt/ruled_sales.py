@@ -17,7 +17,7 @@ from forecourt.contention import passing, until_settled
 from forecourt.decided_sales import question, question_key
 from forecourt.errors import SaleNotRulable, StaleWrite, UnknownMember, VersionMismatch
 from forecourt.instants import format_instant
-from forecourt.members_table import member_key
+from forecourt.members_table import PRESENT, member_key
 from forecourt.rulings import Verdict, holdings, movements
 from forecourt.stored_rulings import (
     AppliedRuling,
@@ -143,8 +143,8 @@ class RuledSales:
             "ConditionCheck": {
                 "TableName": self._loyalty_name,
                 "Key": member_key(member_id),
-                # Excludes a member who was never enrolled, and one who was erased.
-                "ConditionExpression": "attribute_exists(sealed)",
+                # Excludes a member who was never enrolled, was erased, or goes on elsewhere.
+                "ConditionExpression": PRESENT,
             }
         }
 

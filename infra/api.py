@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from infra.tables import Tables
     from infra.users import Users
 
-__all__ = ["MEMBER_ROUTES", "OPERATOR_ROUTES", "PUBLIC_ROUTES", "RULING_ROUTES", "Api"]
+__all__ = [
+    "CORRECTION_ROUTES",
+    "MEMBER_ROUTES",
+    "MERGE_ROUTES",
+    "OPERATOR_ROUTES",
+    "PUBLIC_ROUTES",
+    "RULING_ROUTES",
+    "Api",
+]
 
 MEMBER_ROUTES = (
     "POST /members",
@@ -38,6 +46,7 @@ MEMBER_ROUTES = (
     "POST /members/{member_id}/identities",
     "DELETE /members/{member_id}/identities/{identity_id}",
     "GET /members/{member_id}/points",
+    "GET /members/{member_id}/wallets",
     "GET /members/{member_id}/entries",
     "GET /members/{member_id}/sales",
     "GET /members/{member_id}/questions",
@@ -65,6 +74,19 @@ OPERATOR_ROUTES = (
 RULING_ROUTES = (
     "GET /sales/{sale_id}/rulings",
     "POST /sales/{sale_id}/rulings",
+)
+CORRECTION_ROUTES = (
+    "POST /members/{member_id}/adjustments",
+    "POST /members/{member_id}/freezing",
+    "POST /members/{member_id}/unfreezing",
+    "GET /adjustments",
+    "POST /adjustments/{adjustment_id}/approval",
+    "POST /adjustments/{adjustment_id}/rejection",
+    "POST /sales/{sale_id}/refunds",
+)
+MERGE_ROUTES = (
+    "POST /members/{member_id}/merging",
+    "POST /members/{member_id}/unmerging",
 )
 PUBLIC_ROUTES = ("GET /openapi.json",)
 
@@ -114,6 +136,8 @@ class Api(Construct):
         self.members = self._members(identity_secret)
         self.operator = self._operator(station_policy)
         self.rulings = self._rulings()
+        self.merging = self._merging()
+        self.corrections = self._corrections()
         self.openapi = PlatformFunction(
             self,
             "OpenApi",
@@ -130,6 +154,8 @@ class Api(Construct):
         self._route(MEMBER_ROUTES, self.members, authorizer=signed_in)
         self._route(OPERATOR_ROUTES, self.operator, authorizer=signed_in)
         self._route(RULING_ROUTES, self.rulings, authorizer=signed_in)
+        self._route(MERGE_ROUTES, self.merging, authorizer=signed_in)
+        self._route(CORRECTION_ROUTES, self.corrections, authorizer=signed_in)
         public = self._route(PUBLIC_ROUTES, self.openapi, authorizer=apigw.HttpNoneAuthorizer())
         for route in public:
             accept(route, {"AwsSolutions-APIG4": "The description of the API is for everyone."})
@@ -260,6 +286,71 @@ class Api(Construct):
         let_rule(rulings, tables)
         self._let_answer_once(rulings)
         return rulings
+
+    def _corrections(self) -> PlatformFunction:
+        tables = self._tables
+        corrections = PlatformFunction(
+            self,
+            "Corrections",
+            name="corrections",
+            description="Corrects the books by hand: adjustments, frozen wallets, refunds",
+            runtime=self._runtime,
+            environment={
+                "LOYALTY_TABLE": tables.loyalty.table_name,
+                "SALES_TABLE": tables.sales.table_name,
+                "REQUESTS_TABLE": tables.requests.table_name,
+            },
+            memory_mb=MEMORY_MB,
+            timeout=TIMEOUT,
+        )
+        loyalty = tables.loyalty
+        loyalty.let(corrections, "GetItem", leading_keys=["MEMBER#*", "PROGRAM"])
+        loyalty.let(
+            corrections,
+            "BatchGetItem",
+            "PutItem",
+            "DeleteItem",
+            leading_keys=["MEMBER#*", "ADJUSTMENTS"],
+        )
+        # A refund that waits for its sale, which must not be there yet.
+        loyalty.let(corrections, "ConditionCheckItem", leading_keys=["MEMBER#*"])
+        loyalty.let(corrections, "Query", leading_keys=["ADJUSTMENTS"])
+        tables.sales.let(corrections, "GetItem", leading_keys=["STATION#*"])
+        self._let_answer_once(corrections)
+        return corrections
+
+    def _merging(self) -> PlatformFunction:
+        tables = self._tables
+        merging = PlatformFunction(
+            self,
+            "Merging",
+            name="merging",
+            description="Makes two members' records one, and two again",
+            runtime=self._runtime,
+            environment={
+                "LOYALTY_TABLE": tables.loyalty.table_name,
+                "REQUESTS_TABLE": tables.requests.table_name,
+                "SEAL_KEY_ID": self._keys.seal.key_arn,
+            },
+            memory_mb=MEMORY_MB,
+            timeout=TIMEOUT,
+        )
+        loyalty = tables.loyalty
+        loyalty.let(merging, "GetItem", leading_keys=["MEMBER#*", "IDENTITY#*", "PROGRAM"])
+        loyalty.let(merging, "BatchGetItem", leading_keys=["MEMBER#*"])
+        loyalty.let(merging, "Query", leading_keys=["MEMBER#*", "MERGES#*"])
+        loyalty.let(merging, "PutItem", leading_keys=["MEMBER#*", "MERGES#*", "IDENTITY#*"])
+        loyalty.let(merging, "DeleteItem", leading_keys=["IDENTITY#*"])
+        loyalty.let(merging, "UpdateItem", leading_keys=["MEMBER#*", "PORTRAIT#*"])
+        self._let_answer_once(merging)
+        # What is sealed is bound to its member: it moves by being sealed anew.
+        merging.allow(
+            "kms:Encrypt",
+            "kms:Decrypt",
+            on=self._keys.seal.key_arn,
+            conditions=about("member_id"),
+        )
+        return merging
 
     def _let_register_stations(self, operator: PlatformFunction) -> None:
         stack = cdk.Stack.of(self)

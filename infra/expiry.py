@@ -150,7 +150,7 @@ class Expiry(Construct):
         return due
 
     def _let_read_program(self, function: PlatformFunction) -> None:
-        self._tables.loyalty.let(function, "BatchGetItem", "GetItem", leading_keys=["PROGRAM"])
+        self._tables.loyalty.let(function, "GetItem", leading_keys=["PROGRAM"])
 
     def _role(self) -> iam.Role:
         role = iam.Role(

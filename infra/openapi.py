@@ -16,8 +16,14 @@ from typing import Any, cast
 
 from forecourt.doors import KEY_HEADER, MAX_KEY_LENGTH, REPLAYED_HEADER, WRITES, Door
 from forecourt.problems import INTERNAL_ERROR, OUTCOMES, PROBLEM_JSON
+from functions.corrections.adjusting import AdjustmentRoutes
+from functions.corrections.desk import Desk
+from functions.corrections.freezing import FreezingRoutes
+from functions.corrections.refunding import RefundRoutes
 from functions.members.api import MembersApi
 from functions.members.questions import QuestionRoutes
+from functions.members.wallets import WalletRoutes
+from functions.merging.merging import MergeRoutes
 from functions.operator.programs import ProgramRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
@@ -50,7 +56,13 @@ def document() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of all API functions."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {}
-    for door in (_members_door(), _operator_door(), _rulings_door()):
+    for door in (
+        _members_door(),
+        _operator_door(),
+        _corrections_door(),
+        _rulings_door(),
+        _merging_door(),
+    ):
         described = _described(door)
         for path, methods in described["paths"].items():
             paths.setdefault(path, {}).update(methods)
@@ -96,13 +108,13 @@ def _members_door() -> Door:
     MembersApi(
         door=door,
         members=NOTHING,
+        statements=NOTHING,
         identities=NOTHING,
-        loyalty=NOTHING,
         sales=NOTHING,
         secret=NOTHING,
-        zone=NOTHING,
     )
     QuestionRoutes(door=door, questions=NOTHING, sales=NOTHING, portraits=NOTHING)
+    WalletRoutes(door=door, members=NOTHING, loyalty=NOTHING, statements=NOTHING, keeping=NOTHING)
     return door
 
 
@@ -117,6 +129,21 @@ def _operator_door() -> Door:
 def _rulings_door() -> Door:
     door = _door()
     RulingRoutes(door=door, sales=NOTHING, ruled=NOTHING, now=NOTHING)
+    return door
+
+
+def _corrections_door() -> Door:
+    door = _door()
+    desk = Desk(door=door, loyalty=NOTHING, ledger=NOTHING, keeping=NOTHING, now=NOTHING)
+    AdjustmentRoutes(desk, table=NOTHING)
+    FreezingRoutes(desk)
+    RefundRoutes(desk, sales=NOTHING)
+    return door
+
+
+def _merging_door() -> Door:
+    door = _door()
+    MergeRoutes(door=door, members=NOTHING, keeping=NOTHING, now=NOTHING)
     return door
 
 

@@ -22,12 +22,14 @@ __all__ = ["Bus", "Relay"]
 ARCHIVED_FOR = cdk.Duration.days(90)
 # What the relay has an event for; the other items do not wake it.
 EVENTFUL_TYPES = [
+    "adjustment",
     "answer",
     "bound",
     "case",
     "entry",
     "evaluation",
     "member",
+    "merge",
     "program",
     "question",
     "ruling",

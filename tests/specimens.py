@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from forecourt.instants import format_instant
+from forecourt.ledger.commands import Earn
 from forecourt.messages import SaleMessage, read_message
 from forecourt.sales import Evidence, EvidenceKind, Sale, SaleKey
 from forecourt.weighing import Decision, Outcome, Piece, Reason
@@ -48,6 +49,23 @@ def sale(**changes: Any) -> Sale:
     """Return the sample sale with *changes*, of which some may be parts of its key."""
     of_key = {name: changes.pop(name) for name in list(changes) if name in _KEY_FIELDS}
     return replace(SALE, key=replace(SALE.key, **of_key), **changes)
+
+
+def earned(member_id: str, points: int, *, sale_id: str = SALE.sale_id, **changes: Any) -> Earn:
+    """Return the command by which accrual gives a sale's points, good for ever unless changed."""
+    command = Earn(
+        entry_id=sale_id,
+        owner=member_id,
+        points=points,
+        expires_on=None,
+        source=f"sale:{sale_id}",
+        reason="fuel",
+        actor="accrual",
+        program_version=1,
+        trace=({"rule": "petrol", "outcome": "earned", "points": points},),
+        occurred_at=SALE.key.completed_at,
+    )
+    return replace(command, **changes)
 
 
 def sale_document(sale: Sale, *, sent_at: datetime | None = None) -> dict[str, Any]:

@@ -9,51 +9,42 @@ because they are kept for retries.
 import hashlib
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 
 from forecourt.callers import ME, Caller, Permission
-from forecourt.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
 from forecourt.doors import Door
 from forecourt.errors import InvalidRequest, UnknownIdentity
 from forecourt.identities_table import IDENTITIES_MAX, BoundIdentity, IdentitiesTable
 from forecourt.identity import EvidenceKey, digest, mask, normalise
-from forecourt.instants import business_day, format_instant
-from forecourt.ledger import Entry, wallet_of
-from forecourt.loyalty_table import LoyaltyTable
-from forecourt.members_table import Judgement, Member, MembersTable
+from forecourt.instants import format_instant
+from forecourt.members_table import Member, MembersTable
 from forecourt.once import Answer
 from forecourt.sales import EvidenceKind
 from forecourt.sales_table import SalesTable
+from forecourt.statements import Judgement, Statements
 from forecourt.stored_sales import StoredSale
 from functions.members.bodies import (
     Binding,
     BoundView,
     EnrolledView,
     Enrolment,
-    EntriesView,
     IdentitiesView,
     MemberView,
-    PointsView,
     Profile,
     SalesView,
 )
-from functions.members.zone import ProgramZone
+from functions.members.pages import PAGE, Cursor, Limit, MemberId, next_cursor, position
 
-PAGE = 20
-PAGE_MAX = 100
 TAG = "members"
 
 _IDENTITY_ID = re.compile(rf"({'|'.join(EvidenceKind)})\.([A-Za-z0-9_-]{{22}})")
 _ETAG = re.compile(r'"([0-9]{1,9})"')
 
-MemberId = Annotated[str, Path(description="The member's id, or `me`")]
 IdentityId = Annotated[str, Path(examples=["plate.Uo5XbYpSWDcTYGQSP4XkFw"])]
-Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
-Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR_LENGTH)]
 IfMatch = Annotated[
     str | None, Header(alias="If-Match", description='The `ETag` of the profile, as `"3"`')
 ]
@@ -71,20 +62,18 @@ class MembersApi:
         *,
         door: Door,
         members: MembersTable,
+        statements: Statements,
         identities: IdentitiesTable,
-        loyalty: LoyaltyTable,
         sales: SalesTable,
         secret: Callable[[], bytes],
-        zone: ProgramZone,
         now: Callable[[], datetime] = _now,
     ) -> None:
         self._door = door
         self._members = members
+        self._statements = statements
         self._identities = identities
-        self._loyalty = loyalty
         self._sales = sales
         self._secret = secret
-        self._zone = zone
         self._now = now
         member, bound = "/members/<member_id>", "/members/<member_id>/identities"
         for method, path, route, status in (
@@ -95,8 +84,6 @@ class MembersApi:
             ("GET", bound, self.list_identities, 200),
             ("POST", bound, self.bind_identity, 201),
             ("DELETE", f"{bound}/<identity_id>", self.unbind_identity, 204),
-            ("GET", f"{member}/points", self.show_points, 200),
-            ("GET", f"{member}/entries", self.list_entries, 200),
             ("GET", f"{member}/sales", self.list_sales, 200),
         ):
             door.add(method, path, route, tag=TAG, status=status)
@@ -207,50 +194,14 @@ class MembersApi:
 
         return self._door.once(perform)
 
-    def show_points(self, member_id: MemberId) -> Response[PointsView]:
-        """Show what a member can spend today, and what runs out next."""
-        member_id = self._door.caller.member_named(member_id, Permission.READ_MEMBERS)
-        account = self._loyalty.account(member_id)
-        if account.version == 0:
-            self._members.member(member_id)
-        now = self._now()
-        today = business_day(now, self._zone.at(now))
-        return self._door.show(
-            {
-                "points": account.available(today),
-                "next_expiry": _expiry(account.next_expiry(today)),
-                "version": account.version,
-                "as_of_on": today.isoformat(),
-            }
-        )
-
-    def list_entries(
-        self, member_id: MemberId, limit: Limit = PAGE, cursor: Cursor = None
-    ) -> Response[EntriesView]:
-        """List the movements of a member's points, newest first."""
-        member_id = self._door.caller.member_named(member_id, Permission.READ_MEMBERS)
-        scope = f"entries/{member_id}"
-        page = self._members.statement(
-            member_id, limit=limit, after=_position(cursor, scope), entries_only=True
-        )
-        entries = page.entries()
-        if not entries and cursor is None:
-            self._members.member(member_id)
-        return self._door.show(
-            {
-                "entries": [_entry(entry) for entry in entries],
-                "next_cursor": _cursor(page.last_id, scope),
-            }
-        )
-
     def list_sales(
         self, member_id: MemberId, limit: Limit = PAGE, cursor: Cursor = None
     ) -> Response[SalesView]:
         """List a member's sales and what each earned, newest first."""
         member_id = self._door.caller.member_named(member_id, Permission.READ_MEMBERS)
         scope = f"sales/{member_id}"
-        page = self._members.statement(
-            member_id, limit=limit, after=_position(cursor, scope), entries_only=False
+        page = self._statements.page(
+            member_id, limit=limit, after=position(cursor, scope), entries_only=False
         )
         judgements = page.judgements()
         if not judgements and cursor is None:
@@ -264,7 +215,7 @@ class MembersApi:
                     # What was given to somebody else since is theirs to see.
                     if has(stored[each.sale_id], each.entry_id)
                 ],
-                "next_cursor": _cursor(page.last_id, scope),
+                "next_cursor": next_cursor(page.last_id, scope),
             }
         )
 
@@ -296,14 +247,6 @@ def _version_in(if_match: str | None) -> int | None:
     return int(match[1])
 
 
-def _position(cursor: str | None, scope: str) -> str | None:
-    return read_cursor(cursor, scope=scope, parts=1)[0] if cursor is not None else None
-
-
-def _cursor(last_id: str | None, scope: str) -> str | None:
-    return make_cursor([last_id], scope=scope) if last_id else None
-
-
 def _enrolled(member: Member) -> dict[str, Any]:
     return {
         "member_id": member.member_id,
@@ -322,35 +265,6 @@ def _bound(key: EvidenceKey, bound_at: datetime) -> dict[str, Any]:
 
 def _identity(identity: BoundIdentity) -> dict[str, Any]:
     return {**_bound(identity.key, identity.bound_at), "masked": mask(identity.value)}
-
-
-def _expiry(expiry: tuple[date, int] | None) -> dict[str, Any] | None:
-    return {"on": expiry[0].isoformat(), "points": expiry[1]} if expiry else None
-
-
-def _entry(entry: Entry) -> dict[str, Any]:
-    wallet = wallet_of(entry.member_id)
-    return {
-        "entry_id": entry.entry_id,
-        "kind": str(entry.kind),
-        "points": entry.points,
-        "lots": [
-            {
-                "points": leg.points,
-                "expires_on": leg.expires_on.isoformat() if leg.expires_on else None,
-            }
-            for leg in entry.legs
-            if leg.account == wallet
-        ],
-        "reason": entry.reason,
-        "source": entry.source,
-        "actor": entry.actor,
-        "program_version": entry.program_version,
-        "trace": [dict(each) for each in entry.trace],
-        "occurred_at": format_instant(entry.occurred_at),
-        "posted_at": format_instant(entry.posted_at),
-        "account_version": entry.account_version,
-    }
 
 
 def _sale(stored: StoredSale, judged: Judgement) -> dict[str, Any]:

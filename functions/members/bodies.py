@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from forecourt.documents import Day, DayText, Document, InstantText
+from forecourt.documents import Day, Document, InstantText
 from forecourt.sales import EvidenceKind
 
 Name = Annotated[
@@ -80,59 +80,12 @@ class IdentitiesView(BaseModel):
     limit: int
 
 
-class ExpiryView(BaseModel):
-    """How many points run out at the end of which day, in the program's zone."""
-
-    on: DayText
-    points: int
-
-
-class PointsView(BaseModel):
-    """What can be spent on `as_of_on`; `version` counts the entries it is made of."""
-
-    points: int
-    next_expiry: ExpiryView | None
-    version: int
-    as_of_on: DayText
-
-
 class TraceView(BaseModel):
     """What a rule made of a sale; `rule` is empty and `outcome` `no_rule` when none covers it."""
 
     rule: str
     outcome: str
     points: int
-
-
-class LotView(BaseModel):
-    """Points gained or lost, by the last day they are good for (null: for ever)."""
-
-    points: int
-    expires_on: DayText | None
-
-
-class EntryView(BaseModel):
-    """One movement of points, with what caused it and the rules that decided it."""
-
-    entry_id: str
-    kind: str
-    points: int
-    lots: list[LotView]
-    reason: str
-    source: str
-    actor: str
-    program_version: int
-    trace: list[TraceView]
-    occurred_at: InstantText
-    posted_at: InstantText
-    account_version: int
-
-
-class EntriesView(BaseModel):
-    """A page of entries, newest first. A page may be short; only a null cursor ends the list."""
-
-    entries: list[EntryView]
-    next_cursor: str | None
 
 
 class SaleView(BaseModel):

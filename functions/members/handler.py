@@ -1,8 +1,8 @@
 """
-The members API: enrol, profile, identities, points, entries, sales.
+The members API: enrol, profile, identities, wallets, entries, sales.
 
 A write carries an `Idempotency-Key`; a retry with the same key is answered like the first time
-and changes nothing. Routes are in `functions.members.api`.
+and changes nothing. Routes are in `functions.members.api` and `.wallets`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from aws_lambda_powertools.utilities import parameters
 from forecourt.doors import Door
 from forecourt.identities_table import IdentitiesTable
 from forecourt.identity import digest_of_block
+from forecourt.keeping import Keeping
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
 from forecourt.once import Requests
@@ -27,10 +28,11 @@ from forecourt.questions_table import QuestionsTable
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
+from forecourt.statements import Statements
 from forecourt.variants import phone_block
 from functions.members.api import MembersApi
 from functions.members.questions import QuestionRoutes
-from functions.members.zone import ProgramZone
+from functions.members.wallets import WalletRoutes
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -79,6 +81,8 @@ door = Door(
     logger=logger,
 )
 members = MembersTable(dynamodb, name=settings.loyalty_table, sealer=sealer)
+loyalty = LoyaltyTable(dynamodb, name=settings.loyalty_table)
+statements = Statements(dynamodb, name=settings.loyalty_table)
 identities = IdentitiesTable(
     dynamodb, name=settings.loyalty_table, sealer=sealer, block_of=block_of
 )
@@ -92,11 +96,17 @@ questions = QuestionRoutes(
 api = MembersApi(
     door=door,
     members=members,
+    statements=statements,
     identities=identities,
-    loyalty=LoyaltyTable(dynamodb, name=settings.loyalty_table),
     sales=sales,
     secret=identity_secret,
-    zone=ProgramZone(members),
+)
+wallets = WalletRoutes(
+    door=door,
+    members=members,
+    loyalty=loyalty,
+    statements=statements,
+    keeping=Keeping(loyalty),
 )
 
 

@@ -1,6 +1,5 @@
 """The routes for the program: draft, replace, validate, activate."""
 
-import hashlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated, Any
@@ -98,14 +97,12 @@ class ProgramRoutes:
         """Draft the next version. Faults do not keep it from being saved; see its validation."""
         caller = self._door.caller
         caller.require(Permission.CHANGE_PROGRAMS)
-        request = hashlib.sha256(
-            f"{caller.subject}\n{self._door.key}".encode("utf-8", "surrogatepass")
-        )
+        request_id = self._door.request_id
 
         def perform() -> Answer:
             version = self._table.draft(
                 body.model_dump(mode="json"),
-                request_id=request.hexdigest()[:32],
+                request_id=request_id,
                 drafted_by=caller.subject,
                 drafted_at=self._now(),
             )

@@ -24,6 +24,7 @@ from tests.bench import edge_polls
 from tests.bench.costs import costs
 from tests.bench.imports import import_ratios
 from tests.bench.latency import latencies
+from tests.bench.ledger import postings, pure_ledger
 from tests.bench.throughput import throughput
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ GOALS = {
     "sale.read_units": ("<=", 4),
     "sale.round_trips": ("<=", 5),
     "balance.read_units": ("<=", 1),
+    **dict.fromkeys(
+        [f"ledger.{each}.write_units" for each in ("earn", "spend", "hold", "capture")],
+        ("<=", 4),
+    ),
+    "ledger.hot.ratio": (">=", 0.7),
+    "ledger.spread.ratio": (">=", 0.7),
+    "ledger.posting_write_units.after_100000": ("<=", 4),
     "latency.at_20.p95_ms": ("<=", 1000),
     "throughput.ratio": (">=", 0.7),
     "import.ingest.ratio": ("<=", 1.25),
@@ -47,14 +55,17 @@ GOALS = {
     "import.reconciliation.ratio": ("<=", 1.25),
     "import.members.ratio": ("<=", 2),
     "import.operator.ratio": ("<=", 2),
+    "import.corrections.ratio": ("<=", 2),
     "import.openapi.ratio": ("<=", 2),
 }
 ALONE: dict[str, Callable[[], dict[str, float]]] = {
     "imports": import_ratios,
     "edge": edge_polls.measure,
+    "ledger": pure_ledger,
 }
 ON_THE_STACK: dict[str, Callable[[LocalStack], dict[str, float]]] = {
     "costs": costs,
+    "postings": postings,
     "latency": latencies,
     "throughput": throughput,
 }

@@ -19,7 +19,7 @@ def costs(stack: LocalStack) -> dict[str, float]:
     """Return `sale.write_units`, `sale.read_units`, `sale.round_trips`, `balance.read_units`."""
     environment = {name: f"bench-{name.lower()}" for name in TABLES}
     for name, output in TABLES.items():
-        _copy_schema(stack.client("dynamodb"), stack.outputs[output], environment[name])
+        copy_schema(stack.client("dynamodb"), stack.outputs[output], environment[name])
     functions = stack.client("lambda").get_function_configuration(
         FunctionName=stack.function_name("ingest")
     )["Environment"]["Variables"]
@@ -47,7 +47,7 @@ def costs(stack: LocalStack) -> dict[str, float]:
     return figures
 
 
-def _copy_schema(dynamodb: Any, source: str, copy: str) -> None:
+def copy_schema(dynamodb: Any, source: str, copy: str) -> None:
     """Make a table like *source*, without its stream, so that no function works on it."""
     table = dynamodb.describe_table(TableName=source)["Table"]
     indexes = [

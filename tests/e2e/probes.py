@@ -35,10 +35,12 @@ PARTITIONS = {
         "BLOCK#",
         "ASKED#",
         "RULINGS#",
+        "MERGES#",
         "STATIONS",
         "PROGRAM",
         "WEIGHTS",
         "CASES#",
+        "ADJUSTMENTS",
     ),
     "sales": ("STATION#", "EVIDENCE#", "QUARANTINE#"),
 }

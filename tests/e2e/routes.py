@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from forecourt.callers import Permission
+from forecourt.callers import OWN, Permission
 from infra.local.seed import PROGRAM
 from tests.e2e.traces import PREFIX
 
@@ -49,6 +49,20 @@ ROUTES = {
     "POST /members/{member_id}/erasure": route(
         Permission.ERASE_MEMBERS, "operator", f"/members/{NO_MEMBER}/erasure", code="unknown_member"
     ),
+    "POST /members/{member_id}/merging": route(
+        Permission.MERGE_MEMBERS,
+        "operator",
+        f"/members/{NO_MEMBER}/merging",
+        {"into": f"{PREFIX}nobody-else", "reason": "enrolled_twice"},
+        code="unknown_member",
+    ),
+    "POST /members/{member_id}/unmerging": route(
+        Permission.MERGE_MEMBERS,
+        "operator",
+        f"/members/{NO_MEMBER}/unmerging",
+        {"reason": "two_people"},
+        code="unknown_member",
+    ),
     "GET /members/{member_id}/identities": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/identities"
     ),
@@ -66,6 +80,9 @@ ROUTES = {
     ),
     "GET /members/{member_id}/points": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/points"
+    ),
+    "GET /members/{member_id}/wallets": route(
+        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/wallets"
     ),
     "GET /members/{member_id}/entries": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/entries"
@@ -179,6 +196,46 @@ ROUTES = {
         f"/sales/{NO_SALE}/release",
         code="unknown_sale",
     ),
+    "POST /members/{member_id}/adjustments": route(
+        Permission.ADJUST_POINTS,
+        "manager operator",
+        "/members/{member}/adjustments",
+        {"points": 1, "source": "ticket:1", "reason": "goodwill"},
+    ),
+    "POST /members/{member_id}/freezing": route(
+        Permission.FREEZE_WALLETS,
+        "operator",
+        "/members/{member}/freezing",
+        {"source": "ticket:1", "reason": "fraud"},
+    ),
+    "POST /members/{member_id}/unfreezing": route(
+        Permission.FREEZE_WALLETS,
+        "operator",
+        "/members/{member}/unfreezing",
+        {"source": "ticket:1", "reason": "fraud"},
+    ),
+    "GET /adjustments": route(
+        Permission.READ_ADJUSTMENTS, "manager operator auditor", "/adjustments"
+    ),
+    "POST /adjustments/{adjustment_id}/approval": route(
+        Permission.DECIDE_ADJUSTMENTS,
+        "operator",
+        f"/adjustments/{PREFIX}nowhere/approval",
+        code="unknown_adjustment",
+    ),
+    "POST /adjustments/{adjustment_id}/rejection": route(
+        Permission.DECIDE_ADJUSTMENTS,
+        "operator",
+        f"/adjustments/{PREFIX}nowhere/rejection",
+        code="unknown_adjustment",
+    ),
+    "POST /sales/{sale_id}/refunds": route(
+        Permission.REFUND_POINTS,
+        "manager operator",
+        f"/sales/20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1/refunds",
+        {"document": "R-1", "refunded_at": "2026-11-23T08:15:00Z"},
+        code="unknown_sale",
+    ),
     "POST /sales/{sale_id}/rejection": route(
         Permission.DECIDE_SALES,
         "manager operator",
@@ -187,7 +244,9 @@ ROUTES = {
     ),
 }
 PUBLIC = "GET /openapi.json"
-OF_MEMBERS = [name for name in ROUTES if "{member_id}" in name]
+# What names a member, and of that what members may do about themselves.
+ABOUT_MEMBERS = [name for name in ROUTES if "{member_id}" in name]
+OF_MEMBERS = [name for name in ABOUT_MEMBERS if ROUTES[name].needs in OWN]
 
 
 def passed(route: Route, status: int, document: Any) -> bool:

@@ -13,7 +13,7 @@ from forecourt.callers import GRANTS, OWN, Group, Permission
 from infra.local.api_client import ApiClient
 from infra.local.seed import enrol
 from tests.e2e.probes import Guise, passes, probes
-from tests.e2e.routes import OF_MEMBERS, PUBLIC, ROUTES, call, passed
+from tests.e2e.routes import ABOUT_MEMBERS, OF_MEMBERS, PUBLIC, ROUTES, call, passed
 from tests.e2e.traces import PREFIX, nothing_left
 
 if TYPE_CHECKING:
@@ -91,7 +91,6 @@ NEEDED = {
         "leave in NotCounted",
     },
     "due": {
-        "loyalty PROGRAM BatchGetItem",
         "loyalty PROGRAM GetItem",
         "loyalty days due",
         "leave in ExpiryTasks",
@@ -99,7 +98,6 @@ NEEDED = {
         "leave in NotSearched",
     },
     "expiry": {
-        "loyalty PROGRAM BatchGetItem",
         "loyalty PROGRAM GetItem",
         "loyalty MEMBER# BatchGetItem",
         "loyalty MEMBER# GetItem",
@@ -107,7 +105,6 @@ NEEDED = {
         "take from ExpiryTasks",
     },
     "reminders": {
-        "loyalty PROGRAM BatchGetItem",
         "loyalty PROGRAM GetItem",
         "loyalty MEMBER# BatchGetItem",
         "loyalty MEMBER# PutItem",
@@ -180,11 +177,37 @@ NEEDED = {
         "start erasure",
         "leave in NotErased",
     },
+    "merging": {
+        *(f"loyalty MEMBER# {each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem")),
+        "loyalty MEMBER# UpdateItem",
+        *(f"loyalty IDENTITY# {each}" for each in ("GetItem", "PutItem", "DeleteItem")),
+        "loyalty PORTRAIT# UpdateItem",
+        "loyalty MERGES# Query",
+        "loyalty MERGES# PutItem",
+        "loyalty PROGRAM GetItem",
+        "seal a member's",
+        "open a member's",
+        *ANSWER_ONCE,
+    },
     "rulings": {
         *RULE,
         "loyalty RULINGS# Query",
         "sales STATION# GetItem",
         "sales STATION# UpdateItem",
+        *ANSWER_ONCE,
+    },
+    "corrections": {
+        "loyalty MEMBER# GetItem",
+        "loyalty PROGRAM GetItem",
+        "loyalty MEMBER# BatchGetItem",
+        "loyalty MEMBER# PutItem",
+        "loyalty MEMBER# DeleteItem",
+        "loyalty MEMBER# ConditionCheckItem",
+        "loyalty ADJUSTMENTS BatchGetItem",
+        "loyalty ADJUSTMENTS PutItem",
+        "loyalty ADJUSTMENTS DeleteItem",
+        "loyalty ADJUSTMENTS Query",
+        "sales STATION# GetItem",
         *ANSWER_ONCE,
     },
     "reconciliation": {
@@ -273,8 +296,8 @@ def test_the_table_of_routes_grants_what_the_permissions_grant() -> None:
         granted = {str(group) for group, grants in GRANTS.items() if each.needs in grants}
         assert each.staff == granted, name
     # Of their own a member may also read the profile, which needs no route of its own.
-    members = {each.needs for name, each in ROUTES.items() if "/members" in name}
-    assert members == OWN - {Permission.READ_PROFILES}
+    of_members = {ROUTES[name].needs for name in OF_MEMBERS} | {ROUTES["POST /members"].needs}
+    assert of_members == OWN - {Permission.READ_PROFILES}
 
 
 @pytest.mark.parametrize("name", ROUTES)
@@ -295,7 +318,7 @@ def test_a_group_may_call_its_routes_and_is_refused_the_rest(
 
     status, document = call(caller, name, path, wanted.body)
 
-    about_another = group is Group.MEMBER and name in OF_MEMBERS
+    about_another = group is Group.MEMBER and name in ABOUT_MEMBERS
     assert (status, document["code"]) == (
         (404, "unknown_member") if about_another else (403, "forbidden")
     )

@@ -116,15 +116,15 @@ def nothing_left(stack: LocalStack) -> Iterator[Traces]:
         after = traces.settled()
         traces.restore(before)
         if any(pk == "PROGRAM" for _, pk, _ in after.keys() - before.keys()):
-            _forget_programs(stack)
+            forget_programs(stack)
         _remove_things(stack, _certificates(stack) - certificates)
         _remove_users(stack)
 
 
-def _forget_programs(stack: LocalStack) -> None:
-    """Restart who keeps the versions it has read: their numbers are free again."""
+def forget_programs(stack: LocalStack) -> None:
+    """Restart who keeps the versions they have read: their numbers are free again."""
     functions = stack.client("lambda")
-    for function in ("accrual", "due", "expiry", "reminders"):
+    for function in ("accrual", "due", "expiry", "reminders", "members", "corrections"):
         name = stack.function_name(function)
         timeout = functions.get_function_configuration(FunctionName=name)["Timeout"]
         functions.update_function_configuration(FunctionName=name, Timeout=timeout)

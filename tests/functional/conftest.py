@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from forecourt.sales import Sale
+    from tests.functional.http import Client
     from tests.functional.world import World
 
 REGION = "ap-southeast-1"
@@ -200,6 +201,29 @@ def told(world: World, context: Any) -> Callable[..., None]:
             assert handler.handle({"Records": records}, context) == {"batchItemFailures": []}
 
     return tell
+
+
+def member_client(subject: str, group: str) -> Client:
+    """Return somebody before the members API."""
+    from functions.members import handler  # noqa: PLC0415 - its clients need the environment
+    from tests.functional.http import Client  # noqa: PLC0415
+
+    return Client(handle=handler.handle, subject=subject, groups=f"[{group}]")
+
+
+@pytest.fixture
+def anna() -> Client:
+    return member_client("sub-anna", "member")
+
+
+@pytest.fixture
+def bert() -> Client:
+    return member_client("sub-bert", "member")
+
+
+@pytest.fixture
+def attendant() -> Client:
+    return member_client("sub-attendant", "attendant")
 
 
 @cache

@@ -11,14 +11,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from forecourt.contention import ATTEMPTS
-from forecourt.documents import ProgramDocument
-from forecourt.ledger import earn
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
 from tests.functional.clients import Interrupting, Lagging, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
-from tests.functional.world import LITRES, World
-from tests.specimens import CARD, OPEN_SINCE, PLATE, RECEIVED_AT, SALE, sale
+from tests.functional.world import LITRES, World, with_wallets
+from tests.specimens import CARD, OPEN_SINCE, PLATE, RECEIVED_AT, SALE, earned, sale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,11 +96,6 @@ def test_a_matched_sale_becomes_points_in_one_posting(
     assert entry.trace == ({"rule": "litre", "outcome": "earned", "points": 39},)
 
 
-def with_wallets(**wallets: Any) -> dict[str, Any]:
-    """Return a program whose wallets are described, as the operator's door stores it."""
-    return ProgramDocument.model_validate({**LITRES, "wallets": wallets}).model_dump(mode="json")
-
-
 def test_what_a_sale_earns_waits_as_long_as_the_program_says(
     accrual: ModuleType,
     matched: Any,
@@ -167,7 +160,7 @@ def test_a_sale_for_a_full_wallet_is_answered_once_and_holds_up_nobody(
     assert counted()["PointsIssued"] == 39
     assert world.loyalty.account("m1").buckets == {YEAR_END: 39}
     assert [entry["type"] for entry in entries(world)] == ["entry", "refusal"]
-    statement = world.members.statement("m1", limit=10, after=None, entries_only=False)
+    statement = world.statements.page("m1", limit=10, after=None, entries_only=False)
     assert [each.sale_id for each in statement.judgements()] == [SALE.sale_id]
 
 
@@ -256,19 +249,8 @@ def test_an_account_that_moved_on_meanwhile_is_read_again(
 ) -> None:
     world.activate()
     records = matched(SALE)
-    rival = earn(
-        world.loyalty.account("m1"),
-        entry_id=OTHER.sale_id,
-        points=5,
-        expires_on=YEAR_END,
-        program_version=1,
-        trace=(),
-        occurred_at=OTHER.key.completed_at,
-        posted_at=OTHER.recorded_at,
-    )
-    overtaken = Interrupting(
-        world.dynamodb, "transact_write_items", lambda: world.loyalty.post(*rival)
-    )
+    rival = earned("m1", 5, sale_id=OTHER.sale_id, expires_on=YEAR_END)
+    overtaken = Interrupting(world.dynamodb, "transact_write_items", lambda: world.post(rival))
     reach_through(overtaken, accrual, monkeypatch)
 
     assert judged(accrual, context, *records) == []

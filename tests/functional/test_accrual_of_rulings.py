@@ -15,8 +15,7 @@ from forecourt.ledger_table import LedgerTable
 from forecourt.rulings import split
 from forecourt.stored_sales import Status, StoredSale
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
-from tests.functional.test_accrual import with_wallets
-from tests.functional.world import LITRES, RULED_AT, keyed
+from tests.functional.world import LITRES, RULED_AT, keyed, with_wallets
 from tests.specimens import CARD, OPEN_SINCE, RECEIVED_AT, SALE, credited_to, nobodys
 
 if TYPE_CHECKING:

@@ -37,21 +37,6 @@ PLATE = {"kind": "plate", "value": "浙A12345"}
 PHONE = {"kind": "phone", "value": "13812345678"}
 
 
-@pytest.fixture
-def anna() -> Client:
-    return Client(handle=handler.handle, subject="sub-anna", groups="[member]")
-
-
-@pytest.fixture
-def bert() -> Client:
-    return Client(handle=handler.handle, subject="sub-bert", groups="[member]")
-
-
-@pytest.fixture
-def attendant() -> Client:
-    return Client(handle=handler.handle, subject="sub-attendant", groups="[attendant]")
-
-
 def items(dynamodb: Any, table: str = LOYALTY_TABLE) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = dynamodb.scan(TableName=table)["Items"]
     return found

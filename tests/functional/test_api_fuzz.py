@@ -17,13 +17,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from forecourt.adjustments import Adjustment
+from forecourt.adjustments import Status as Adjusted
 from forecourt.stored_sales import Status, StoredSale
 from functions.members import handler as members
 from functions.operator import handler as operator
 from tests.functional.functions import DESCRIBED, handler_of
 from tests.functional.http import Client
 from tests.functional.test_operator_api import PROGRAM, SALE, STATION
-from tests.specimens import probably, sale
+from tests.specimens import credited_to, earned, probably, sale
 
 if TYPE_CHECKING:
     from tests.functional.world import World
@@ -36,6 +38,19 @@ OPERATIONS = [
 ASKED = sale()
 # These are about a sale the member is asked about, and one that waits.
 QUESTION = "/questions/{sale_id}"
+SOLD = sale(transaction=77)
+ADJUSTMENT = Adjustment(
+    adjustment_id="20261123T081500Z.adjustment.9f86d081884c7d65",
+    member_id="sub-fuzz",
+    wallet="points",
+    points=5000,
+    expires_on=None,
+    source="ticket:1",
+    reason="goodwill",
+    asked_by="sub-manager",
+    asked_at=SOLD.recorded_at,
+    status=Adjusted.WAITING,
+)
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=40)
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
@@ -48,10 +63,12 @@ PATH_VALUES = {
     "station_id": st.sampled_from(["s0001", "s0002"]),
     "version": st.sampled_from(["1", "2", "0", "999999"]),
     "sale_id": st.sampled_from([SALE.sale_id, "x"]),
-    "asked": st.just(ASKED.sale_id),
+    "adjustment_id": st.sampled_from([ADJUSTMENT.adjustment_id, "x"]),
 }
 # What a verdict names depends on the verdict: no schema says so, and chance seldom hits it.
 SENSIBLE = {"rule_on_sale": [{"number": 1, "verdict": "none", "reason": "no_member"}]}
+# Only what is some member's can be refunded.
+REFUNDED = "/sales/{sale_id}/refunds"
 # To unbind what is bound, its digest would have to be guessed.
 UNLIKELY = "/{identity_id}"
 # As a path travels: no separators, since those make another path.
@@ -139,7 +156,9 @@ def requests_for(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> dict[
     careful = draw(st.booleans())
 
     def part(match: re.Match[str]) -> str:
-        known = PATH_VALUES["asked" if QUESTION in path and match[1] == "sale_id" else match[1]]
+        known = st.just(SOLD.sale_id) if path == REFUNDED else PATH_VALUES[match[1]]
+        if QUESTION in path and match[1] == "sale_id":
+            known = st.just(ASKED.sale_id)
         return draw(known if careful else known | ANY_PART)
 
     query = {
@@ -163,17 +182,26 @@ def requests_for(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> dict[
 
 @pytest.fixture
 def peopled(world: World) -> None:
-    """Enrol a member, register a station, draft a program, hold a sale and ask about another."""
+    """Enrol a member, register a station, draft a program; hold a sale, sell one, ask about one."""
     operator_of = Client(handle=operator.handle, subject="sub-fuzz", groups="[operator]")
     member = Client(handle=members.handle, subject="sub-fuzz", groups="[member]")
     member.post("/members", {})
     operator_of.post("/stations", {**STATION, "station_id": "s0002"})
     operator_of.post("/programs", PROGRAM)
-    held = StoredSale(sale=SALE, status=Status.HELD, received_at=SALE.recorded_at)
-    received = StoredSale(sale=ASKED, status=Status.RECEIVED, received_at=ASKED.recorded_at)
-    world.sales.add(held)
-    world.sales.add(received)
-    world.decided.decide(received, probably("sub-fuzz"), decided_at=datetime.now(UTC))
+    held, sold, asked = (
+        StoredSale(sale=each, status=status, received_at=each.recorded_at)
+        for each, status in (
+            (SALE, Status.HELD),
+            (SOLD, Status.RECEIVED),
+            (ASKED, Status.RECEIVED),
+        )
+    )
+    for each in (held, sold, asked):
+        world.sales.add(each)
+    assert world.decided.decide(sold, credited_to("sub-fuzz"), decided_at=SOLD.recorded_at)
+    assert world.decided.decide(asked, probably("sub-fuzz"), decided_at=datetime.now(UTC))
+    world.post(earned("sub-fuzz", 39, sale_id=SOLD.sale_id))
+    world.adjustments.ask(ADJUSTMENT, request_id="request-1")
 
 
 @pytest.mark.usefixtures("peopled")

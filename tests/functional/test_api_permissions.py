@@ -19,6 +19,7 @@ STATION = {"station_id": "s0002", "name": "East", "zone": "Asia/Shanghai", "grad
 RULE = {"rule_id": "a", "basis": "volume", "points": 1, "per": 1000, "rounding": "floor"}
 PROGRAM = {"zone": "Asia/Shanghai", "rules": [RULE], "validity": None}
 RULING = {"number": 1, "verdict": "none", "reason": "no_member"}
+FREEZING = {"source": "ticket:1", "reason": "fraud"}
 PLATE = {"kind": "plate", "value": "浙A12345"}
 
 STAFF = "attendant manager operator"
@@ -31,6 +32,18 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("GET /members/{member_id}", "/members/m-1", None, READERS),
     ("PATCH /members/{member_id}", "/members/m-1", {"name": "Li"}, "manager operator"),
     ("POST /members/{member_id}/erasure", "/members/m-1/erasure", None, "operator"),
+    (
+        "POST /members/{member_id}/merging",
+        "/members/m-1/merging",
+        {"into": "m-2", "reason": "enrolled_twice"},
+        "operator",
+    ),
+    (
+        "POST /members/{member_id}/unmerging",
+        "/members/m-1/unmerging",
+        {"reason": "two_people"},
+        "operator",
+    ),
     ("GET /members/{member_id}/identities", "/members/m-1/identities", None, READERS),
     ("POST /members/{member_id}/identities", "/members/m-1/identities", PLATE, STAFF),
     (
@@ -40,6 +53,7 @@ ROUTES: list[tuple[str, str, Any, str]] = [
         "manager operator",
     ),
     ("GET /members/{member_id}/points", "/members/m-1/points", None, READERS),
+    ("GET /members/{member_id}/wallets", "/members/m-1/wallets", None, READERS),
     ("GET /members/{member_id}/entries", "/members/m-1/entries", None, READERS),
     ("GET /members/{member_id}/sales", "/members/m-1/sales", None, READERS),
     ("GET /members/{member_id}/questions", "/members/m-1/questions", None, STAFF),
@@ -72,6 +86,23 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("GET /sales/{sale_id}/rulings", f"/sales/{SALE_ID}/rulings", None, READERS),
     ("POST /sales/{sale_id}/rulings", f"/sales/{SALE_ID}/rulings", RULING, "manager operator"),
     ("POST /sales/{sale_id}/release", f"/sales/{SALE_ID}/release", None, "manager operator"),
+    (
+        "POST /members/{member_id}/adjustments",
+        "/members/m-1/adjustments",
+        {"points": 1, "source": "ticket:1", "reason": "goodwill"},
+        "manager operator",
+    ),
+    ("POST /members/{member_id}/freezing", "/members/m-1/freezing", FREEZING, "operator"),
+    ("POST /members/{member_id}/unfreezing", "/members/m-1/unfreezing", FREEZING, "operator"),
+    ("GET /adjustments", "/adjustments", None, READERS),
+    ("POST /adjustments/{adjustment_id}/approval", "/adjustments/x/approval", None, "operator"),
+    ("POST /adjustments/{adjustment_id}/rejection", "/adjustments/x/rejection", None, "operator"),
+    (
+        "POST /sales/{sale_id}/refunds",
+        f"/sales/{SALE_ID}/refunds",
+        {"document": "R-1", "refunded_at": "2026-11-23T08:15:00Z"},
+        "manager operator",
+    ),
     ("POST /sales/{sale_id}/rejection", f"/sales/{SALE_ID}/rejection", None, "manager operator"),
 ]
 

@@ -24,6 +24,7 @@ from forecourt.weights import weights_to_document
 from tests.functional.clients import Counting, Lagging
 from tests.functional.conftest import LOYALTY_TABLE
 from tests.functional.world import block_of, key_of
+from tests.item_sizes import WRITE_UNIT_BYTES, size
 from tests.specimens import CARD, PLATE, RECEIVED_AT
 
 if TYPE_CHECKING:
@@ -110,7 +111,6 @@ def test_a_consistent_look_up_sees_what_has_not_reached_every_replica(world: Wor
 
 @pytest.mark.parametrize("sales", [1, 60])
 def test_a_portrait_is_under_a_kilobyte_whatever_its_member_does(world: World, sales: int) -> None:
-    from tests.functional.test_costs import ONE_UNIT, size  # noqa: PLC0415 - what it proves
     from tests.specimens import sale  # noqa: PLC0415
     from tests.unit.test_habits import fill  # noqa: PLC0415
 
@@ -134,7 +134,7 @@ def test_a_portrait_is_under_a_kilobyte_whatever_its_member_does(world: World, s
     items = world.dynamodb.scan(TableName=LOYALTY_TABLE)["Items"]
     (portrait,) = (each for each in items if each["type"]["S"] == "portrait")
 
-    assert size(portrait) <= ONE_UNIT
+    assert size(portrait) <= WRITE_UNIT_BYTES
 
 
 # --- weights ------------------------------------------------------------------------------------

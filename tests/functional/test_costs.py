@@ -1,9 +1,7 @@
 """
 What a sale costs: item sizes, round trips and units, counted and held.
 
-Sizes follow DynamoDB's rules (Developer Guide, "DynamoDB item sizes and formats"): names and
-strings in UTF-8, a number about half a byte a digit, three bytes for a list or map and one
-for each element of it.
+Sizes are counted as `tests.item_sizes` does.
 """
 
 from __future__ import annotations
@@ -24,6 +22,7 @@ from tests.functional.assigning import assignment
 from tests.functional.clients import Counting
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import LITRES, sale_record
+from tests.item_sizes import size
 from tests.specimens import CARD, OPEN_SINCE, PLATE, SALE, sale
 
 if TYPE_CHECKING:
@@ -41,33 +40,6 @@ ONE_UNIT = 1024
 # moto adds less.
 KMS_OVERHEAD = 160
 MOTO_OVERHEAD = 36 + 12 + 16
-
-
-def size(item: Mapping[str, Mapping[str, Any]]) -> int:
-    """Return the bytes DynamoDB counts for *item*."""
-    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
-
-
-def _value_size(value: Mapping[str, Any]) -> int:
-    kind: str
-    content: Any
-    ((kind, content),) = value.items()
-    match kind:
-        case "S":
-            return len(str(content).encode())
-        case "N":
-            digits: str = content.lstrip("-").strip("0")
-            return (len(digits) + 1) // 2 + 1 + int(content.startswith("-"))
-        case "B":
-            return len(bytes(content))
-        case "SS":
-            return sum(len(each.encode()) for each in content)
-        case "BOOL" | "NULL":
-            return 1
-        case "L":
-            return 3 + sum(1 + _value_size(each) for each in content)
-        case _:
-            return 3 + sum(1 + len(k.encode()) + _value_size(v) for k, v in content.items())
 
 
 @pytest.mark.parametrize(

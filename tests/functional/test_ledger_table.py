@@ -371,20 +371,6 @@ def test_a_refusal_reads_as_it_was_written(desk: Desk) -> None:
     assert (kept.code, kept.refused_at, kept.owner) == ("insufficient_points", NOW, "ann")
 
 
-def test_an_entry_older_than_fingerprints_answers_its_sale_and_no_other(desk: Desk) -> None:
-    answer = desk.execute(EARN)
-    key = item_key(EntryKey("ann", EARN.entry_id))
-    desk.dynamodb.update_item(
-        TableName=LOYALTY_TABLE, Key=key, UpdateExpression="REMOVE fingerprint, digest"
-    )
-
-    assert desk.execute(EARN).posted().points == answer.posted().points
-    with pytest.raises(EntryConflict):
-        desk.execute(replace(EARN, points=7))
-    with pytest.raises(EntryConflict):
-        desk.execute(replace(SPEND, entry_id=EARN.entry_id, points=1))
-
-
 def test_what_comes_due_is_found_by_its_day_in_a_sparse_index(desk: Desk) -> None:
     owners = [f"m{number:02}" for number in range(20)]
     for number, owner in enumerate([*owners, "cy"]):

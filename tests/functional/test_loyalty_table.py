@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from forecourt.errors import EntryConflict, StaleWrite
-from forecourt.ledger import Account, Entry, earn
+from forecourt.ledger import Account
 from forecourt.loyalty_table import (
     FINDINGS_LISTED,
     LoyaltyTable,
@@ -18,14 +15,13 @@ from forecourt.loyalty_table import (
     account_to_item,
     entry_from_item,
     entry_to_item,
-    trace_to_map,
 )
 from forecourt.program import Activation, Evaluation, Trace
 from forecourt.reconciliation import Finding, FindingKind
-from tests.functional.clients import Interrupting, Paging, Reluctant, cancellation, refusal
+from tests.functional.clients import Paging
 from tests.functional.conftest import LOYALTY_TABLE
 from tests.functional.world import LITRES
-from tests.specimens import OPEN_SINCE, SALE
+from tests.specimens import OPEN_SINCE, SALE, earned
 
 if TYPE_CHECKING:
     from tests.functional.world import World
@@ -38,31 +34,20 @@ NOTHING = Evaluation(
 DAY = date(2026, 11, 22)
 
 
-def posting(
-    account: Account = EMPTY, *, entry_id: str = "sale-1", points: int = 39, **changes: Any
-) -> tuple[Entry, Account]:
-    arguments: dict[str, Any] = {
-        "expires_on": date(2027, 11, 30),
-        "program_version": 1,
-        "trace": (trace_to_map(Trace(rule_id="litre", outcome="earned", points=points)),),
-        "occurred_at": AT,
-        "posted_at": AT,
-    }
-    return earn(account, entry_id=entry_id, points=points, **{**arguments, **changes})
+def test_what_the_ledger_wrote_is_what_is_read(world: World) -> None:
+    entry = world.post(earned("m1", 39, expires_on=date(2027, 11, 30)))
 
-
-def test_an_entry_and_its_account_survive_the_table(world: World) -> None:
-    entry, account = posting()
-
-    assert world.loyalty.post(entry, account)
-
-    assert world.loyalty.account("m1") == account
-    assert world.loyalty.judged([("m1", "sale-1")]) == {"sale-1": entry}
+    assert world.loyalty.judged([("m1", SALE.sale_id)]) == {SALE.sale_id: entry}
+    assert world.loyalty.account("m1").buckets == {date(2027, 11, 30): 39}
+    assert world.loyalty.account("m1").digest == entry.digest
 
 
 @pytest.mark.parametrize("expires_on", [None, date(2027, 11, 30)])
-def test_entries_and_accounts_are_decoded_as_they_were_encoded(expires_on: date | None) -> None:
-    entry, account = posting(expires_on=expires_on)
+def test_entries_and_accounts_are_decoded_as_they_were_encoded(
+    world: World, expires_on: date | None
+) -> None:
+    entry = world.post(earned("m1", 39, expires_on=expires_on))
+    account = world.loyalty.account("m1")
 
     assert entry_from_item(entry_to_item(entry)) == entry
     assert account_from_item(account_to_item(account)) == account
@@ -70,113 +55,6 @@ def test_entries_and_accounts_are_decoded_as_they_were_encoded(expires_on: date 
 
 def test_a_member_without_entries_has_an_empty_account(world: World) -> None:
     assert world.loyalty.account("nobody") == Account(member_id="nobody", buckets={})
-
-
-def test_a_second_posting_goes_on_from_the_first(world: World) -> None:
-    first = posting()
-    world.loyalty.post(*first)
-
-    assert world.loyalty.post(*posting(first[1], entry_id="sale-2"))
-
-    assert world.loyalty.account("m1").buckets == {date(2027, 11, 30): 78}
-
-
-def test_the_same_posting_again_is_recognised_and_changes_nothing(world: World) -> None:
-    entry, account = posting()
-    world.loyalty.post(entry, account)
-    before = world.snapshot()
-
-    later = posting(account, posted_at=AT + timedelta(days=1))
-
-    assert not world.loyalty.post(entry, account)
-    assert not world.loyalty.post(*later)
-    assert world.snapshot() == before
-
-
-def test_an_entry_id_used_with_other_contents_is_a_conflict(world: World) -> None:
-    entry, account = posting()
-    world.loyalty.post(entry, account)
-    before = world.snapshot()
-
-    with pytest.raises(EntryConflict) as caught:
-        world.loyalty.post(*posting(account, points=40))
-    assert caught.value.entry_id == "sale-1"
-    assert world.snapshot() == before
-
-
-def test_an_entry_for_a_sale_judged_worth_nothing_is_a_conflict(world: World) -> None:
-    world.loyalty.record_evaluation("m1", SALE, version=1, evaluation=NOTHING)
-    before = world.snapshot()
-
-    with pytest.raises(EntryConflict):
-        world.loyalty.post(*posting(entry_id=SALE.sale_id))
-    assert world.snapshot() == before
-
-
-@pytest.mark.parametrize("behind", [0, 1])
-def test_a_posting_that_another_one_overtook_is_stale_and_wrote_nothing(
-    world: World, behind: int
-) -> None:
-    account = EMPTY
-    for number in range(2):
-        entry, account = posting(account, entry_id=f"sale-{number}")
-        world.loyalty.post(entry, account)
-    before = world.snapshot()
-    seen = replace(account, version=behind)
-
-    with pytest.raises(StaleWrite):
-        world.loyalty.post(*posting(seen, entry_id="sale-9"))
-    assert world.snapshot() == before
-
-
-@pytest.mark.parametrize(
-    "codes",
-    [
-        ("TransactionConflict", "None"),
-        ("None", "TransactionConflict"),
-        ("None", "ThrottlingError"),
-        ("ProvisionedThroughputExceeded", "None"),
-    ],
-)
-def test_a_posting_that_lost_a_race_is_stale_and_no_refusal(
-    world: World, codes: tuple[str, str]
-) -> None:
-    table = LoyaltyTable(
-        Reluctant(world.dynamodb, "transact_write_items", cancellation(*codes)), name=LOYALTY_TABLE
-    )
-
-    with pytest.raises(StaleWrite):
-        table.post(*posting())
-    assert world.snapshot() == []
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        refusal("ThrottlingException"),
-        refusal("ProvisionedThroughputExceededException"),
-        cancellation("None", "ValidationError"),
-    ],
-)
-def test_any_other_failure_of_a_posting_propagates(world: World, error: ClientError) -> None:
-    table = LoyaltyTable(
-        Reluctant(world.dynamodb, "transact_write_items", error), name=LOYALTY_TABLE
-    )
-
-    with pytest.raises(ClientError) as caught:
-        table.post(*posting())
-    assert caught.value is error
-    assert world.snapshot() == []
-
-
-def test_a_posting_whose_answer_was_lost_is_recognised(world: World) -> None:
-    entry, account = posting()
-    answered_late = Interrupting(
-        world.dynamodb, "transact_write_items", lambda: world.loyalty.post(entry, account)
-    )
-
-    assert not LoyaltyTable(answered_late, name=LOYALTY_TABLE).post(entry, account)
-    assert world.loyalty.account("m1") == account
 
 
 @pytest.mark.parametrize(
@@ -194,7 +72,7 @@ def test_a_sale_worth_nothing_is_recorded_once(
 
 
 def test_a_zero_is_never_recorded_beside_an_entry(world: World) -> None:
-    world.loyalty.post(*posting(entry_id=SALE.sale_id))
+    world.post(earned("m1", 39))
     before = world.snapshot()
 
     assert not world.loyalty.record_evaluation("m1", SALE, version=1, evaluation=NOTHING)
@@ -207,8 +85,8 @@ def test_a_sale_that_was_never_judged_is_not_among_the_judged(world: World) -> N
 
 def test_the_standing_is_the_account_and_the_timeline(world: World) -> None:
     version = world.activate()
-    _, account = posting()
-    world.loyalty.post(*posting())
+    world.post(earned("m1", 39))
+    account = world.loyalty.account("m1")
 
     standing = world.loyalty.standings(["m1"])
 

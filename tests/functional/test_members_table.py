@@ -13,8 +13,6 @@ from botocore.exceptions import ClientError
 from forecourt.events import DetailType, events_of
 from forecourt.identities_table import IdentitiesTable
 from forecourt.identity import EvidenceKey
-from forecourt.ledger import earn
-from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
 from forecourt.sealing import Sealer
 from tests.functional.conftest import LOYALTY_TABLE, SEAL_KEY_ID
@@ -53,28 +51,6 @@ def test_two_changes_at_once_are_both_kept(
     changed = table.change("m-1", {"name": "Lei"}, expected_version=None)
 
     assert (changed.version, changed.profile) == (3, {"name": "Lei", "language": "zh"})
-
-
-def test_a_movement_that_is_no_sale_is_an_entry_and_no_sale(
-    table: MembersTable, dynamodb: Any
-) -> None:
-    loyalty = LoyaltyTable(dynamodb, name=LOYALTY_TABLE)
-    entry, account = earn(
-        loyalty.account("m-1"),
-        entry_id="20261123T081500Z.gift",
-        points=5,
-        expires_on=None,
-        program_version=1,
-        trace=(),
-        occurred_at=NOW,
-        posted_at=NOW,
-    )
-    loyalty.post(replace(entry, source="gift:1"), account)
-
-    page = table.statement("m-1", limit=10, after=None, entries_only=False)
-
-    assert [each.points for each in page.entries()] == [5]
-    assert page.judgements() == []
 
 
 def test_a_sealed_value_opens_only_in_its_own_item(table: MembersTable, dynamodb: Any) -> None:

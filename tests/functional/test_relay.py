@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.adjustments import Adjustment
+from forecourt.adjustments import Status as Adjusted
 from forecourt.events import DetailType, events_of
-from forecourt.ledger import Account, EntryKind, earn
+from forecourt.instants import parse_instant
+from forecourt.ledger import EntryKind
 from forecourt.ledger_table import LedgerTable
-from forecourt.loyalty_table import trace_to_map
 from forecourt.messages import NozzleReading
-from forecourt.program import Evaluation, Trace
+from forecourt.program import Evaluation
 from forecourt.questions_table import Says
 from forecourt.reconciliation import Finding, FindingKind, reconcile
 from forecourt.reminders import Notice
 from forecourt.sales import EvidenceKind
 from forecourt.stored_sales import Status, StoredSale
 from tests.functional.conftest import EVENT_BUS, LOYALTY_TABLE
-from tests.functional.world import key_of
+from tests.functional.world import POLICIES, key_of
 from tests.schemas import validator
-from tests.specimens import EVENTS, PLATE, SALE, probably, sale, sample
+from tests.specimens import EVENTS, PLATE, SALE, earned, probably, sale, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +51,19 @@ def member_erased(world: World) -> None:
     world.members.erase("m1", erased_by="m1", erased_at=AT)
 
 
+def members_merged(world: World) -> None:
+    world.enrol("m1")
+    world.enrol("m2")
+    world.merged.merge(
+        "m1", "m2", policies=POLICIES, merged_by="op", reason="enrolled_twice", merged_at=AT
+    )
+
+
+def merge_undone(world: World) -> None:
+    members_merged(world)
+    world.merged.undo("m1", policies=POLICIES, undone_by="op", reason="two_people", undone_at=AT)
+
+
 def identity_bound(world: World) -> None:
     world.enrol("m1", PLATE)
 
@@ -59,18 +74,7 @@ def identity_unbound(world: World) -> None:
 
 
 def entry_recorded(world: World) -> None:
-    trace = trace_to_map(Trace(rule_id="litre", outcome="earned", points=39))
-    posting = earn(
-        Account(member_id="m1", buckets={}),
-        entry_id=SALE.sale_id,
-        points=39,
-        expires_on=date(2027, 11, 30),
-        program_version=1,
-        trace=(trace,),
-        occurred_at=SALE.key.completed_at,
-        posted_at=AT,
-    )
-    assert world.loyalty.post(*posting)
+    world.post(earned("m1", 39, expires_on=date(2027, 11, 30)))
 
 
 def program_activated(world: World) -> None:
@@ -116,6 +120,29 @@ def case_opened(world: World) -> None:
     world.loyalty.keep_case("s0001", DAY, findings=findings_of_a_bad_day(), opened_at=AT)
 
 
+def adjustment(status: Adjusted) -> Adjustment:
+    asked = sample("bus/samples/AdjustmentDecided")["detail"]
+    return Adjustment(
+        **{name: asked[name] for name in ("adjustment_id", "member_id", "wallet", "points")},
+        **{name: asked[name] for name in ("source", "reason", "asked_by")},
+        expires_on=None,
+        asked_at=parse_instant(asked["asked_at"]),
+        status=status,
+    )
+
+
+def adjustment_asked(world: World) -> None:
+    world.adjustments.ask(adjustment(Adjusted.WAITING), request_id="request-1")
+
+
+def adjustment_decided(world: World) -> None:
+    adjustment_asked(world)
+    at = parse_instant("2026-11-23T08:20:00Z")
+    approved = adjustment(Adjusted.WAITING).decided(Adjusted.APPROVED, by="sub-operator", at=at)
+    world.adjustments.approve(approved)
+    world.adjustments.finish(replace(approved, status=Adjusted.POSTED))
+
+
 def sale_earned_nothing(world: World) -> None:
     nothing = Evaluation(points=0, expires_on=None, trace=())
     world.loyalty.record_evaluation("m1", SALE, version=1, evaluation=nothing)
@@ -154,12 +181,16 @@ CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.MEMBER_ENROLLED: enrolled,
     DetailType.MEMBER_CHANGED: profile_changed,
     DetailType.MEMBER_ERASED: member_erased,
+    DetailType.MEMBERS_MERGED: members_merged,
+    DetailType.MERGE_UNDONE: merge_undone,
     DetailType.IDENTITY_BOUND: identity_bound,
     DetailType.IDENTITY_UNBOUND: identity_unbound,
     DetailType.PROGRAM_DRAFTED: program_activated,
     DetailType.PROGRAM_ACTIVATED: program_activated,
     DetailType.STATION_REGISTERED: station_registered,
     DetailType.CASE_OPENED: case_opened,
+    DetailType.ADJUSTMENT_ASKED: adjustment_asked,
+    DetailType.ADJUSTMENT_DECIDED: adjustment_decided,
     DetailType.SALE_EARNED_NOTHING: sale_earned_nothing,
     DetailType.CONFIRMATION_ASKED: confirmation_asked,
     DetailType.CONFIRMATION_ANSWERED: confirmation_answered,

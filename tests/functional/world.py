@@ -11,16 +11,22 @@ import copy
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from moto.iotdata.models import iotdata_backends
 
+from forecourt.adjustments_table import AdjustmentsTable
 from forecourt.attributes import from_item
 from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
+from forecourt.documents import ProgramDocument
 from forecourt.identities_table import IdentitiesTable
 from forecourt.identity import EvidenceKey, digest, digest_of_block, normalise
+from forecourt.ledger import Policies, WalletPolicy
+from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable, Station
 from forecourt.members_table import MembersTable
+from forecourt.merged_members import MergedMembers
 from forecourt.operator_table import OperatorTable
 from forecourt.portraits_table import PortraitsTable
 from forecourt.questions_table import QuestionsTable
@@ -28,6 +34,7 @@ from forecourt.ruled_sales import RuledSales
 from forecourt.rulings import Verdict, assign, decline
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
+from forecourt.statements import Statements
 from forecourt.stored_sales import KeyedEvidence
 from forecourt.variants import phone_block
 from tests.functional.conftest import (
@@ -51,6 +58,8 @@ from tests.specimens import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from forecourt.ledger import Entry
+    from forecourt.ledger.commands import Command
     from forecourt.rulings import Ruling
     from forecourt.sales import Evidence, Sale
     from forecourt.stored_rulings import AppliedRuling
@@ -59,6 +68,7 @@ if TYPE_CHECKING:
 RULED_AT = RECEIVED_AT + timedelta(days=2)
 BOUND_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
+POLICIES = Policies(default=WalletPolicy(zone=ZoneInfo("Asia/Shanghai")))
 LITRES: dict[str, Any] = {
     "zone": "Asia/Shanghai",
     "rules": [
@@ -74,6 +84,11 @@ LITRES: dict[str, Any] = {
     ],
     "validity": {"months": 12, "end_of": "month"},
 }
+
+
+def with_wallets(**wallets: Any) -> dict[str, Any]:
+    """Return a program whose wallets are described, as the operator's door stores it."""
+    return ProgramDocument.model_validate({**LITRES, "wallets": wallets}).model_dump(mode="json")
 
 
 def key_of(evidence: Evidence) -> EvidenceKey:
@@ -108,6 +123,8 @@ class World:
         self.loyalty = LoyaltyTable(dynamodb, name=LOYALTY_TABLE)
         self.sealer = Sealer(client("kms"), key_id=SEAL_KEY_ID)
         self.members = MembersTable(dynamodb, name=LOYALTY_TABLE, sealer=self.sealer)
+        self.statements = Statements(dynamodb, name=LOYALTY_TABLE)
+        self.adjustments = AdjustmentsTable(dynamodb, name=LOYALTY_TABLE)
         self.identities = IdentitiesTable(
             dynamodb, name=LOYALTY_TABLE, sealer=self.sealer, block_of=block_of
         )
@@ -117,6 +134,14 @@ class World:
             dynamodb, sales=self.sales, sales_name=SALES_TABLE, loyalty_name=LOYALTY_TABLE
         )
         self.operator = OperatorTable(dynamodb, name=LOYALTY_TABLE)
+        self.ledger = LedgerTable(dynamodb, name=LOYALTY_TABLE, now=lambda: RECEIVED_AT)
+        self.merged = MergedMembers(
+            dynamodb,
+            name=LOYALTY_TABLE,
+            members=self.members,
+            identities=self.identities,
+            ledger=self.ledger,
+        )
         self._streams = client("dynamodbstreams")
         self._iterators: dict[str, str] = {}
 
@@ -192,6 +217,10 @@ class World:
         )
         self.operator.activate(version, effective_at=effective_at, now=OPEN_SINCE)
         return version.version
+
+    def post(self, command: Command) -> Entry:
+        """Carry out a command of the ledger; return its entry."""
+        return self.ledger.execute(command, policies=POLICIES).posted()
 
     def records(self, table: str, *, status: str | None = None) -> list[dict[str, Any]]:
         """

@@ -81,19 +81,16 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Loyalty", ("PORTRAIT#*",)),
     },
     "due": {
-        ("BatchGetItem", "Loyalty", ("PROGRAM",)),
         ("GetItem", "Loyalty", ("PROGRAM",)),
         ("Query", "Loyalty/index/due", ("*",)),
     },
     "expiry": {
-        ("BatchGetItem", "Loyalty", ("PROGRAM",)),
         ("GetItem", "Loyalty", ("PROGRAM",)),
         ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
         ("GetItem", "Loyalty", ("MEMBER#*",)),
         ("PutItem", "Loyalty", ("MEMBER#*",)),
     },
     "reminders": {
-        ("BatchGetItem", "Loyalty", ("PROGRAM",)),
         ("GetItem", "Loyalty", ("PROGRAM",)),
         ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
         ("PutItem", "Loyalty", ("MEMBER#*",)),
@@ -148,11 +145,36 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("Query", "Sales", ("EVIDENCE#*",)),
         ("DeleteItem", "Sales", ("EVIDENCE#*",)),
     },
+    "merging": {
+        ("GetItem", "Loyalty", ("MEMBER#*", "IDENTITY#*", "PROGRAM")),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
+        ("Query", "Loyalty", ("MEMBER#*", "MERGES#*")),
+        ("PutItem", "Loyalty", ("MEMBER#*", "MERGES#*", "IDENTITY#*")),
+        ("DeleteItem", "Loyalty", ("IDENTITY#*",)),
+        ("UpdateItem", "Loyalty", ("MEMBER#*", "PORTRAIT#*")),
+        ("GetItem", "Requests", ("*",)),
+        ("PutItem", "Requests", ("*",)),
+        ("UpdateItem", "Requests", ("*",)),
+        ("DeleteItem", "Requests", ("*",)),
+    },
     "rulings": RULES
     | {
         ("GetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
         ("Query", "Loyalty", ("RULINGS#*",)),
+        ("GetItem", "Requests", ("*",)),
+        ("PutItem", "Requests", ("*",)),
+        ("UpdateItem", "Requests", ("*",)),
+        ("DeleteItem", "Requests", ("*",)),
+    },
+    "corrections": {
+        ("GetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*", "ADJUSTMENTS")),
+        ("PutItem", "Loyalty", ("MEMBER#*", "ADJUSTMENTS")),
+        ("DeleteItem", "Loyalty", ("MEMBER#*", "ADJUSTMENTS")),
+        ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
+        ("Query", "Loyalty", ("ADJUSTMENTS",)),
+        ("GetItem", "Sales", ("STATION#*",)),
         ("GetItem", "Requests", ("*",)),
         ("PutItem", "Requests", ("*",)),
         ("UpdateItem", "Requests", ("*",)),
@@ -190,6 +212,8 @@ OTHERS: dict[str, set[str]] = {
     },
     "erasure": REPORTS_FAILURES | {"secretsmanager:GetSecretValue", "lambda:InvokeFunction"},
     "rulings": set(),
+    "merging": set(),
+    "corrections": set(),
     "reconciliation": REPORTS_FAILURES | {"lambda:InvokeFunction"},
     "openapi": set(),
 }
@@ -202,6 +226,7 @@ SEALING: dict[str, set[str]] = {
     "members": {"kms:Encrypt", "kms:Decrypt"},
     "operator": {"kms:Decrypt"},
     "erasure": {"kms:Decrypt"},
+    "merging": {"kms:Encrypt", "kms:Decrypt"},
 }
 
 ITEM_OPERATION = "dynamodb:"

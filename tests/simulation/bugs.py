@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from forecourt.ledger import Shortfall, draft, procedure, reversing, spending
+from forecourt.ledger import Shortfall, draft, procedure, reversing
 from forecourt.ledger.chain import seal
 from forecourt.ledger.draft import Draft, spending_order
 from forecourt.ledger.procedure import Answer, Commit, Written
@@ -84,9 +84,9 @@ def _latest_first(lots: Iterable[Lot], *, bonus_first: bool) -> list[Lot]:
 _take_back = reversing._take_back
 
 
-def _without_debt(work: Draft, original: Entry, points: int) -> int:
+def _without_debt(work: Draft, original: Entry, points: int, *, already: int) -> int:
     work.policy = replace(work.policy, shortfall=Shortfall.WITHIN_BALANCE)
-    return _take_back(work, original, points)
+    return _take_back(work, original, points, already=already)
 
 
 def _without_debt_paid(work: Draft, points: int, lot: Lot) -> int:
@@ -118,8 +118,12 @@ def _rounded_up(numerator: int, denominator: int, _rounding: Rounding) -> int:
     return -(-numerator // denominator)
 
 
-def _without_limit(*_: object, **__: object) -> dict[str, int]:
-    return {}
+def _without_limit(*_: object, **__: object) -> None:
+    return None
+
+
+def _without_return(*_: object, **__: object) -> tuple[Posting, ...]:
+    return ()
 
 
 def _throttled_is_refused(command: Any, *, policies: Any) -> Generator[Any, Any, Answer]:
@@ -151,7 +155,11 @@ BUGS = {
     "entries are not chained": Bug(replaced=((draft, "seal", _unlinked),)),
     "the day is UTC's and not the program's": Bug(replaced=((draft, "business_day", _utc_day),)),
     "shares are rounded up": Bug(replaced=((reversing, "divide", _rounded_up),)),
-    "limits of the day are not counted": Bug(replaced=((spending, "daily_use", _without_limit),)),
+    "limits of the day are not counted": Bug(replaced=((Draft, "use", _without_limit),)),
+    "a limit gets nothing back": Bug(replaced=((Draft, "use_back", _without_limit),)),
+    "a refund does not return to its budget": Bug(
+        replaced=((reversing, "counterpart", _without_return),)
+    ),
     "throttling is told as a refusal": Bug(
         replaced=((simulator, "carry_out", _throttled_is_refused),)
     ),

@@ -16,10 +16,12 @@ from zoneinfo import ZoneInfo
 from forecourt.instants import compact_instant
 from forecourt.ledger import Policies, Shortfall, WalletPolicy
 from forecourt.ledger import commands as c
+from forecourt.ledger.entries import ISSUED
 from forecourt.validity import EndOf, Validity
 
 MEMBERS = ("ann", "bo", "cy")
 POOL = "pool"
+BUDGET = "budget:spring"
 COINS = "coins"
 ZONES = tuple(map(ZoneInfo, ("Asia/Shanghai", "America/New_York", "Asia/Kolkata")))
 
@@ -93,7 +95,7 @@ class _Writer:
         self.unanswered: list[c.Command] = []
         self.actions: list[Action] = []
         self.owners = self.chance.choice(
-            (("ann", "bo"), ("ann", "ann", "bo", POOL), (*MEMBERS, POOL))
+            (("ann", "bo"), ("ann", "ann", "bo", POOL), (*MEMBERS, POOL), ("ann", "bo", BUDGET))
         )
         self.wallets = self.chance.choice((("points",) * 15 + (COINS,), ("points",) * 3 + (COINS,)))
         self.paces = self.chance.choice(
@@ -201,8 +203,15 @@ class _Writer:
             last = max(last, since) if last else None
         points = self._points() * self.chance.choice((1, 5, 12))
         items = {"a": points // 3, "b": points // 2} if points > 2 else {}
+        funded = BUDGET in self.owners and common["owner"] != BUDGET and self.chance.random() < 0.6
         return c.Earn(
-            **common, points=points, expires_on=last, activates_on=since, bonus=bonus, items=items
+            **common,
+            points=points,
+            expires_on=last,
+            activates_on=since,
+            bonus=bonus,
+            items=items,
+            funded_by=BUDGET if funded else ISSUED,
         )
 
     def _spend(self, common: dict[str, Any]) -> c.Command:
@@ -244,7 +253,8 @@ class _Writer:
     def _reverse(self, common: dict[str, Any]) -> c.Command:
         chance = self.chance
         likely = [each for each in self.sent if isinstance(each, c.Earn | c.Spend | c.Capture)]
-        original = chance.choice(likely[-8:] or self.sent)
+        awards = [each for each in likely if isinstance(each, c.Earn) and each.budget]
+        original = chance.choice(awards[-4:] or likely[-8:] or self.sent)
         if chance.random() < 0.1:
             original = chance.choice(self.sent)
         whole = chance.choice((3, 10, 10_000))
@@ -297,6 +307,14 @@ class _Writer:
     def _merge(self, common: dict[str, Any]) -> c.Command:
         return c.Merge(**common, into=self.chance.choice(self.owners))
 
+    def _unmerge(self, common: dict[str, Any]) -> c.Command:
+        merges = [each for each in self.sent if isinstance(each, c.Merge)]
+        if not merges or self.chance.random() < 0.1:
+            merges = [c.Merge(**common, into="cy")]
+        merge = self.chance.choice(merges[-2:])
+        common |= {"owner": merge.owner, "wallet": merge.wallet}
+        return c.Unmerge(**common, into=merge.into, merge=merge.entry_id)
+
     def _freeze(self, common: dict[str, Any]) -> c.Command:
         return self.chance.choice((c.Freeze, c.Unfreeze, c.Unfreeze))(**common)
 
@@ -319,7 +337,8 @@ _KINDS: tuple[tuple[str, float], ...] = (
     ("adjust", 4),
     ("transfer", 8),
     ("convert", 3),
-    ("merge", 0.4),
+    ("merge", 0.6),
+    ("unmerge", 0.6),
     ("freeze", 1.2),
     ("extend", 2),
 )

@@ -6,15 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.ledger import commands as c
 from forecourt.ledger.policy import Shortfall
-from tests.simulation.oracle import FAR, Lot, Past, Purse, Refused, Scene, Undone
+from tests.simulation.moves import Place, back_to, come_home, move, other_place_of, out_of
+from tests.simulation.oracle import (
+    FAR,
+    Hold,
+    Lot,
+    Merged,
+    Past,
+    Purse,
+    Refused,
+    Scene,
+    Undone,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from forecourt.ledger.policy import Policies
-
-Place = tuple[str, str]
 
 
 class Trial:
@@ -24,6 +33,7 @@ class Trial:
         self.purses: dict[Place, Purse] = {}
         self.past: dict[tuple[str, str], Past] = {}
         self.undone: dict[tuple[str, str], Undone] = {}
+        self.merged: dict[tuple[str, str], Merged] = {}
 
 
 class Model:
@@ -33,6 +43,7 @@ class Model:
         self.versions: dict[Place, list[Purse]] = {}
         self.past: dict[tuple[str, str], Past] = {}
         self.undone: dict[tuple[str, str], list[tuple[int, Undone]]] = {}
+        self.merged: dict[tuple[str, str], Merged] = {}
         self.refused: dict[tuple[str, str], int] = {}
         self.posted: dict[tuple[str, str], int] = {}
         self.moment = 0
@@ -52,6 +63,7 @@ class Model:
             versions = self.versions.setdefault(place, [Purse()])
             versions.extend([purse] * entries[place])
         self.past |= trial.past
+        self.merged |= trial.merged
         self.moment += 1
         for key, undone in trial.undone.items():
             self.undone.setdefault(key, []).append((self.moment, undone))
@@ -80,30 +92,55 @@ class Model:
         trial = Trial()
         place = (command.owner, command.wallet)
         purse = trial.purses[place] = self.at(place, version)
-        if purse.gone_to is not None:
+        if purse.gone_to is not None and not isinstance(command, c.Unmerge):
             raise Refused("account_merged")
         scene.live(purse)
-        if isinstance(command, c.Transfer | c.Merge | c.Convert):
-            other_place = other_place_of(command)
-            if purse.frozen:
-                raise Refused("account_frozen")
-            if other_place == place:
-                raise Refused("transfer_to_self")
-            other = trial.purses[other_place] = self.at(other_place, other_version)
-            _two(scene, Scene(policies.of(other_place[1]), now), purse, other, command)
-        elif isinstance(command, c.Reverse):
-            self._reverse(scene, trial, purse, command, self.moment if as_of is None else as_of)
-        elif isinstance(command, c.Earn):
-            self._earn(scene, trial, purse, command)
-        else:
-            past = _ALONE[type(command)](scene, purse, command)
-            if past is not None:
-                trial.past[command.owner, command.entry_id] = past
+        match command:
+            case c.Transfer() | c.Merge() | c.Convert():
+                self._move(scene, trial, purse, command, policies=policies, version=other_version)
+            case c.Unmerge():
+                self._unmerge(scene, trial, purse, command, other_version)
+            case c.Reverse():
+                known = self.moment if as_of is None else as_of
+                self._reverse(scene, trial, purse, command, known)
+            case c.Earn():
+                self._earn(scene, trial, purse, command, other_version)
+            case _:
+                past = _ALONE[type(command)](scene, purse, command)
+                if past is not None:
+                    trial.past[command.owner, command.entry_id] = past
         nothing = Past("other", [], 0, command, scene.today)
         trial.past.setdefault((command.owner, command.entry_id), nothing)
         return trial
 
-    def _earn(self, scene: Scene, trial: Trial, purse: Purse, command: c.Earn) -> None:
+    def _move(
+        self,
+        scene: Scene,
+        trial: Trial,
+        purse: Purse,
+        command: c.Transfer | c.Merge | c.Convert,
+        *,
+        policies: Policies,
+        version: int | None,
+    ) -> None:
+        place = other_place_of(command)
+        if purse.frozen:
+            raise Refused("account_frozen")
+        if place is None or place == (command.owner, command.wallet):
+            raise Refused("transfer_to_self")
+        other = trial.purses[place] = self.at(place, version)
+        other_scene = Scene(policies.of(place[1]), scene.now)
+        merged = move(scene, other_scene, purse, other, command)
+        if merged is not None:
+            trial.merged[command.owner, command.entry_id] = merged
+
+    def _earn(
+        self, scene: Scene, trial: Trial, purse: Purse, command: c.Earn, version: int | None
+    ) -> None:
+        place, lots_before = other_place_of(command), list[Lot]()
+        if place is not None:
+            budget = trial.purses[place] = self.at(place, version)
+            lots_before = out_of(scene, budget, command.points + command.bonus)
         scene.roof(purse, max(command.points + command.bonus - purse.debt, 0))
         if scene.policy.slide:
             scene.stir(purse)
@@ -116,6 +153,7 @@ class Model:
             lots += scene.give(purse, command.bonus, command.expires_on, bonus=True)
         total = command.points + command.bonus
         past = Past("earn", lots, total, command, scene.today)
+        past.out_of = lots_before
         trial.past[command.owner, command.entry_id] = past
         for waiting in purse.parked.pop(command.entry_id, []):
             key = (command.owner, command.entry_id)
@@ -126,7 +164,10 @@ class Model:
             except Refused:
                 continue
             trial.undone[key] = undone
-            _undo_earn(scene, purse, past, points)
+            covered = _undo_earn(scene, purse, past, points)
+            if past.budget is not None:
+                budget = trial.purses[past.budget, command.wallet]
+                back_to(scene, budget, past, covered, undone.points - points)
 
     def _reverse(
         self, scene: Scene, trial: Trial, purse: Purse, command: c.Reverse, as_of: int
@@ -146,43 +187,34 @@ class Model:
         before = undone.points
         points = _share_of(past, undone, command)
         if past.kind == "earn":
-            _undo_earn(scene, purse, past, points)
+            covered = _undo_earn(scene, purse, past, points)
+            if past.budget is not None and covered:
+                place = (past.budget, command.wallet)
+                budget = trial.purses[place] = self.at(place)
+                back_to(scene, budget, past, covered, before)
         else:
             _undo_spend(scene, purse, past, points, before)
 
-
-def other_place_of(command: c.Transfer | c.Merge | c.Convert) -> Place:
-    """Return the second account a command moves."""
-    if isinstance(command, c.Transfer):
-        return command.receiver, command.wallet
-    if isinstance(command, c.Merge):
-        return command.into, command.wallet
-    return command.owner, command.into_wallet
-
-
-def _two(
-    scene: Scene,
-    other_scene: Scene,
-    purse: Purse,
-    other: Purse,
-    command: c.Transfer | c.Merge | c.Convert,
-) -> None:
-    if other.gone_to is not None:
-        raise Refused("account_merged")
-    other_scene.live(other)
-    if other.frozen:
-        raise Refused("account_frozen")
-    if isinstance(command, c.Transfer):
-        _transfer(scene, purse, other, command)
-    elif isinstance(command, c.Merge):
-        _merge(scene, purse, other, command)
-    else:
-        if command.points % command.per:
-            raise Refused("not_a_multiple")
-        gained = command.points // command.per * command.gives
-        scene.take(purse, command.points)
-        other_scene.roof(other, max(gained - other.debt, 0))
-        other_scene.give(other, gained, command.expires_on)
+    def _unmerge(
+        self,
+        scene: Scene,
+        trial: Trial,
+        purse: Purse,
+        command: c.Unmerge,
+        other_version: int | None,
+    ) -> None:
+        merged = self.merged.get((command.owner, command.merge))
+        if merged is None or purse.gone_to != command.into or purse.gone_by != command.merge:
+            raise Refused("not_merged")
+        place = (command.into, command.wallet)
+        other = trial.purses[place] = self.at(place, other_version)
+        if other.gone_to is not None:
+            raise Refused("account_merged")
+        if other.frozen:
+            raise Refused("account_frozen")
+        scene.live(other)
+        purse.gone_to, purse.debt = None, merged.debt
+        come_home(scene, purse, other, merged)
 
 
 def _share_of(past: Past, undone: Undone, command: c.Reverse) -> int:
@@ -218,8 +250,9 @@ def _share_of(past: Past, undone: Undone, command: c.Reverse) -> int:
     return points
 
 
-def _undo_earn(scene: Scene, purse: Purse, past: Past, points: int) -> None:
-    policy = scene.policy
+def _undo_earn(scene: Scene, purse: Purse, past: Past, points: int) -> int:
+    """Take points back; return how many were there, or are owed."""
+    policy, asked = scene.policy, points
     for mine in past.lots:
         until = (mine.last, scene.now_until(purse, mine.last))
         for wanted in dict.fromkeys(until):
@@ -230,14 +263,16 @@ def _undo_earn(scene: Scene, purse: Purse, past: Past, points: int) -> None:
                     points -= part
     purse.lots = [lot for lot in purse.lots if lot.points]
     if policy.shortfall is Shortfall.ONLY_PENDING:
-        return
+        return asked - points
     own = [(scene.now_until(purse, lot.last), lot.bonus) for lot in past.lots]
     if own and not policy.debt_for_expired and all((last or FAR) < scene.today for last, _ in own):
-        return
+        return asked - points
     there = min(points, scene.spendable(purse))
     scene.take(purse, there, own)
     if policy.shortfall is Shortfall.DEBT:
         purse.debt += points - there
+        return asked
+    return asked - points + there
 
 
 def _undo_spend(scene: Scene, purse: Purse, past: Past, points: int, before: int) -> None:
@@ -250,11 +285,10 @@ def _undo_spend(scene: Scene, purse: Purse, past: Past, points: int, before: int
                 continue
             until = type(scene.today).fromordinal(scene.today.toordinal() + scene.policy.grace_days)
         scene.give(purse, 1, until, bonus=bonus)
-    if past.counted and past.day == scene.today:
-        scene.count(purse, f"spent:{past.spender or ''}", -points)
+    scene.uncount(purse, past.counter, past.day, points)
 
 
-def _may_spend(scene: Scene, purse: Purse, command: c.Spend | c.SetAside) -> bool:
+def _may_spend(scene: Scene, purse: Purse, command: c.Spend | c.SetAside) -> str | None:
     policy = scene.policy
     if purse.frozen:
         raise Refused("account_frozen")
@@ -263,41 +297,42 @@ def _may_spend(scene: Scene, purse: Purse, command: c.Spend | c.SetAside) -> boo
     if command.points % policy.multiple:
         raise Refused("not_a_multiple")
     if policy.member_limits is None:
-        return False
+        return None
     who = command.spender or ""
     if scene.used(purse, f"spent:{who}") + command.points > policy.member_limits.get(who, 0):
         raise Refused("limit_exceeded")
-    return True
+    return f"spent:{who}"
 
 
 def _spend(scene: Scene, purse: Purse, command: c.Spend) -> Past:
-    counted = _may_spend(scene, purse, command)
+    counter = _may_spend(scene, purse, command)
     if scene.policy.slide and scene.policy.spending_slides:
         if command.points > scene.spendable(purse):
             raise Refused("insufficient_points")
         scene.stir(purse)
     lots = scene.take(purse, command.points)
     past = Past("spend", lots, command.points, command, scene.today)
-    past.counted = counted
-    if counted:
-        scene.count(purse, f"spent:{command.spender or ''}", command.points)
+    past.counter = counter
+    if counter is not None:
+        scene.count(purse, counter, command.points)
     return past
 
 
 def _hold(scene: Scene, purse: Purse, command: c.SetAside) -> None:
-    counted = _may_spend(scene, purse, command)
+    counter = _may_spend(scene, purse, command)
     if len(purse.holds) >= scene.policy.max_holds:
         raise Refused("too_many")
     lots = scene.take(purse, command.points)
-    if counted:
-        scene.count(purse, f"spent:{command.spender or ''}", command.points)
-    purse.holds[command.entry_id] = (command.hold_expires_at, lots)
+    if counter is not None:
+        scene.count(purse, counter, command.points)
+    purse.holds[command.entry_id] = Hold(command.hold_expires_at, lots, counter, scene.today)
 
 
 def _capture(scene: Scene, purse: Purse, command: c.Capture) -> Past:
     if command.hold_id not in purse.holds:
         raise Refused("hold_not_open")
-    lots = scene.order(purse.holds[command.hold_id][1])
+    hold = purse.holds[command.hold_id]
+    lots = scene.order(hold.lots)
     coins = [(lot.last, lot.bonus) for lot in lots for _ in range(lot.points)]
     if command.points > len(coins):
         raise Refused("capture_exceeds_hold")
@@ -306,13 +341,19 @@ def _capture(scene: Scene, purse: Purse, command: c.Capture) -> Past:
         purse, [Lot(1, last, bonus=bonus) for last, bonus in coins[command.points :]], scene.today
     )
     taken = [Lot(1, last, bonus=bonus) for last, bonus in coins[: command.points]]
-    return Past("spend", taken, command.points, command, scene.today)
+    past = Past("spend", taken, command.points, command, scene.today)
+    if hold.day == scene.today:
+        past.counter = hold.counter
+        scene.uncount(purse, hold.counter, hold.day, len(coins) - command.points)
+    return past
 
 
 def _release(scene: Scene, purse: Purse, command: c.Release) -> None:
     if command.hold_id not in purse.holds:
         raise Refused("hold_not_open")
-    scene.let_go(purse, purse.holds.pop(command.hold_id)[1], scene.today)
+    hold = purse.holds.pop(command.hold_id)
+    scene.uncount(purse, hold.counter, hold.day, sum(lot.points for lot in hold.lots))
+    scene.let_go(purse, hold.lots, scene.today)
 
 
 def _activate(scene: Scene, purse: Purse, command: c.Activate) -> None:
@@ -352,38 +393,6 @@ def _freeze(_scene: Scene, purse: Purse, command: c.Command) -> None:
 
 def _settle(_scene: Scene, _purse: Purse, _command: c.Command) -> None:
     """Nothing more: what is due happened when the scene went live."""
-
-
-def _transfer(scene: Scene, purse: Purse, other: Purse, command: c.Transfer) -> None:
-    policy = scene.policy
-    limits: list[tuple[str, int | None, int]] = []
-    if command.purpose is not c.Purpose.POOL:
-        limits = [
-            ("given:points", policy.transfer_points, command.points),
-            ("given:count", policy.transfer_count, 1),
-        ]
-    for name, allowed, more in limits:
-        if allowed is not None and scene.used(purse, name) + more > allowed:
-            raise Refused("limit_exceeded")
-    lots = scene.take(purse, command.points)
-    scene.roof(other, max(command.points - other.debt, 0))
-    for lot in lots:
-        scene.give(other, lot.points, lot.last, bonus=lot.bonus)
-    for name, allowed, more in limits:
-        if allowed is not None:
-            scene.count(purse, name, more)
-
-
-def _merge(scene: Scene, purse: Purse, other: Purse, command: c.Merge) -> None:
-    if purse.holds or purse.parked:
-        raise Refused("open_matters")
-    for lot in scene.order(lot for lot in purse.lots if lot.since is None):
-        scene.give(other, lot.points, lot.last, bonus=lot.bonus)
-    other.lots += [lot for lot in purse.lots if lot.since is not None]
-    pays = min(purse.debt, scene.spendable(other))
-    scene.take(other, pays)
-    other.debt += purse.debt - pays
-    purse.lots, purse.debt, purse.gone_to = [], 0, command.into
 
 
 _ALONE: dict[type[c.Command], Callable[[Scene, Purse, Any], Past | None]] = {

@@ -46,8 +46,23 @@ class Past:
         self.kind, self.lots, self.points, self.day = kind, lots, points, day
         self.items = getattr(command, "items", {})
         self.wallet = command.wallet
-        self.spender = getattr(command, "spender", None)
-        self.counted = False
+        self.counter: str | None = None
+        self.budget = getattr(command, "budget", None)
+        self.out_of: list[Lot] = []
+
+
+class Hold:
+    """Lots set aside, and the limit of a day they were counted under."""
+
+    def __init__(self, until: datetime, lots: list[Lot], counter: str | None, day: date) -> None:
+        self.until, self.lots, self.counter, self.day = until, lots, counter, day
+
+
+class Merged:
+    """What a merge brought, and what paid for the debt that came with it."""
+
+    def __init__(self, lots: list[Lot], debt: int, paid: list[Lot]) -> None:
+        self.lots, self.debt, self.paid = lots, debt, paid
 
 
 class Undone:
@@ -71,10 +86,11 @@ class Purse:
 
     def __init__(self) -> None:
         self.lots: list[Lot] = []
-        self.holds: dict[str, tuple[datetime, list[Lot]]] = {}
+        self.holds: dict[str, Hold] = {}
         self.debt = 0
         self.frozen = False
         self.gone_to: str | None = None
+        self.gone_by: str | None = None
         self.parked: dict[str, list[Reverse]] = {}
         self.used_on: date | None = None
         self.used: dict[str, int] = {}
@@ -85,10 +101,11 @@ class Purse:
         other = Purse()
         other.lots = [lot.copy() for lot in self.lots]
         other.holds = {
-            name: (until, [lot.copy() for lot in lots])
-            for name, (until, lots) in self.holds.items()
+            name: Hold(hold.until, [lot.copy() for lot in hold.lots], hold.counter, hold.day)
+            for name, hold in self.holds.items()
         }
-        other.debt, other.frozen, other.gone_to = self.debt, self.frozen, self.gone_to
+        other.debt, other.frozen = self.debt, self.frozen
+        other.gone_to, other.gone_by = self.gone_to, self.gone_by
         other.parked = {name: list(waiting) for name, waiting in self.parked.items()}
         other.used_on, other.used = self.used_on, dict(self.used)
         other.active_on, other.longer = self.active_on, dict(self.longer)
@@ -103,11 +120,11 @@ class Purse:
             key = (lot.last, lot.bonus) if lot.since is None else (lot.since, lot.last)
             where[key] = where.get(key, 0) + lot.points
         holds = {}
-        for name, (until, lots) in self.holds.items():
+        for name, hold in self.holds.items():
             held: dict[Any, int] = {}
-            for lot in lots:
+            for lot in hold.lots:
                 held[lot.last, lot.bonus] = held.get((lot.last, lot.bonus), 0) + lot.points
-            holds[name] = (until, held)
+            holds[name] = (hold.until, held)
         return {
             "free": free,
             "pending": pending,
@@ -140,8 +157,8 @@ class Scene:
                 elif lot.last is not None and lot.last != FAR:
                     over = self.midnight(lot.last + timedelta(days=1))
                     events.append(((over, 2, lot.last, ""), "die", lot))
-            for name, (until, _) in purse.holds.items():
-                events.append(((until, 1, FAR, name), "free", name))
+            for name, hold in purse.holds.items():
+                events.append(((hold.until, 1, FAR, name), "free", name))
             events = [event for event in events if event[0][0] <= self.now]
             if not events:
                 return
@@ -152,9 +169,9 @@ class Scene:
                 purse.lots.remove(subject)
                 self.give(purse, subject.points, subject.last)
             else:
-                self.let_go(
-                    purse, purse.holds.pop(subject)[1], at.astimezone(self.policy.zone).date()
-                )
+                hold = purse.holds.pop(subject)
+                self.uncount(purse, hold.counter, hold.day, sum(lot.points for lot in hold.lots))
+                self.let_go(purse, hold.lots, at.astimezone(self.policy.zone).date())
 
     def let_go(self, purse: Purse, lots: Iterable[Lot], day: date) -> None:
         for lot in self.order(lots):
@@ -188,7 +205,7 @@ class Scene:
         return sum(lot.points for lot in purse.lots if lot.since is None)
 
     def everything(self, purse: Purse) -> int:
-        held = sum(lot.points for _, lots in purse.holds.values() for lot in lots)
+        held = sum(lot.points for hold in purse.holds.values() for lot in hold.lots)
         return sum(lot.points for lot in purse.lots) + held
 
     def take(self, purse: Purse, points: int, own: Iterable[tuple[Any, bool]] = ()) -> list[Lot]:
@@ -219,6 +236,11 @@ class Scene:
         if purse.used_on is None or self.today > purse.used_on:
             purse.used_on, purse.used = self.today, {}
         purse.used[name] = max(purse.used.get(name, 0) + points, 0)
+
+    def uncount(self, purse: Purse, name: str | None, day: date, points: int) -> None:
+        """Give a limit of today back what comes back."""
+        if name is not None and day == self.today:
+            self.count(purse, name, -points)
 
     def used(self, purse: Purse, name: str) -> int:
         if purse.used_on is None or purse.used_on < self.today:

@@ -15,7 +15,7 @@ from forecourt.errors import EntryConflict, StaleWrite
 from forecourt.ledger import apply, carry_out, faults, rebuild, settled
 from forecourt.ledger.accounts import Account
 from forecourt.ledger.chain import digest_of
-from forecourt.ledger.commands import Convert, Merge, Transfer, fingerprint
+from forecourt.ledger.commands import fingerprint
 from forecourt.ledger.decisions import Parked, Reversals
 from forecourt.ledger.entries import DEBT, TRANSFER, Entry
 from forecourt.ledger.notes import (
@@ -42,8 +42,9 @@ from forecourt.ledger.records import (
     entry_to_record,
 )
 from forecourt.ledger.refusals import NothingDue
-from tests.simulation.history import Advance, Resume, Start
-from tests.simulation.model import Model, other_place_of
+from tests.simulation.history import BUDGET, Advance, Resume, Start
+from tests.simulation.model import Model
+from tests.simulation.moves import other_place_of
 from tests.simulation.oracle import Refused, Scene
 from tests.simulation.store import STALE, Store
 
@@ -103,7 +104,7 @@ class World:
         self.rebuilt: dict[AccountKey, Account] = {}
         self.entries: dict[AccountKey, list[Entry]] = {}
         self.ids: set[EntryKey] = set()
-        self.in_transfer: dict[str, int] = {}
+        self.in_transfer: dict[tuple[str, str], int] = {}
         self.closed_holds: set[str] = set()
         self.answers: dict[tuple[str, str, str], object] = {}
         self.under_way: dict[int, Delivery] = {}
@@ -236,8 +237,10 @@ class World:
             check(not sum(leg.points for leg in entry.upkeep), "upkeep sums to zero", entry)
             check(entry.previous == rebuilt.digest, "the chain goes on", entry.entry_id)
             check(entry.digest == digest_of(entry), "the digest is the content's", entry.entry_id)
-            moved = sum(leg.points for leg in entry.legs if leg.account == TRANSFER)
-            self.in_transfer[key.wallet] = self.in_transfer.get(key.wallet, 0) + moved
+            for leg in entry.legs:
+                if leg.account in (TRANSFER, BUDGET):
+                    place = (leg.account, key.wallet)
+                    self.in_transfer[place] = self.in_transfer.get(place, 0) + leg.points
             rebuilt = apply(rebuilt, entry)
             self.entries.setdefault(key, []).append(entry)
         check(rebuilt == self.store.get(key), "rebuild equals live", key)
@@ -279,8 +282,8 @@ class World:
         place = (command.owner, command.wallet)
         versions = range(delivery.seen[AccountKey(*place)], self.model.count(place) + 1)
         others: Any = [None]
-        if isinstance(command, Transfer | Merge | Convert):
-            other = other_place_of(command)
+        other = other_place_of(command)
+        if other is not None:
             others = range(delivery.seen[AccountKey(*other)], self.model.count(other) + 1)
         said = []
         for version, other_version, moment in product(versions, others, moments):

@@ -66,21 +66,7 @@ class Ledger:
         return self.carry_out(command).entry
 
     def carry_out(self, command: c.Command) -> Decision:
-        books = Books(account=self.account(command.owner, command.wallet))
-        match command:
-            case c.Transfer(receiver=other) | c.Merge(into=other):
-                books = replace(books, other=self.account(other, command.wallet))
-            case c.Convert(into_wallet=wallet):
-                books = replace(books, other=self.account(command.owner, wallet))
-            case c.Reverse(reverses=entry_id):
-                books = replace(
-                    books,
-                    original=self.entries.get(entry_id),
-                    reversals=self.notes.get(entry_id),
-                    parked=self.parked.get(entry_id),
-                )
-            case c.Earn(entry_id=entry_id):
-                books = replace(books, parked=self.parked.get(entry_id))
+        books = self.books_for(command)
         decision = decide(command, books, now=self.now, policies=self.policies)
         for posting in decision.postings:
             account = posting.account
@@ -95,6 +81,39 @@ class Ledger:
                 del self.parked[decision.parked.entry_id]
         self.audit()
         return decision
+
+    def books_for(self, command: c.Command) -> Books:
+        """Return what the command is decided on."""
+        books = Books(account=self.account(command.owner, command.wallet))
+        match command:
+            case c.Transfer(receiver=other) | c.Merge(into=other):
+                books = replace(books, other=self.account(other, command.wallet))
+            case c.Convert(into_wallet=wallet):
+                books = replace(books, other=self.account(command.owner, wallet))
+            case c.Reverse(reverses=entry_id):
+                original = self.entries.get(entry_id)
+                budget = original.budget if original else None
+                books = replace(
+                    books,
+                    original=original,
+                    other=self.account(budget) if budget else None,
+                    reversals=self.notes.get(entry_id),
+                    parked=self.parked.get(entry_id),
+                )
+            case c.Unmerge(into=other, merge=entry_id):
+                books = replace(
+                    books,
+                    other=self.account(other),
+                    original=self.entries.get(entry_id),
+                    received=self.entries.get(f"{entry_id}.in"),
+                )
+            case c.Earn(entry_id=entry_id, budget=budget):
+                books = replace(
+                    books,
+                    other=self.account(budget) if budget else None,
+                    parked=self.parked.get(entry_id),
+                )
+        return books
 
     def earn(self, points: int, expires_on: date | None = JUNE, **values: Any) -> Entry:
         return self.run(c.Earn, points=points, expires_on=expires_on, **values)

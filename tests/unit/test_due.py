@@ -117,6 +117,13 @@ def test_what_never_runs_out_is_never_announced() -> None:
     assert notices(account, TODAY) == []
 
 
+def test_nobody_is_told_that_a_budget_runs_out() -> None:
+    lots: dict[date | None, int] = {TODAY + timedelta(days=NOTICE_DAYS[0]): 7}
+
+    assert notices(Account(member_id="m1", buckets=lots), TODAY) != []
+    assert notices(Account(member_id="budget:spring", buckets=lots), TODAY) == []
+
+
 def test_no_late_notice_meets_the_next_one() -> None:
     assert all(later + LATE_DAYS < earlier for earlier, later in pairwise(NOTICE_DAYS))
 

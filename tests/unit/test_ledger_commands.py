@@ -138,17 +138,6 @@ def test_a_capture_that_the_first_bucket_covers_leaves_the_others_whole() -> Non
     assert books.account().buckets == {JUNE: 20, DECEMBER: 30}
 
 
-def test_the_same_command_says_the_same_and_an_edited_one_does_not() -> None:
-    books = Ledger()
-    first = books.earn(10)
-
-    assert first.says_the_same_as(replace(first, posted_at=DAY_AFTER, account_version=9))
-    assert not first.says_the_same_as(replace(first, fingerprint="other"))
-    older = replace(first, fingerprint="", digest="")
-    assert older.says_the_same_as(replace(first, posted_at=DAY_AFTER))
-    assert not older.says_the_same_as(replace(first, source="another"))
-
-
 @pytest.mark.parametrize("first", [c.Capture, c.Release])
 @pytest.mark.parametrize("then", [c.Capture, c.Release])
 def test_a_hold_is_resolved_once(first: type[c.Command], then: type[c.Command]) -> None:

@@ -52,6 +52,11 @@ class Permission(StrEnum):
     DECIDE_SALES = "decide_sales"
     REASSIGN_SALES = "reassign_sales"
     ANSWER_QUESTIONS = "answer_questions"
+    ADJUST_POINTS = "adjust_points"
+    READ_ADJUSTMENTS = "read_adjustments"
+    DECIDE_ADJUSTMENTS = "decide_adjustments"
+    FREEZE_WALLETS = "freeze_wallets"
+    REFUND_POINTS = "refund_points"
 
 
 OWN = frozenset(
@@ -80,6 +85,9 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
         Permission.READ_QUEUES,
         Permission.READ_EVIDENCE,
         Permission.DECIDE_SALES,
+        Permission.ADJUST_POINTS,
+        Permission.READ_ADJUSTMENTS,
+        Permission.REFUND_POINTS,
     },
     Group.OPERATOR: frozenset(Permission),
     Group.AUDITOR: frozenset(
@@ -88,6 +96,7 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
             Permission.READ_STATIONS,
             Permission.READ_PROGRAMS,
             Permission.READ_QUEUES,
+            Permission.READ_ADJUSTMENTS,
         }
     ),
 }

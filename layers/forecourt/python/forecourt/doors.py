@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import inspect
 import json
 import traceback
@@ -148,6 +149,12 @@ class Door:
     def key(self) -> str:
         """Return the key of the write that is being answered."""
         return self._key
+
+    @property
+    def request_id(self) -> str:
+        """Return a name for the write that is being answered: its retries have the same."""
+        named = f"{self.caller.subject}\n{self._key}".encode("utf-8", "surrogatepass")
+        return hashlib.sha256(named).hexdigest()[:32]
 
     def once(self, perform: Callable[[], Answer]) -> Response[Any]:
         """Answer a write with what *perform* returns, or returned to this request before."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.decided_sales import question_key
-from forecourt.members_table import member_key
+from forecourt.loyalty_table import member_key
 from forecourt.rulings import sale_of_entry
 from forecourt.sales import parse_sale_id
 from forecourt.stored_identities import ERASED, portrait_key

@@ -21,6 +21,7 @@ Everything that may be refused, in one place.
     - UnknownSale
     - UnknownQuestion
     - UnknownProgram
+    - UnknownAdjustment
     - UnknownRoute
   x Rejected               well formed, and may not happen now
     - AlreadyEnrolled
@@ -35,6 +36,9 @@ Everything that may be refused, in one place.
     - SaleNotWaiting
     - AlreadyAnswered
     - TooManyClaims
+    - SaleNotCredited
+    - SaleShared
+    - AdjustmentDecided
     - ProgramNotDraft
     - RetroactiveActivation
     - EntryConflict
@@ -244,6 +248,16 @@ class UnknownProgram(Unknown):
         self.version = version
 
 
+class UnknownAdjustment(Unknown):
+    """No adjustment waits, or waited, under that id."""
+
+    code = "unknown_adjustment"
+
+    def __init__(self, adjustment_id: str) -> None:
+        super().__init__(adjustment_id)
+        self.adjustment_id = adjustment_id
+
+
 class UnknownRoute(Unknown):
     """The API has no such path, or not for that method."""
 
@@ -378,6 +392,39 @@ class TooManyClaims(Rejected):
     def __init__(self, *, limit: int) -> None:
         super().__init__(limit)
         self.limit = limit
+
+
+class SaleNotCredited(Rejected):
+    """The sale is no member's, so there are no points behind it."""
+
+    code = "sale_not_credited"
+
+    def __init__(self, *, sale_id: str, status: str) -> None:
+        super().__init__(sale_id, status)
+        self.sale_id = sale_id
+        self.status = status
+
+
+class SaleShared(Rejected):
+    """Several members share the sale: a person has to say whose share is refunded, by a ruling."""
+
+    code = "sale_shared"
+
+    def __init__(self, *, sale_id: str, members: int) -> None:
+        super().__init__(sale_id, members)
+        self.sale_id = sale_id
+        self.members = members
+
+
+class AdjustmentDecided(Rejected):
+    """Somebody has decided about the adjustment."""
+
+    code = "adjustment_decided"
+
+    def __init__(self, *, adjustment_id: str, status: str) -> None:
+        super().__init__(adjustment_id, status)
+        self.adjustment_id = adjustment_id
+        self.status = status
 
 
 class ProgramNotDraft(Rejected):

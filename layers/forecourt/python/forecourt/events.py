@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import from_item
 from forecourt.loyalty_table import entry_from_item
+from forecourt.merges import Stage, merge_from_item
 from forecourt.rulings import sale_of_entry
 from forecourt.stored_identities import evidence_key_from_item
 from forecourt.stored_rulings import ruling_from_item
@@ -39,10 +40,14 @@ class DetailType(StrEnum):
     PROGRAM_ACTIVATED = "ProgramActivated"
     STATION_REGISTERED = "StationRegistered"
     CASE_OPENED = "CaseOpened"
+    ADJUSTMENT_ASKED = "AdjustmentAsked"
+    ADJUSTMENT_DECIDED = "AdjustmentDecided"
     SALE_EARNED_NOTHING = "SaleEarnedNothing"
     CONFIRMATION_ASKED = "ConfirmationAsked"
     CONFIRMATION_ANSWERED = "ConfirmationAnswered"
     SALE_RULED = "SaleRuled"
+    MEMBERS_MERGED = "MembersMerged"
+    MERGE_UNDONE = "MergeUndone"
     POINTS_EXPIRING = "PointsExpiring"
 
 
@@ -174,6 +179,40 @@ def _case(new: Image | None, _old: Image | None) -> list[Event]:
     ]
 
 
+def _adjustment(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None:
+        return []
+    asked = from_item(new)
+    detail = {
+        name: asked[name]
+        for name in (
+            "adjustment_id",
+            "member_id",
+            "wallet",
+            "points",
+            "source",
+            "reason",
+            "asked_by",
+            "asked_at",
+        )
+    }
+    identifier = asked["adjustment_id"]
+    if new["sk"]["S"].startswith("OPEN#"):
+        if old is not None:
+            return []  # approved; what becomes of it is told when it is posted
+        return [_event(DetailType.ADJUSTMENT_ASKED, identifier, **detail)]
+    return [
+        _event(
+            DetailType.ADJUSTMENT_DECIDED,
+            identifier,
+            **detail,
+            outcome=asked["status"],
+            decided_by=asked["decided_by"],
+            decided_at=asked["decided_at"],
+        )
+    ]
+
+
 def _evaluation(new: Image | None, old: Image | None) -> list[Event]:
     if new is None or old is not None:
         return []
@@ -264,6 +303,29 @@ def _reminder(new: Image | None, old: Image | None) -> list[Event]:
     ]
 
 
+def _merge(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or (old is not None and old["stage"] == new["stage"]):
+        return []
+    record = merge_from_item(new)
+    kinds = {Stage.MERGED: DetailType.MEMBERS_MERGED, Stage.UNDONE: DetailType.MERGE_UNDONE}
+    refused_to_undo = old is not None and old["stage"]["S"] == Stage.UNDOING
+    if record.stage not in kinds or (refused_to_undo and record.stage is Stage.MERGED):
+        return []
+    undone = record.stage is Stage.UNDONE
+    return [
+        _event(
+            kinds[record.stage],
+            f"{record.closing}.{record.number}",
+            member_id=record.closing,
+            into=record.into,
+            number=record.number,
+            actor=record.undone_by if undone else record.merged_by,
+            reason=record.undone_because if undone else record.reason,
+            at=new["undone_at" if undone else "merged_at"]["S"],
+        )
+    ]
+
+
 _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event]]] = {
     "entry": _entry,
     "member": _member,
@@ -273,10 +335,12 @@ _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event
     "timeline": _timeline,
     "station": _station,
     "case": _case,
+    "adjustment": _adjustment,
     "evaluation": _evaluation,
     "question": _question,
     "answer": _answer,
     "ruling": _ruling,
+    "merge": _merge,
     "reminder": _reminder,
 }
 

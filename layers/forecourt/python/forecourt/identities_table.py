@@ -26,7 +26,8 @@ from forecourt.errors import (
     UnknownMember,
 )
 from forecourt.instants import format_instant, parse_instant
-from forecourt.members_table import PRESENT, member_key
+from forecourt.loyalty_table import member_key
+from forecourt.members_table import PRESENT
 from forecourt.sales import EvidenceKind
 from forecourt.stored_identities import (
     block_key,

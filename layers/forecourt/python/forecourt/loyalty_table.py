@@ -19,6 +19,8 @@ The Loyalty table.
 | case | `CASES#<station>` | `<business day>` |
 | question, answer | `ASKED#<member>` | `SALE#<sale id>` |
 | ruling | `RULINGS#<sale id>` | `<number>` |
+| merge of two members | `MERGES#<closing member>` | `<number>` |
+| adjustment by hand | `ADJUSTMENTS` | `OPEN#<id>`, `DONE#<id>`, `REQUEST#<request>` |
 
 A posting is two writes, the entry and the account, and stays two: the one index is of accounts
 by the first day on which something comes due (`ledger_table`). Entry ids begin with an instant,
@@ -39,12 +41,8 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
-from forecourt.contention import passing
-from forecourt.errors import EntryConflict, StaleWrite
 from forecourt.instants import format_instant, parse_instant
 from forecourt.ledger import POINTS_WALLET, Account, Entry
 from forecourt.ledger.records import (
@@ -86,6 +84,11 @@ class Standings:
 
     accounts: dict[str, Account]
     timeline: tuple[Activation, ...]
+
+
+def member_key(member_id: str) -> Item:
+    """Return the key of a member's profile."""
+    return to_item({"pk": f"MEMBER#{member_id}", "sk": "PROFILE"})
 
 
 def account_key(member_id: str, wallet: str = POINTS_WALLET) -> Item:
@@ -184,14 +187,31 @@ class LoyaltyTable:
         self._dynamodb = dynamodb
         self._name = name
 
-    def account(self, member_id: str) -> Account:
-        """Return a member's account as of now; a member without entries has an empty one."""
+    def enrolled(self, member_id: str) -> bool:
+        """Return whether somebody is enrolled under that id."""
         response = self._dynamodb.get_item(
-            TableName=self._name, Key=account_key(member_id), ConsistentRead=True
+            TableName=self._name,
+            Key=member_key(member_id),
+            ProjectionExpression="pk",
+            ConsistentRead=True,
+        )
+        return "Item" in response
+
+    def account(self, member_id: str, wallet: str = POINTS_WALLET) -> Account:
+        """Return a member's account as of now; a wallet without entries is an empty one."""
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=account_key(member_id, wallet), ConsistentRead=True
         )
         if "Item" not in response:
-            return Account(member_id=member_id, buckets={})
+            return Account(member_id=member_id, wallet=wallet, buckets={})
         return account_from_item(response["Item"])
+
+    def timeline(self) -> tuple[Activation, ...]:
+        """Return which version of the program is in force when, as of now."""
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=to_item(TIMELINE_KEY), ConsistentRead=True
+        )
+        return timeline_from_item(response.get("Item"))
 
     def standings(self, member_ids: Iterable[str]) -> Standings:
         """Return the members' accounts and the program's timeline, all as of now."""
@@ -252,56 +272,6 @@ class LoyaltyTable:
             if "LastEvaluatedKey" not in response:
                 return found
             arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
-
-    def post(self, entry: Entry, account: Account) -> bool:
-        """
-        Write *entry* and the *account* after it, both or neither.
-
-        `False` means an identical entry was already there, which is what every retry looks
-        like. The same id with other content is an `EntryConflict`; an account that changed
-        since it was read is a `StaleWrite`.
-        """
-        try:
-            self._dynamodb.transact_write_items(
-                TransactItems=[
-                    {
-                        "Put": {
-                            "TableName": self._name,
-                            "Item": entry_to_item(entry),
-                            # Excludes a second posting of the same sale.
-                            "ConditionExpression": "attribute_not_exists(pk)",
-                            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                        }
-                    },
-                    {
-                        "Put": {
-                            "TableName": self._name,
-                            "Item": account_to_item(account),
-                            # Excludes a posting that another one overtook.
-                            **_unchanged_since(account.version - 1),
-                        }
-                    },
-                ]
-            )
-        except ClientError as error:
-            reasons = error.response.get("CancellationReasons")
-            if not reasons:
-                raise
-            if reasons[0]["Code"] == "ConditionalCheckFailed":
-                item = reasons[0]["Item"]
-                # An evaluation there says the sale was worth nothing: another content, too.
-                repeated = item["type"]["S"] == "entry" and entry_from_item(item).says_the_same_as(
-                    entry
-                )
-                if not repeated:
-                    raise EntryConflict(entry.entry_id) from error
-                return False
-            if not passing({reason["Code"] for reason in reasons}):
-                raise
-            # The account moved on, a rival transaction holds it, or DynamoDB throttles: in
-            # every case nothing was written, and reading again is the remedy.
-            raise StaleWrite from error
-        return True
 
     def record_evaluation(
         self,
@@ -392,15 +362,6 @@ class LoyaltyTable:
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return False
         return True
-
-
-def _unchanged_since(version: int) -> dict[str, Any]:
-    if version == 0:
-        return {"ConditionExpression": "attribute_not_exists(pk)"}
-    return {
-        "ConditionExpression": "version = :before",
-        "ExpressionAttributeValues": {":before": encode(version)},
-    }
 
 
 def trace_to_map(trace: Trace) -> dict[str, Any]:

@@ -5,9 +5,9 @@ Members in the Loyalty table (see `forecourt.loyalty_table`).
 | --- | --- | --- | --- |
 | member | `MEMBER#<member>` | `PROFILE` | type `member`, version, sealed, status, … |
 
-A member was `enrolled_at` some time, `enrolled_by` a caller; `erased_at`,
-`erased_by` likewise. `sealed` is the profile under KMS. Of two records that are one person's, the
-one that was closed names the other: `merged_into`. What is bound to a member is in `identities_table`.
+A member was `enrolled_at` some time, `enrolled_by` a caller; `erased_at`, `erased_by` likewise.
+`sealed` is the profile under KMS. Of two records that are one person's, the one that was closed
+names the other: `merged_into`. What is bound to a member is in `identities_table`.
 """
 
 from __future__ import annotations
@@ -27,23 +27,13 @@ from forecourt.errors import (
     VersionMismatch,
 )
 from forecourt.instants import format_instant, parse_instant
-from forecourt.loyalty_table import (
-    TIMELINE_KEY,
-    LoyaltyTable,
-    entry_from_item,
-    timeline_from_item,
-)
-from forecourt.program import in_force
-from forecourt.rulings import sale_of_entry
+from forecourt.loyalty_table import member_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from forecourt.ledger import Entry
     from forecourt.sealing import Sealer
-
-QUERIES_MAX = 8  # a page may be short; a request that never ends may not
 
 
 # Whoever is to get something has to be there: never enrolled, erased and merged members are not.
@@ -70,41 +60,9 @@ class Member:
     profile: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """What a sale earned its member: points, and by which rule."""
-
-    entry_id: str
-    sale_id: str
-    points: int
-    program_version: int | None
-    trace: tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
-    """A page of a member's entries and judgements, and where it goes on (`None`: at the end)."""
-
-    items: Sequence[Item]
-    last_id: str | None
-
-    def entries(self) -> list[Entry]:
-        """Return the page's entries."""
-        return [entry_from_item(item) for item in self.items if item["type"]["S"] == "entry"]
-
-    def judgements(self) -> list[Judgement]:
-        """Return what the page says of sales."""
-        return [judged for judged in map(_judgement, self.items) if judged]
-
-
 def _require_unmerged(member: Member) -> None:
     if member.merged_into is not None:
         raise MemberMerged(member_id=member.member_id, into=member.merged_into)
-
-
-def member_key(member_id: str) -> Item:
-    """Return the key of a member's profile."""
-    return to_item({"pk": f"MEMBER#{member_id}", "sk": "PROFILE"})
 
 
 def _member_from_item(item: Mapping[str, Mapping[str, Any]]) -> Member:
@@ -134,32 +92,6 @@ def _member_to_item(member: Member) -> Item:
     )
 
 
-def _judgement(item: Item) -> Judgement | None:
-    values = from_item(item)
-    if values["type"] == "refusal":
-        return None
-    if values["type"] == "entry":
-        entry = entry_from_item(item)
-        kind, _, sale_id = entry.source.partition(":")
-        if kind != "sale":
-            return None
-        return Judgement(
-            entry_id=entry.entry_id,
-            sale_id=sale_id,
-            points=entry.points,
-            program_version=entry.program_version,
-            trace=entry.trace,
-        )
-    entry_id = values["sk"].removeprefix("T#")
-    return Judgement(
-        entry_id=entry_id,
-        sale_id=sale_of_entry(entry_id),
-        points=0,
-        program_version=values.get("program_version"),
-        trace=tuple(values["trace"]),
-    )
-
-
 def _profile_context(member_id: str) -> dict[str, str]:
     return {"member_id": member_id, "item": "PROFILE"}
 
@@ -171,7 +103,6 @@ class MembersTable:
         self._dynamodb = dynamodb
         self._name = name
         self._sealer = sealer
-        self._loyalty = LoyaltyTable(dynamodb, name=name)
 
     def enrol(
         self,
@@ -308,40 +239,3 @@ class MembersTable:
             raise MemberErased(member_id)
         _require_unmerged(member)
         return member
-
-    def statement(
-        self, member_id: str, *, limit: int, after: str | None, entries_only: bool
-    ) -> Statement:
-        """Return a page of what happened to a member's points, newest first."""
-        arguments: dict[str, Any] = {
-            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
-            "ExpressionAttributeValues": to_item({":pk": f"MEMBER#{member_id}", ":prefix": "T#"}),
-            "ScanIndexForward": False,
-        }
-        if entries_only:
-            arguments["FilterExpression"] = "#type = :entry"
-            arguments["ExpressionAttributeNames"] = {"#type": "type"}
-            arguments["ExpressionAttributeValues"][":entry"] = encode("entry")
-        found: list[Item] = []
-        for _ in range(QUERIES_MAX):
-            if after:
-                start = {"pk": f"MEMBER#{member_id}", "sk": f"T#{after}"}
-                arguments["ExclusiveStartKey"] = to_item(start)
-            response = self._dynamodb.query(
-                TableName=self._name, Limit=limit - len(found), **arguments
-            )
-            found += response["Items"]
-            last = response.get("LastEvaluatedKey")
-            after = last["sk"]["S"].removeprefix("T#") if last else None
-            if after is None or len(found) == limit:
-                break
-        return Statement(items=found, last_id=after)
-
-    def program_zone(self, at: datetime) -> str | None:
-        """Return the zone of the program in force at *at*, or `None` before it began."""
-        response = self._dynamodb.get_item(TableName=self._name, Key=to_item(TIMELINE_KEY))
-        version = in_force(timeline_from_item(response.get("Item")), at)
-        if version is None:
-            return None
-        zone: str = self._loyalty.program_document(version)["zone"]
-        return zone

@@ -24,7 +24,8 @@ from forecourt.errors import (
 from forecourt.identities_table import IDENTITIES_MAX
 from forecourt.ledger.commands import Merge, Unmerge
 from forecourt.ledger.refusals import LedgerRefusal, NotMerged
-from forecourt.members_table import PRESENT, member_key
+from forecourt.loyalty_table import member_key
+from forecourt.members_table import PRESENT
 from forecourt.merges import MergeRecord, Stage, merge_from_item, merge_to_item
 
 if TYPE_CHECKING:
@@ -115,10 +116,12 @@ class MergedMembers:
         """
         Make two of what was merged, or go on with that.
 
-        Raise `MemberNotMerged`, or what the ledger refuses with: then all is as it was.
+        Raise `UnknownMember`, `MemberNotMerged`, or what the ledger refuses with: then all is as
+        it was.
         """
         record = self.last(closing)
         if record is None or record.stage in {Stage.MERGING, Stage.REFUSED}:
+            self._members.member(closing)
             raise MemberNotMerged(closing)
         if record.stage is Stage.UNDONE:
             return record

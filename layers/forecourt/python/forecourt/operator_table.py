@@ -34,7 +34,7 @@ from forecourt.errors import (
     UnknownStation,
 )
 from forecourt.instants import format_instant, parse_instant
-from forecourt.loyalty_table import TIMELINE_KEY, Station, station_from_item, timeline_from_item
+from forecourt.loyalty_table import TIMELINE_KEY, LoyaltyTable, Station, station_from_item
 from forecourt.program import Activation, in_force
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ class OperatorTable:
     def __init__(self, dynamodb: Any, *, name: str) -> None:
         self._dynamodb = dynamodb
         self._name = name
+        self._loyalty = LoyaltyTable(dynamodb, name=name)
 
     def register(self, station: Station, *, opening_stated: bool) -> Station:
         """
@@ -248,10 +249,7 @@ class OperatorTable:
 
     def timeline(self) -> tuple[Activation, ...]:
         """Return which version is in force when, as of now."""
-        response = self._dynamodb.get_item(
-            TableName=self._name, Key=to_item(TIMELINE_KEY), ConsistentRead=True
-        )
-        return timeline_from_item(response.get("Item"))
+        return self._loyalty.timeline()
 
     def activate(
         self, version: Version, *, effective_at: datetime | None, now: datetime

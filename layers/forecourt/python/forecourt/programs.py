@@ -1,4 +1,4 @@
-"""The program in force, for jobs that judge no sale but have to know how accounts are kept."""
+"""The program in force, for whoever judges no sale but has to know how accounts are kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Programs:
 
     def at(self, now: datetime) -> Program | None:
         """Return the program in force at *now*, or `None` before it began."""
-        version = in_force(self._loyalty.standings(()).timeline, now)
+        version = in_force(self._loyalty.timeline(), now)
         if version is None:
             return None
         if version not in self._known:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from forecourt.ledger.entries import BUDGET_PREFIX
+
 if TYPE_CHECKING:
     from forecourt.ledger.accounts import Account
 
@@ -32,8 +34,10 @@ def notices(account: Account, today: date) -> list[Notice]:
     Return what the owner of *account*, as it counts now, is to be told on *today*.
 
     All that ends on one day is one notice. What becomes active before that day counts; what
-    is held does not: it is being spent.
+    is held does not: it is being spent. A budget has nobody who could hurry to spend it.
     """
+    if account.member_id.startswith(BUDGET_PREFIX):
+        return []
     ending: Counter[date] = Counter()
     for lots in (account.buckets, account.bonus):
         for last, points in lots.items():

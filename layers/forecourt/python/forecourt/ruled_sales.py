@@ -17,7 +17,8 @@ from forecourt.contention import passing, until_settled
 from forecourt.decided_sales import question, question_key
 from forecourt.errors import SaleNotRulable, StaleWrite, UnknownMember, VersionMismatch
 from forecourt.instants import format_instant
-from forecourt.members_table import PRESENT, member_key
+from forecourt.loyalty_table import member_key
+from forecourt.members_table import PRESENT
 from forecourt.rulings import Verdict, holdings, movements
 from forecourt.stored_rulings import (
     AppliedRuling,

@@ -9,12 +9,8 @@ says what to read and write around it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from forecourt.ledger import giving
 from forecourt.ledger.accounts import Account, Hold, apply, rebuild
 from forecourt.ledger.chain import Fault, faults
-from forecourt.ledger.commands import Earn
 from forecourt.ledger.deciding import decide, settled
 from forecourt.ledger.decisions import Books, Decision, Parked, Posting, Reversals
 from forecourt.ledger.entries import (
@@ -28,10 +24,6 @@ from forecourt.ledger.entries import (
 )
 from forecourt.ledger.policy import CountsFrom, Policies, Shortfall, Terms, WalletPolicy
 from forecourt.ledger.procedure import Answer, carry_out
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import date, datetime
 
 __all__ = [
     "ISSUED",
@@ -57,39 +49,8 @@ __all__ = [
     "apply",
     "carry_out",
     "decide",
-    "earn",
     "faults",
     "rebuild",
     "settled",
     "wallet_of",
 ]
-
-_DEFAULT = WalletPolicy()
-
-
-def earn(
-    account: Account,
-    *,
-    entry_id: str,
-    points: int,
-    expires_on: date | None,
-    program_version: int,
-    trace: tuple[Mapping[str, object], ...],
-    occurred_at: datetime,
-    posted_at: datetime,
-    policy: WalletPolicy = _DEFAULT,
-) -> tuple[Entry, Account]:
-    """Return the entry that gives *account* what a sale earned, and the account after it."""
-    command = Earn(
-        entry_id=entry_id,
-        owner=account.member_id,
-        points=points,
-        expires_on=expires_on,
-        source=f"sale:{entry_id}",
-        reason="fuel",
-        actor="accrual",
-        program_version=program_version,
-        trace=trace,
-        occurred_at=occurred_at,
-    )
-    return giving.earn(account, command, now=posted_at, policy=policy)

@@ -24,10 +24,16 @@ Pending = tuple["date", "date | None"]  # active from, good until
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Points set aside until `expires_at`, with the lots they came from."""
+    """
+    Points set aside until `expires_at`, with the lots they came from.
+
+    `counter` is the one of the day `counted_on` that they are counted under, if any.
+    """
 
     expires_at: datetime
     lots: Mapping[Lot, int]
+    counter: str | None = None
+    counted_on: date | None = None
 
     @property
     def points(self) -> int:
@@ -157,7 +163,12 @@ def apply(account: Account, entry: Entry) -> Account:
     if effect.active and entry.posted_on is not None:
         active_on = max(active_on or entry.posted_on, entry.posted_on)
     if effect.hold_expires_at:
-        fold.expiries[entry.entry_id] = effect.hold_expires_at
+        fold.terms[entry.entry_id] = Hold(
+            expires_at=effect.hold_expires_at,
+            lots={},
+            counter=effect.counter,
+            counted_on=entry.posted_on if effect.counter else None,
+        )
     return replace(
         account,
         version=account.version + 1,
@@ -167,7 +178,11 @@ def apply(account: Account, entry: Entry) -> Account:
         holds=fold.open_holds(),
         debt=fold.debt,
         frozen=_frozen_after(account, entry.kind),
-        merged_into=effect.merged_into or account.merged_into,
+        merged_into=(
+            None
+            if entry.kind is EntryKind.UNMERGE_IN
+            else effect.merged_into or account.merged_into
+        ),
         parked=account.parked + (entry.kind is EntryKind.PARK) - effect.unparks,
         counted_on=counted_on,
         used=used,
@@ -192,7 +207,7 @@ def rebuild(member_id: str, wallet: str, entries: Iterable[Entry]) -> Account:
 class _Fold:
     """The places a leg can move, while an entry is applied."""
 
-    __slots__ = ("debt", "expiries", "free", "held", "pending", "wallet")
+    __slots__ = ("debt", "free", "held", "pending", "terms", "wallet")
 
     def __init__(self, account: Account) -> None:
         self.wallet = wallet_of(account.member_id, account.wallet)
@@ -200,7 +215,7 @@ class _Fold:
         self.free.update({(day, True): n for day, n in account.bonus.items()})
         self.pending = dict(account.pending)
         self.held = {hold_id: dict(hold.lots) for hold_id, hold in account.holds.items()}
-        self.expiries = {hold_id: hold.expires_at for hold_id, hold in account.holds.items()}
+        self.terms = dict(account.holds)
         self.debt = account.debt
 
     def move(self, leg: Leg) -> None:
@@ -221,9 +236,8 @@ class _Fold:
 
     def open_holds(self) -> dict[str, Hold]:
         return {
-            hold_id: Hold(
-                expires_at=self.expiries[hold_id],
-                lots={lot: points for lot, points in lots.items() if points},
+            hold_id: replace(
+                self.terms[hold_id], lots={lot: points for lot, points in lots.items() if points}
             )
             for hold_id, lots in self.held.items()
             if any(lots.values())

@@ -15,7 +15,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from forecourt.ledger.entries import ISSUED, PARTNER, POINTS_WALLET, REDEEMED
+from forecourt.ledger.entries import BUDGET_PREFIX, ISSUED, PARTNER, POINTS_WALLET, REDEEMED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,8 @@ class Earn(Command):
     Give points, now or from `activates_on`, first of all to what the member owes.
 
     `bonus` comes on top of paid-in money and is kept apart. `items` says how much each line
-    of the document earned, for a refund of one line.
+    of the document earned, for a refund of one line. `funded_by` is the program account that
+    gives the points, or the owner of a budget (`budget:…`), which gives what it has and no more.
     """
 
     points: int
@@ -63,8 +64,15 @@ class Earn(Command):
             self.bonus or (self.expires_on and self.expires_on < self.activates_on)
         ):
             raise ValueError(self.entry_id)
-        if self.funded_by not in (ISSUED, PARTNER):
+        if self.funded_by not in (ISSUED, PARTNER) and self.budget is None:
             raise ValueError(self.funded_by)
+        if self.budget == self.owner:
+            raise ValueError(self.entry_id)
+
+    @property
+    def budget(self) -> str | None:
+        """Return the owner of the budget that pays for it, if one does."""
+        return self.funded_by if self.funded_by.startswith(BUDGET_PREFIX) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +250,14 @@ class Merge(Command):
     """Carry everything over to `into`, and close the account."""
 
     into: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmerge(Command):
+    """Open the account that the entry `merge` closed; `into` returns what went over to it."""
+
+    into: str
+    merge: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

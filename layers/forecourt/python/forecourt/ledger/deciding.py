@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from forecourt.ledger import giving, moving, reversing, spending
+from forecourt.ledger import budgets, giving, moving, reversing, spending
 from forecourt.ledger.commands import (
     Activate,
     Adjust,
@@ -26,6 +26,7 @@ from forecourt.ledger.commands import (
     Spend,
     Transfer,
     Unfreeze,
+    Unmerge,
 )
 from forecourt.ledger.decisions import Books, Decision, Posting, posted
 from forecourt.ledger.refusals import AccountMerged, NothingDue, NotSpendable
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from forecourt.ledger.accounts import Account
     from forecourt.ledger.commands import Command
+    from forecourt.ledger.entries import Lot
     from forecourt.ledger.policy import Policies, WalletPolicy
 
 _ON_ONE_ACCOUNT: dict[type[Command], Callable[..., Decision]] = {
@@ -63,6 +65,8 @@ def decide(command: Command, books: Books, *, now: datetime, policies: Policies)
     already answered gets a second answer: the write that follows must exclude it.
     """
     account, policy = books.account, policies.of(command.wallet)
+    if isinstance(command, Unmerge):
+        return moving.unmerge(books, _other(books), command, now=now, policy=policy)
     if account.merged_into is not None:
         raise AccountMerged(owner=account.member_id, into=account.merged_into)
     if not policy.spendable and isinstance(command, _SPENDING):
@@ -106,18 +110,25 @@ def settled(account: Account, *, now: datetime, policies: Policies) -> Account:
 
 
 def _earn(command: Earn, books: Books, *, now: datetime, policy: WalletPolicy) -> Decision:
-    entry, account = giving.earn(books.account, command, now=now, policy=policy)
-    if books.parked is None:
-        return posted(entry, account)
-    entries, account, note = reversing.reverse_parked(
-        entry, account, books.parked, now=now, policy=policy
-    )
-    return Decision(
-        postings=(Posting(entries=(entry, *entries), account=account),),
-        reversals=note,
-        parked=replace(books.parked, commands=()),
-        parked_before=len(books.parked.commands),
-    )
+    lots: list[tuple[Lot, int]] = []
+    if command.budget is not None:
+        total = command.points + command.bonus
+        lots = budgets.funding(_other(books), total, now=now, policy=policy)
+    entry, account = giving.earn(books.account, command, now=now, policy=policy, funding=lots)
+    decision = posted(entry, account)
+    if books.parked is not None:
+        entries, account, note = reversing.reverse_parked(
+            entry, account, books.parked, now=now, policy=policy
+        )
+        decision = Decision(
+            postings=(Posting(entries=(entry, *entries), account=account),),
+            reversals=note,
+            parked=replace(books.parked, commands=()),
+            parked_before=len(books.parked.commands),
+        )
+    (posting,) = decision.postings
+    moved = budgets.counterpart(posting, books.other, command, now=now, policy=policy)
+    return replace(decision, postings=(posting, *moved)) if moved else decision
 
 
 def _other(books: Books) -> Account:

@@ -74,12 +74,16 @@ class Books:
     """
     What was read to decide a command; what it does not need may be missing.
 
-    `void` says that the original's id has its answer, and that it moved nothing.
+    `other` is the second account of a movement between two: the receiver's, or the budget's
+    behind an earn or its reversal. `original` is the entry a reversal or an unmerge undoes,
+    `received` the other half of a merge. `void` says that the original's id has its answer,
+    and that it moved nothing.
     """
 
     account: Account
     other: Account | None = None
     original: Entry | None = None
+    received: Entry | None = None
     void: bool = False
     reversals: Reversals | None = None
     parked: Parked | None = None

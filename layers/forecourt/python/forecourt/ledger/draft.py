@@ -9,6 +9,7 @@ what is over runs out. So a command finds the same account whether jobs run or n
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from forecourt.ledger.accounts import apply
 from forecourt.ledger.chain import seal
 from forecourt.ledger.commands import fingerprint
 from forecourt.ledger.entries import DEBT, EXPIRED, NO_EFFECT, Entry, Leg, Lot, wallet_of
-from forecourt.ledger.refusals import CeilingExceeded, InsufficientPoints
+from forecourt.ledger.refusals import CeilingExceeded, InsufficientPoints, LimitExceeded
 from forecourt.validity import last_valid_day
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from forecourt.ledger.commands import Command
     from forecourt.ledger.entries import Effect, EntryKind
     from forecourt.ledger.policy import WalletPolicy
+
+
+NO_LOT: Lot = (None, False)
 
 
 def spending_order(lots: Iterable[Lot], *, bonus_first: bool) -> list[Lot]:
@@ -53,6 +57,7 @@ class Draft:
         "policy",
         "today",
         "upkeep",
+        "uses",
     )
 
     def __init__(self, account: Account, *, now: datetime, policy: WalletPolicy) -> None:
@@ -66,6 +71,7 @@ class Draft:
         self.pending = dict(account.pending)
         self.held = {hold_id: dict(hold.lots) for hold_id, hold in account.holds.items()}
         self.debt = account.debt
+        self.uses: dict[str, int] = {}
         self.legs: list[Leg] = []
         self._settle()
         self.upkeep, self.legs = self.legs, []
@@ -80,10 +86,10 @@ class Draft:
         """Return what can be spent."""
         return sum(self.free.values())
 
-    def program(self, account: str, points: int) -> None:
-        """Let a program account gain *points*."""
+    def program(self, account: str, points: int, lot: Lot = NO_LOT) -> None:
+        """Let a program account gain *points*; what passes through a budget names the *lot*."""
         if points:
-            self.legs.append(Leg(account=account, points=points))
+            self.legs.append(Leg(account=account, points=points, expires_on=lot[0], bonus=lot[1]))
 
     def owe(self, points: int) -> None:
         """Raise the debt by *points*, or lower it."""
@@ -184,6 +190,18 @@ class Draft:
         if ceiling is not None and total + more > ceiling:
             raise CeilingExceeded(ceiling=ceiling, held=total, requested=more)
 
+    def use(self, name: str, points: int, *, limit: str, allowed: int) -> None:
+        """Count *points* under *name* for today, if the limit allows it."""
+        used = self._used(name)
+        if used + points > allowed:
+            raise LimitExceeded(limit=limit, allowed=allowed, used=used, requested=points)
+        self.uses[name] = self.uses.get(name, 0) + points
+
+    def use_back(self, name: str | None, points: int, *, counted_on: date | None) -> None:
+        """Give a limit of today back what was not used after all; one of yesterday is over."""
+        if name is not None and counted_on == self.today:
+            self.uses[name] = self.uses.get(name, 0) - points
+
     def close(
         self,
         command: Command,
@@ -194,9 +212,12 @@ class Draft:
         refers_to: str | None = None,
         items: Mapping[str, int] | None = None,
         uncovered: int = 0,
+        checker: str | None = None,
     ) -> tuple[Entry, Account]:
         """Return the entry that the draft makes of *command*, and the account after it."""
         account = self._base
+        if self.uses:
+            effect = replace(effect, uses=self.uses)
         entry = seal(
             Entry(
                 entry_id=entry_id or command.entry_id,
@@ -208,6 +229,7 @@ class Draft:
                 source=command.source,
                 reason=command.reason,
                 actor=command.actor,
+                checker=checker,
                 program_version=command.program_version,
                 trace=command.trace,
                 occurred_at=command.occurred_at,
@@ -227,6 +249,8 @@ class Draft:
     def _settle(self) -> None:
         for on, hold_id, since in self._due():
             if hold_id is not None:
+                hold = self._base.holds[hold_id]
+                self.use_back(hold.counter, hold.points, counted_on=hold.counted_on)
                 for lot, points in spending(self.held[hold_id], self.policy):
                     self.hold(hold_id, lot, -points)
                     self.come_back(points, lot, on=on)
@@ -241,6 +265,12 @@ class Draft:
                 self._move((last, bonus), -points)
                 self.program(EXPIRED, points)
         self.pending = {key: points for key, points in self.pending.items() if points}
+
+    def _used(self, name: str) -> int:
+        account = self._base
+        # A clock that went back over midnight finds the day that was begun, not a new one.
+        counting = account.counted_on is not None and account.counted_on >= self.today
+        return (account.used.get(name, 0) if counting else 0) + self.uses.get(name, 0)
 
     def _due(self) -> list[tuple[date, str | None, tuple[date, date | None]]]:
         """Return what comes back by now, in the order it does: by day, activations first."""

@@ -9,7 +9,7 @@ pending until a day, or a hold. A wallet of money counts fen where others count 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ PARTNER = "program:partner"
 ADJUSTMENT = "program:adjustment"
 TRANSFER = "program:transfer"
 CONVERSION = "program:conversion"
+
+BUDGET_PREFIX = "budget:"  # of an owner whose account is a budget
 
 # Where points lie: their last valid day, and whether they are bonus money.
 Lot = tuple["date | None", bool]
@@ -52,6 +54,10 @@ class EntryKind(StrEnum):
     CONVERT_IN = "convert_in"
     MERGE_OUT = "merge_out"
     MERGE_IN = "merge_in"
+    UNMERGE_OUT = "unmerge_out"
+    UNMERGE_IN = "unmerge_in"
+    AWARD = "award"
+    AWARD_BACK = "award_back"
     FREEZE = "freeze"
     UNFREEZE = "unfreeze"
     EXTEND = "extend"
@@ -74,13 +80,15 @@ class Effect:
     """
     What an entry does to its account beside the legs; most entries do nothing.
 
-    `uses` is added to the day's counters, `active` restarts a validity that slides with
-    inactivity, `extends` says that one last valid day became another, `unparks` that a
-    reversal that waited has been applied.
+    `uses` is added to the day's counters; `counter` is the one the entry's own points are
+    counted under, which gets back what comes back of them today. `active` restarts a
+    validity that slides with inactivity, `extends` says that one last valid day became
+    another, `unparks` that a reversal that waited has been applied.
     """
 
     hold_expires_at: datetime | None = None
     uses: Mapping[str, int] = field(default_factory=dict)
+    counter: str | None = None
     active: bool = False
     extends: tuple[date, date] | None = None
     merged_into: str | None = None
@@ -96,8 +104,9 @@ class Entry:
     One movement.
 
     `entry_id` starts with an instant and is chosen by whoever began the command, so entries
-    sort by time and a retry has the same. `source` is the document behind it,
-    `program_version` and `trace` say by which rule, `fingerprint` names the command's content.
+    sort by time and a retry has the same. `source` is the document behind it, `actor` who or
+    what asked for it and `checker` who approved; `program_version` and `trace` say by which
+    rule, `fingerprint` names the command's content.
 
     `upkeep` are the legs of what follows from rules and not from the command: holds that
     timed out, pending points that became active, points that ran out, the uncaptured rest of
@@ -118,6 +127,7 @@ class Entry:
     source: str
     reason: str
     actor: str
+    checker: str | None = None
     program_version: int
     trace: tuple[Mapping[str, object], ...]
     occurred_at: datetime
@@ -172,27 +182,11 @@ class Entry:
                 moved[leg.expires_on, leg.bonus] += leg.points
         return moved
 
-    def says_the_same_as(self, other: Entry) -> bool:
-        """Return whether *other* is this movement, posted by another attempt."""
-        if self.fingerprint and other.fingerprint:
-            return self.fingerprint == other.fingerprint
-        return self._claim() == other._claim()
-
-    def _claim(self) -> Entry:
-        """Return the entry without what depends on when and on which account it was posted."""
-        return replace(
-            self,
-            legs=(),
-            upkeep=(),
-            items={"given": self.given},
-            posted_at=self.occurred_at,
-            posted_on=None,
-            account_version=0,
-            effect=NO_EFFECT,
-            fingerprint="",
-            previous="",
-            digest="",
-        )
+    @property
+    def budget(self) -> str | None:
+        """Return the owner of the budget that paid for it, if one did."""
+        accounts = (leg.account for leg in self.legs)
+        return next((name for name in accounts if name.startswith(BUDGET_PREFIX)), None)
 
 
 REVERSIBLE = frozenset({EntryKind.EARN, EntryKind.SPEND, EntryKind.CAPTURE})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from forecourt.ledger.decisions import MAX_EXTENSIONS, Decision, posted
-from forecourt.ledger.draft import Draft
+from forecourt.ledger.draft import NO_LOT, Draft
 from forecourt.ledger.entries import ADJUSTMENT, NO_EFFECT, Effect, EntryKind
 from forecourt.ledger.refusals import (
     CheckerIsMaker,
@@ -17,18 +17,28 @@ from forecourt.ledger.refusals import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from forecourt.ledger.accounts import Account
     from forecourt.ledger.commands import Activate, Adjust, Command, Earn, Extend, Settle
-    from forecourt.ledger.entries import Entry
+    from forecourt.ledger.entries import Entry, Lot
     from forecourt.ledger.policy import WalletPolicy
 
 
 def earn(
-    account: Account, command: Earn, *, now: datetime, policy: WalletPolicy
+    account: Account,
+    command: Earn,
+    *,
+    now: datetime,
+    policy: WalletPolicy,
+    funding: Sequence[tuple[Lot, int]] = (),
 ) -> tuple[Entry, Account]:
-    """Give points: what is pending waits, the rest pays debt first."""
+    """
+    Give points: what is pending waits, the rest pays debt first.
+
+    *funding* are the lots of the budget they come out of, if they come out of one.
+    """
     draft = Draft(account, now=now, policy=policy)
     draft.check_ceiling(max(command.points + command.bonus - draft.debt, 0))
     draft.slide()
@@ -37,7 +47,8 @@ def earn(
     else:
         draft.give(command.points, (command.expires_on, False))
         draft.give(command.bonus, (command.expires_on, True))
-    draft.program(command.funded_by, -command.points - command.bonus)
+    for lot, points in funding or [(NO_LOT, command.points + command.bonus)]:
+        draft.program(command.funded_by, -points, lot)
     return draft.close(
         command,
         EntryKind.EARN,
@@ -70,11 +81,10 @@ def settle(account: Account, command: Settle, *, now: datetime, policy: WalletPo
 
 def adjust(account: Account, command: Adjust, *, now: datetime, policy: WalletPolicy) -> Decision:
     """Correct by hand; above the limit only with a checker, who is somebody else."""
-    limit = policy.adjust_limit
     if command.checker == command.actor:
         raise CheckerIsMaker(actor=command.actor)
-    if limit is not None and abs(command.points) > limit and command.checker is None:
-        raise CheckerNeeded(limit=limit, requested=command.points)
+    if needs_checker(command.points, policy) and command.checker is None:
+        raise CheckerNeeded(limit=policy.adjust_limit or 0, requested=command.points)
     draft = Draft(account, now=now, policy=policy)
     draft.program(ADJUSTMENT, -command.points)
     if command.points > 0:
@@ -82,7 +92,12 @@ def adjust(account: Account, command: Adjust, *, now: datetime, policy: WalletPo
         draft.give(command.points, (command.expires_on, False))
     else:
         draft.take(-command.points)
-    return posted(*draft.close(command, EntryKind.ADJUST))
+    return posted(*draft.close(command, EntryKind.ADJUST, checker=command.checker))
+
+
+def needs_checker(points: int, policy: WalletPolicy) -> bool:
+    """Return whether an adjustment by *points* is for two people to make."""
+    return policy.adjust_limit is not None and abs(points) > policy.adjust_limit
 
 
 def extend(account: Account, command: Extend, *, now: datetime, policy: WalletPolicy) -> Decision:

@@ -11,22 +11,32 @@ from typing import TYPE_CHECKING
 
 from forecourt.ledger.commands import Purpose
 from forecourt.ledger.decisions import Decision, Posting
-from forecourt.ledger.draft import Draft, spending
-from forecourt.ledger.entries import CONVERSION, NO_EFFECT, TRANSFER, Effect, EntryKind
+from forecourt.ledger.draft import NO_LOT, Draft, spending
+from forecourt.ledger.entries import (
+    CONVERSION,
+    DEBT,
+    NO_EFFECT,
+    TRANSFER,
+    Effect,
+    EntryKind,
+    wallet_of,
+)
 from forecourt.ledger.refusals import (
     AccountFrozen,
     AccountMerged,
     NotAMultiple,
+    NotMerged,
     OpenMatters,
     TransferToSelf,
 )
-from forecourt.ledger.spending import daily_use
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from forecourt.ledger.accounts import Account
-    from forecourt.ledger.commands import Command, Convert, Merge, Transfer
+    from forecourt.ledger.commands import Command, Convert, Merge, Transfer, Unmerge
+    from forecourt.ledger.decisions import Books
+    from forecourt.ledger.entries import Entry
     from forecourt.ledger.policy import WalletPolicy
 
 
@@ -38,30 +48,21 @@ def transfer(
     target = Draft(receiver, now=now, policy=policy)
     _may_give(giver)
     _may_receive(giver, receiver)
-    uses: dict[str, int] = {}
     if command.purpose is not Purpose.POOL:
         for name, allowed, requested in (
             ("points", policy.transfer_points, command.points),
             ("count", policy.transfer_count, 1),
         ):
-            uses |= daily_use(
-                giver,
-                source.today,
-                name=f"given:{name}",
-                limit=f"transfer_{name}",
-                allowed=allowed,
-                requested=requested,
-            )
+            if allowed is not None:
+                limit = f"transfer_{name}"
+                source.use(f"given:{name}", requested, limit=limit, allowed=allowed)
     taken = source.take(command.points)
     target.check_ceiling(max(command.points - target.debt, 0))
     source.program(TRANSFER, command.points)
     target.program(TRANSFER, -command.points)
     for lot, points in taken:
         target.give(points, lot)
-    effect = Effect(uses=uses) if uses else NO_EFFECT
-    return _both(
-        source, target, command, EntryKind.TRANSFER_OUT, EntryKind.TRANSFER_IN, effect=effect
-    )
+    return _both(source, target, command, EntryKind.TRANSFER_OUT, EntryKind.TRANSFER_IN)
 
 
 def convert(
@@ -116,6 +117,88 @@ def merge(
     target.owe(debt - paid)
     effect = Effect(merged_into=into.member_id)
     return _both(source, target, command, EntryKind.MERGE_OUT, EntryKind.MERGE_IN, effect=effect)
+
+
+def unmerge(
+    books: Books, keeping: Account, command: Unmerge, *, now: datetime, policy: WalletPolicy
+) -> Decision:
+    """
+    Open a merged account again, with what it brought into the other.
+
+    The account itself moved nothing since: it was closed. What it brought comes back whole,
+    to its own last valid days; what *keeping* has spent of it meanwhile is owed there. What
+    ran out in between has run out. A debt that was brought is owed again, and what *keeping*
+    paid of it returns to where it was taken. Everything else done since stays where it was
+    done.
+    """
+    closed, out, into = books.account, books.original, books.received
+    if (
+        closed.merged_into is None
+        or out is None
+        or into is None
+        or (out.kind, out.account_version) != (EntryKind.MERGE_OUT, closed.version)
+        or closed.merged_into != keeping.member_id
+    ):
+        raise NotMerged(owner=closed.member_id, merge=command.merge)
+    if keeping.merged_into is not None:
+        raise AccountMerged(owner=keeping.member_id, into=keeping.merged_into)
+    _may_give(keeping)
+    source = Draft(keeping, now=now, policy=policy)
+    target = Draft(closed, now=now, policy=policy)
+    debt = sum(leg.points for leg in out.legs if leg.account == DEBT)
+    target.owe(debt)
+    moved = _bring_back(source, target, out) - debt
+    _pay_back(source, into, debt)
+    source.program(TRANSFER, moved)
+    target.program(TRANSFER, -moved)
+    taken, target_account = target.close(command, EntryKind.UNMERGE_IN, refers_to=out.entry_id)
+    given, source_account = source.close(
+        command, EntryKind.UNMERGE_OUT, entry_id=f"{command.entry_id}.out", refers_to=into.entry_id
+    )
+    return Decision(
+        postings=(
+            Posting(entries=(taken,), account=target_account),
+            Posting(entries=(given,), account=source_account),
+        )
+    )
+
+
+def _bring_back(source: Draft, target: Draft, out: Entry) -> int:
+    """Move what the merge took out of *target* back into it; return how much that is."""
+    wallet, brought = wallet_of(out.member_id, out.wallet), 0
+    for leg in out.legs:
+        if leg.account != wallet:
+            continue
+        left, last = -leg.points, source.current(leg.expires_on)
+        if leg.activates_on is not None:
+            for day in dict.fromkeys((leg.expires_on, last)):
+                part = source.take_pending(left, leg.activates_on, day)
+                target.wait(part, leg.activates_on, day)
+                left -= part
+                brought += part
+        if last is None or last >= source.today:
+            covered = min(left, source.available)
+            source.take(covered, first=[(last, leg.bonus)])
+            source.owe(left - covered)
+            target.give(left, (last, leg.bonus))
+            brought += left
+    return brought
+
+
+def _pay_back(source: Draft, into: Entry, debt: int) -> None:
+    """Let *source* have again what it paid of, or owes for, the *debt* that the merge brought."""
+    if not debt:
+        return
+    wallet = wallet_of(into.member_id, into.wallet)
+    # Who brings a debt brings no points that are active, so what moved there paid it.
+    paid = [leg for leg in into.legs if leg.account == wallet and leg.activates_on is None]
+    rest = debt + sum(leg.points for leg in paid)
+    owed = min(rest, source.debt)
+    source.owe(-owed)
+    for leg in paid:
+        source.come_back(-leg.points, (leg.expires_on, leg.bonus), on=source.today)
+    # What it has paid since, it paid out of earns of other days than are known here.
+    source.give(rest - owed, NO_LOT)
 
 
 def _may_give(account: Account) -> None:

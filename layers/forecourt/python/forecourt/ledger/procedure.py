@@ -8,12 +8,20 @@ half done, and the same command carried out again gives the answer the first wou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from forecourt.errors import EntryConflict, StaleWrite
 from forecourt.ledger.accounts import Account
-from forecourt.ledger.commands import Convert, Earn, Merge, Reverse, Transfer, fingerprint
+from forecourt.ledger.commands import (
+    Convert,
+    Earn,
+    Merge,
+    Reverse,
+    Transfer,
+    Unmerge,
+    fingerprint,
+)
 from forecourt.ledger.deciding import decide
 from forecourt.ledger.decisions import Books
 from forecourt.ledger.entries import Entry
@@ -148,6 +156,7 @@ def carry_out(command: Command, *, policies: Policies) -> Generator[Request, Any
     Raises `StaleWrite` after `ATTEMPTS` lost races, for the caller to retry: it is no answer.
     Raises `EntryConflict` when the id stands for something else.
     """
+    refused_on: Books | None = None
     for attempt in range(ATTEMPTS):
         if attempt:
             yield Pause(attempt)
@@ -160,6 +169,11 @@ def carry_out(command: Command, *, policies: Policies) -> Generator[Request, Any
         except NothingDue as nothing:
             return Answer(refusal=nothing)
         except LedgerRefusal as refusal:
+            if isinstance(command, Reverse) and books != refused_on:
+                # What it reads is not read at one moment, and a refusal, unlike a posting, is
+                # not held against it when it is written: so it is said on what was seen twice.
+                refused_on = books
+                continue
             wanted = Keep(_kept(command, refusal, now))
             answer = Answer(refusal=refusal)
         else:
@@ -181,6 +195,15 @@ def keys_of(command: Command) -> tuple[Key, ...]:
             return account, AccountKey(other, command.wallet)
         case Convert(into_wallet=wallet):
             return account, AccountKey(command.owner, wallet)
+        case Earn(budget=str(budget)):
+            return account, AccountKey(budget, command.wallet)
+        case Unmerge(into=other, merge=entry_id):
+            return (
+                account,
+                AccountKey(other, command.wallet),
+                EntryKey(command.owner, entry_id),
+                EntryKey(other, f"{entry_id}.in"),
+            )
         case Reverse(reverses=entry_id):
             owner = command.reverses_owner or command.owner
             return (
@@ -196,36 +219,60 @@ def keys_of(command: Command) -> tuple[Key, ...]:
 def _read(command: Command) -> Generator[Request, Any, tuple[Books, datetime]]:
     keys = keys_of(command)
     found: Found = yield Read(tuple(dict.fromkeys(keys)))
-    own, *more = [found.items.get(key) for key in keys]
-    account = own or Account(member_id=command.owner, wallet=command.wallet, buckets={})
+    books = _books(command, keys, [found.items.get(key) for key in keys])
+    further = _further(command, books)
+    if further is not None:
+        found = yield Read((further,))
+        thing = found.items.get(further)
+        if isinstance(further, ParkedKey):
+            books = replace(books, parked=thing)
+        else:
+            books = replace(books, other=thing or _empty(further))
+    return books, found.now
+
+
+def _books(command: Command, keys: tuple[Key, ...], things: list[Any]) -> Books:
+    accounts = [
+        thing or _empty(key)
+        for key, thing in zip(keys, things, strict=True)
+        if isinstance(key, AccountKey)
+    ]
+    account, other = accounts[0], accounts[1] if len(accounts) > 1 else None
     match command:
         case Reverse():
-            original, reversals, parked = more
+            _, original, reversals, parked = things
             entry = original if isinstance(original, Entry) else None
-            books = Books(
+            return Books(
                 account=account,
                 original=entry,
                 void=original is not entry,  # the id was answered, and nothing moved
                 reversals=reversals,
                 parked=parked,
             )
-        case Transfer() | Merge() | Convert():
-            other_key = keys[1]
-            other = more[0] or Account(
-                member_id=other_key.owner,
-                wallet=other_key.wallet,  # type: ignore[union-attr]
-                buckets={},
-            )
-            books = Books(account=account, other=other)
-        case Earn() if account.parked:
-            # Rare: a reversal waits for something; is it this? Parking counts as an entry,
-            # so what is read here still holds if the account is still the one read above.
-            key = ParkedKey(command.owner, command.entry_id)
-            found = yield Read((key,))
-            books = Books(account=account, parked=found.items.get(key))
+        case Unmerge():
+            out, into = (thing if isinstance(thing, Entry) else None for thing in things[2:])
+            return Books(account=account, other=other, original=out, received=into)
         case _:
-            books = Books(account=account)
-    return books, found.now
+            return Books(account=account, other=other)
+
+
+def _further(command: Command, books: Books) -> AccountKey | ParkedKey | None:
+    """
+    Return what *books* lack, which only their content can tell. Rare.
+
+    A reversal may wait for something: is it this? Parking counts as an entry, so what is
+    read now still holds if the account is still the one read before. And what a budget gave,
+    goes back to it.
+    """
+    if isinstance(command, Earn) and books.account.parked:
+        return ParkedKey(command.owner, command.entry_id)
+    if isinstance(command, Reverse) and books.original and books.original.budget:
+        return AccountKey(books.original.budget, command.wallet)
+    return None
+
+
+def _empty(key: AccountKey) -> Account:
+    return Account(member_id=key.owner, wallet=key.wallet, buckets={})
 
 
 def _kept(command: Command, refusal: LedgerRefusal, now: datetime) -> KeptRefusal:

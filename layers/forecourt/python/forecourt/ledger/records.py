@@ -51,6 +51,7 @@ def entry_to_record(entry: Entry) -> Record:
         "upkeep": [_leg_to_list(leg, own) for leg in entry.upkeep],
         "posted_on": entry.posted_on and entry.posted_on.isoformat(),
         "effect": _effect_to_record(entry.effect) if entry.effect is not NO_EFFECT else None,
+        "checker": entry.checker,
         "refers_to": entry.refers_to,
         "items": dict(entry.items),
         "uncovered": entry.uncovered,
@@ -76,6 +77,7 @@ def entry_from_record(
         source=record["source"],
         reason=record["reason"],
         actor=record["actor"],
+        checker=record.get("checker"),
         program_version=record["program_version"],
         trace=tuple(record["trace"]),
         occurred_at=parse_instant(record["occurred_at"]),
@@ -108,6 +110,7 @@ def account_to_record(account: Account) -> Record:
                     [_day_to_text(last), points, *([True] if bonus else [])]
                     for (last, bonus), points in hold.lots.items()
                 ],
+                **_counter_to_record(hold),
             }
             for hold_id, hold in account.holds.items()
         },
@@ -148,6 +151,8 @@ def account_from_record(
                     (_day_from_text(last), bool(bonus)): points
                     for last, points, *bonus in hold["lots"]
                 },
+                counter=hold.get("counter"),
+                counted_on=_day(hold.get("counted_on")),
             )
             for hold_id, hold in record.get("holds", {}).items()
         },
@@ -164,6 +169,12 @@ def account_from_record(
         },
         digest=record.get("digest", ""),
     )
+
+
+def _counter_to_record(hold: Hold) -> Record:
+    if hold.counter is None or hold.counted_on is None:
+        return {}
+    return {"counter": hold.counter, "counted_on": hold.counted_on.isoformat()}
 
 
 def _leg_to_list(leg: Leg, own: str) -> list[Any]:
@@ -195,6 +206,7 @@ def _effect_to_record(effect: Effect) -> Record:
     values = {
         "hold_expires_at": effect.hold_expires_at and format_instant(effect.hold_expires_at),
         "uses": dict(effect.uses),
+        "counter": effect.counter,
         "active": effect.active,
         "extends": effect.extends and [day.isoformat() for day in effect.extends],
         "merged_into": effect.merged_into,
@@ -208,6 +220,7 @@ def _effect_from_record(record: Mapping[str, Any]) -> Effect:
     return Effect(
         hold_expires_at=parse_instant(expires_at) if expires_at else None,
         uses=record.get("uses", {}),
+        counter=record.get("counter"),
         active=record.get("active", False),
         extends=(
             (date.fromisoformat(extends[0]), date.fromisoformat(extends[1])) if extends else None

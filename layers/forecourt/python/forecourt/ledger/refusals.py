@@ -2,9 +2,9 @@
 What the books do not allow.
 
 * LedgerRefusal (a `forecourt.errors.Rejected`)
-  x too little, too much    InsufficientPoints, CeilingExceeded, LimitExceeded, BelowMinimum,
-                            NotAMultiple, TooMany
-  x the account             AccountFrozen, AccountMerged, NotSpendable, OpenMatters,
+  x too little, too much    InsufficientPoints, BudgetExhausted, CeilingExceeded, LimitExceeded,
+                            BelowMinimum, NotAMultiple, TooMany
+  x the account             AccountFrozen, AccountMerged, NotMerged, NotSpendable, OpenMatters,
                             TransferToSelf
   x holds                   HoldNotOpen, CaptureExceedsHold
   x reversals               NotReversible, NothingToReverse, OverReversed, AlreadyReversed
@@ -44,6 +44,15 @@ class InsufficientPoints(LedgerRefusal):
     """More was asked for than can be spent now; what is held or pending cannot."""
 
     code = "insufficient_points"
+    requested: int
+    available: int
+
+
+class BudgetExhausted(LedgerRefusal):
+    """The budget has less left than was to be given out of it."""
+
+    code = "budget_exhausted"
+    budget: str
     requested: int
     available: int
 
@@ -96,6 +105,14 @@ class AccountMerged(LedgerRefusal):
     code = "account_merged"
     owner: str
     into: str
+
+
+class NotMerged(LedgerRefusal):
+    """The account did not go over into that one by that entry, or is open again."""
+
+    code = "not_merged"
+    owner: str
+    merge: str
 
 
 class NotSpendable(LedgerRefusal):

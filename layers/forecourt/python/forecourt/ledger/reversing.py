@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from forecourt.ledger.budgets import counterpart
 from forecourt.ledger.commands import Exactly, Line, Share
 from forecourt.ledger.decisions import (
     MAX_PARKED,
@@ -61,8 +62,9 @@ def reverse(books: Books, command: Reverse, *, now: datetime, policy: WalletPoli
     note, points = _account_for(original, books.reversals, command)
     draft = Draft(books.account, now=now, policy=policy)
     entry, account = _apply_to(draft, original, command, points, already=note.reversed - points)
+    posting = Posting(entries=(entry,), account=account)
     return Decision(
-        postings=(Posting(entries=(entry,), account=account),),
+        postings=(posting, *counterpart(posting, books.other, command, now=now, policy=policy)),
         reversals=note,
     )
 
@@ -182,22 +184,21 @@ def _apply_to(
     unparks: bool = False,
 ) -> tuple[Entry, Account]:
     if original.kind is EntryKind.EARN:
-        uncovered = _take_back(draft, original, points)
-        uses: dict[str, int] = {}
+        uncovered = _take_back(draft, original, points, already=already)
     else:
         uncovered = _give_back(draft, original, points, already=already)
-        uses = _uses_given_back(draft, original, points)
+        draft.use_back(original.effect.counter, points, counted_on=original.posted_on)
     return draft.close(
         command,
         EntryKind.REVERSE,
         entry_id=entry_id,
         refers_to=original.entry_id,
         uncovered=uncovered,
-        effect=Effect(uses=uses, unparks=unparks) if uses or unparks else NO_EFFECT,
+        effect=Effect(unparks=True) if unparks else NO_EFFECT,
     )
 
 
-def _take_back(draft: Draft, original: Entry, points: int) -> int:
+def _take_back(draft: Draft, original: Entry, points: int, *, already: int) -> int:
     """
     Take back what was earned; return what is not covered.
 
@@ -206,7 +207,6 @@ def _take_back(draft: Draft, original: Entry, points: int) -> int:
     """
     wallet = wallet_of(original.member_id, original.wallet)
     own = [leg for leg in original.legs if leg.account == wallet]
-    source = next(leg.account for leg in original.legs if leg.account not in (wallet, DEBT))
     left = points
     for leg in own:
         if leg.activates_on is not None:
@@ -222,8 +222,24 @@ def _take_back(draft: Draft, original: Entry, points: int) -> int:
         if policy.shortfall is Shortfall.DEBT:
             draft.owe(left)
             left = 0
-    draft.program(source, points - left)
+    _return_to_source(draft, original, points - left, already=already)
     return left
+
+
+def _return_to_source(draft: Draft, original: Entry, points: int, *, already: int) -> None:
+    """
+    Let who gave the points have them again: a budget by its lots, last given first.
+
+    *already* is how much earlier reversals took back; what they could not cover, its lot lost.
+    """
+    wallet = wallet_of(original.member_id, original.wallet)
+    sources = [leg for leg in original.legs if leg.account not in (wallet, DEBT)]
+    for leg in reversed(sources):
+        skipped = min(already, -leg.points)
+        already -= skipped
+        part = min(points, -leg.points - skipped)
+        points -= part
+        draft.program(leg.account, part, (leg.expires_on, leg.bonus))
 
 
 def _give_back(draft: Draft, original: Entry, points: int, *, already: int) -> int:
@@ -253,10 +269,3 @@ def _give_back(draft: Draft, original: Entry, points: int, *, already: int) -> i
                 continue
         draft.give(part, (last, lot[1]))
     return lost
-
-
-def _uses_given_back(draft: Draft, original: Entry, points: int) -> dict[str, int]:
-    """Return what a limit of today gets back; yesterday's is over."""
-    if original.posted_on != draft.today:
-        return {}
-    return {name: -points for name in original.effect.uses if points}

@@ -12,13 +12,11 @@ from forecourt.ledger.refusals import (
     BelowMinimum,
     CaptureExceedsHold,
     HoldNotOpen,
-    LimitExceeded,
     NotAMultiple,
     TooMany,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import date, datetime
 
     from forecourt.ledger.accounts import Account
@@ -30,13 +28,13 @@ if TYPE_CHECKING:
 def spend(account: Account, command: Spend, *, now: datetime, policy: WalletPolicy) -> Decision:
     """Take points, earliest last day first."""
     draft = Draft(account, now=now, policy=policy)
-    uses = _may_spend(draft, command, policy)
+    counter = _may_spend(draft, command, policy)
     slides = policy.slide is not None and policy.spending_slides
     if slides and command.points <= draft.available:
         draft.slide()
     draft.take(command.points)
     draft.program(command.accepted_by, command.points)
-    effect = Effect(uses=uses, active=slides) if uses or slides else NO_EFFECT
+    effect = Effect(active=slides, counter=counter) if slides or counter else NO_EFFECT
     return posted(*draft.close(command, EntryKind.SPEND, effect=effect))
 
 
@@ -45,12 +43,12 @@ def set_aside(
 ) -> Decision:
     """Take points under a hold, earliest last day first."""
     draft = Draft(account, now=now, policy=policy)
-    uses = _may_spend(draft, command, policy)
+    counter = _may_spend(draft, command, policy)
     if len(draft.held) >= policy.max_holds:
         raise TooMany(limit="holds", allowed=policy.max_holds)
     for lot, points in draft.take(command.points):
         draft.hold(command.entry_id, lot, points)
-    effect = Effect(hold_expires_at=command.hold_expires_at, uses=uses)
+    effect = Effect(hold_expires_at=command.hold_expires_at, counter=counter)
     return posted(*draft.close(command, EntryKind.HOLD, effect=effect))
 
 
@@ -75,39 +73,29 @@ def capture(account: Account, command: Capture, *, now: datetime, policy: Wallet
             with draft.keeping_up():
                 draft.hold(command.hold_id, lot, part - points)
                 draft.come_back(points - part, lot, on=draft.today)
+    hold = account.holds[command.hold_id]
+    draft.use_back(hold.counter, held - command.points, counted_on=hold.counted_on)
     draft.program(REDEEMED, command.points)
-    return posted(*draft.close(command, EntryKind.CAPTURE, refers_to=command.hold_id))
+    counting = hold.counter is not None and hold.counted_on == draft.today
+    effect = Effect(counter=hold.counter) if counting else NO_EFFECT
+    return posted(
+        *draft.close(command, EntryKind.CAPTURE, effect=effect, refers_to=command.hold_id)
+    )
 
 
 def release(account: Account, command: Release, *, now: datetime, policy: WalletPolicy) -> Decision:
-    """Give a whole hold back, each part to its own last valid day."""
+    """Give a whole hold back, each part to its own last valid day, and what a limit counted."""
     draft = Draft(account, now=now, policy=policy)
     for lot, points in spending(_open_hold(draft, command.hold_id), policy):
         draft.hold(command.hold_id, lot, -points)
         draft.come_back(points, lot, on=draft.today)
+    hold = account.holds[command.hold_id]
+    draft.use_back(hold.counter, hold.points, counted_on=hold.counted_on)
     return posted(*draft.close(command, EntryKind.RELEASE, refers_to=command.hold_id))
 
 
-def daily_use(
-    account: Account,
-    today: date,
-    *,
-    name: str,
-    limit: str,
-    allowed: int | None,
-    requested: int,
-) -> Mapping[str, int]:
-    """Return what a command adds to the day's counter *name*, if the limit allows it."""
-    if allowed is None:
-        return {}
-    counting = account.counted_on is not None and account.counted_on >= today
-    used = account.used.get(name, 0) if counting else 0
-    if used + requested > allowed:
-        raise LimitExceeded(limit=limit, allowed=allowed, used=used, requested=requested)
-    return {name: requested}
-
-
-def _may_spend(draft: Draft, command: Spend | SetAside, policy: WalletPolicy) -> Mapping[str, int]:
+def _may_spend(draft: Draft, command: Spend | SetAside, policy: WalletPolicy) -> str | None:
+    """Refuse what may not be spent; return the counter that the points are counted under."""
     account = draft.account
     if account.frozen:
         raise AccountFrozen(owner=account.member_id)
@@ -116,16 +104,12 @@ def _may_spend(draft: Draft, command: Spend | SetAside, policy: WalletPolicy) ->
     if command.points % policy.multiple:
         raise NotAMultiple(multiple=policy.multiple, requested=command.points)
     if policy.member_limits is None:
-        return {}
+        return None
     spender = command.spender or ""
-    return daily_use(
-        account,
-        draft.today,
-        name=f"spent:{spender}",
-        limit="member",
-        allowed=policy.member_limits.get(spender, 0),
-        requested=command.points,
-    )
+    name = f"spent:{spender}"
+    allowed = policy.member_limits.get(spender, 0)
+    draft.use(name, command.points, limit="member", allowed=allowed)
+    return name
 
 
 def _open_hold(draft: Draft, hold_id: str) -> dict[tuple[date | None, bool], int]:

@@ -1,0 +1,137 @@
+"""What corrections take and give. Of a wallet of money, points are fen."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StrictInt
+
+from forecourt.documents import MAX_IN_A_WALLET, Day, DayText, Document, Instant, InstantText
+from forecourt.ledger import POINTS_WALLET, Entry
+
+WALLET = r"^[a-z][a-z0-9_-]{0,39}$"
+
+Wallet = Annotated[str, Field(pattern=WALLET, examples=["points", "stored_value"])]
+Reason = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z][a-z0-9_]{0,39}$",
+        description="A word for why, of your own list; no names and no numbers of people",
+        examples=["goodwill", "wrong_plate"],
+    ),
+]
+Source = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z]{1,16}:[A-Za-z0-9._-]{1,64}$",
+        description="The document behind it",
+        examples=["ticket:4711"],
+    ),
+]
+
+
+class AdjustmentOrder(Document):
+    """
+    A correction by hand; negative takes away.
+
+    Points given are good until `expires_on`, `never` without an end, or as long as the program
+    says of what is earned today.
+    """
+
+    wallet: Wallet = POINTS_WALLET
+    points: Annotated[
+        StrictInt, Field(ge=-MAX_IN_A_WALLET, le=MAX_IN_A_WALLET, examples=[100, -40])
+    ]
+    expires_on: Day | Literal["never"] | None = None
+    source: Source
+    reason: Reason
+
+
+class FreezingOrder(Document):
+    """Freezes or unfreezes one wallet."""
+
+    wallet: Wallet = POINTS_WALLET
+    source: Source
+    reason: Reason
+
+
+class RefundOrder(Document):
+    """
+    A refund of a sale, whole unless `amount_fen` or a `line` of it says how much.
+
+    `document` is the refund's own number: one document has one effect.
+    """
+
+    document: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", examples=["R-20261123-0042"])]
+    refunded_at: Instant
+    amount_fen: Annotated[StrictInt, Field(ge=1)] | None = None
+    line: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    reason: Reason = "refund"
+
+
+class PostedView(BaseModel):
+    """
+    An entry that was posted; the whole of it is among the member's entries.
+
+    A refund that came before its sale's points is of the kind `park` and moves nothing yet.
+    `uncovered` is what of a reversal was not there to be taken.
+    """
+
+    entry_id: str
+    member_id: str
+    wallet: str
+    kind: str
+    points: int
+    uncovered: int
+    account_version: int
+
+
+class AdjustmentView(BaseModel):
+    """A correction somebody asked for; above the program's limit somebody else approves it."""
+
+    adjustment_id: str
+    member_id: str
+    wallet: str
+    points: int
+    expires_on: DayText | None
+    source: str
+    reason: str
+    asked_by: str
+    asked_at: InstantText
+    status: str
+    decided_by: str | None
+    decided_at: InstantText | None
+
+
+class AdjustedView(BaseModel):
+    """A correction, and the entry it came to (null: it waits, or was rejected)."""
+
+    adjustment: AdjustmentView
+    entry: PostedView | None
+
+
+class AdjustmentsView(BaseModel):
+    """A page of what waits for a second person, oldest first; only a null cursor ends the list."""
+
+    adjustments: list[AdjustmentView]
+    next_cursor: str | None
+
+
+class FrozenView(BaseModel):
+    """Whether a wallet is frozen; `entry` is null when it was so already."""
+
+    member_id: str
+    wallet: str
+    frozen: bool
+    entry: PostedView | None
+
+
+def posted(entry: Entry) -> dict[str, object]:
+    """Return *entry* as it is told to whoever caused it."""
+    return {
+        "entry_id": entry.entry_id,
+        "member_id": entry.member_id,
+        "wallet": entry.wallet,
+        "kind": str(entry.kind),
+        "points": entry.points,
+        "uncovered": entry.uncovered,
+        "account_version": entry.account_version,
+    }

@@ -114,3 +114,35 @@ def test_who_is_asked_by_head_office_says_yes_and_earns(quay: Outpost, driver: D
 
     wait_for(lambda: driver.points == POINTS)
     assert driver.sales == [sale.sale_id]
+
+
+def test_somebody_who_enrolled_twice_becomes_one_and_two_again(
+    quay: Outpost, driver: Driver, other: Driver, car: str
+) -> None:
+    driver.binds(car)
+    sale = quay.sell(quay.pump.sale(*driver.comes_in(car)))
+    driver.earned(sale)
+    path = f"/members/{driver.member_id}"
+
+    quay.operator.post(f"{path}/merging", {"into": other.member_id, "reason": "enrolled_twice"})
+
+    assert (driver.points, other.points) == (0, POINTS)
+    assert driver.app.get("/members/me")["merged_into"] == other.member_id
+    later = quay.sell(quay.pump.sale(*driver.comes_in(car)))
+    other.earned(later)
+    quay.operator.post(f"{path}/unmerging", {"reason": "two_people"})
+    assert (driver.points, other.points) == (POINTS, POINTS)
+
+
+def test_who_asks_to_be_forgotten_is_forgotten(quay: Outpost, driver: Driver, car: str) -> None:
+    driver.binds(car)
+    sale = quay.sell(quay.pump.sale(*driver.comes_in(car)))
+    driver.earned(sale)
+
+    driver.app.post("/members/me/erasure")
+
+    wait_for(lambda: driver.app.get("/members/me")["status"] == "erased")
+    assert driver.app.get("/members/me/identities")["identities"] == []
+    shown = quay.operator.get(f"/sales/{sale.sale_id}")
+    assert (shown["evidence"], shown["observed"]) == ([], [])
+    assert (shown["members"], driver.points) == ([driver.member_id], POINTS)

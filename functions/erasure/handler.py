@@ -3,8 +3,10 @@ Forget a member who asked for it.
 
 Invoked by the bus for every `MemberErased`: the profile is gone by then and nothing can be
 bound any more. Identities, questions and portrait go, sales lose every trace of who made
-them, and the ledger stays as it is. More sales than one invocation can take are handed on to
-the next, named by `"after"`. Everything may be done twice, and a repeat finds less to do.
+them, and the ledger stays as it is. Whose records went into the member's is the same person
+and goes along. More sales than one invocation can take are handed on to the next, named by
+`"rest"`: whose they are, and behind which entry. Everything may be done twice, and a repeat
+finds less to do.
 """
 
 from __future__ import annotations
@@ -86,21 +88,32 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
     member_id = event["detail"]["member_id"]
     if not erasing.is_asked_for(member_id):
         raise ValueError(member_id)  # an event without its cause: nobody's data goes for that
-    after = event.get("after")
-    if after is None:
-        forget_keys(member_id)
-        forget_questions(member_id)
-        erasing.forget_portrait(member_id)
-    while True:
-        after = forget_sales(member_id, after)
-        if after is None:
-            break
-        if context.get_remaining_time_in_millis() < ENOUGH_MILLISECONDS:
-            hand_on(event, after, function=context.invoked_function_arn)
-            return
+    records = [member_id, *erasing.absorbed(member_id)]
+    begun, after = event.get("rest", (None, None))
+    if begun is None:
+        for each in records:
+            forget_person(each)
+    else:
+        records = records[records.index(begun) :]
+    for each in records:
+        while True:
+            after = forget_sales(each, after)
+            if after is None:
+                break
+            if context.get_remaining_time_in_millis() < ENOUGH_MILLISECONDS:
+                hand_on(event, (each, after), function=context.invoked_function_arn)
+                return
     if erasing.finish(member_id):
         metrics.add_metric(name="MembersErased", unit=MetricUnit.Count, value=1)
     logger.info("member erased", member_id=member_id)
+
+
+def forget_person(member_id: str) -> None:
+    """Forget what is stored under a member's id but for their sales."""
+    erasing.forget_profile(member_id)
+    forget_keys(member_id)
+    forget_questions(member_id)
+    erasing.forget_portrait(member_id)
 
 
 def forget_keys(member_id: str) -> None:
@@ -145,11 +158,11 @@ def forget_sales(member_id: str, after: str | None) -> str | None:
     return last
 
 
-def hand_on(event: dict[str, Any], after: str, *, function: str) -> None:
-    """Let another invocation go on behind *after*."""
+def hand_on(event: dict[str, Any], rest: tuple[str, str], *, function: str) -> None:
+    """Let another invocation do the *rest*: whose sales, and behind which entry."""
     boto3.client("lambda").invoke(
         FunctionName=function,
         InvocationType="Event",
-        Payload=json.dumps({**event, "after": after}),
+        Payload=json.dumps({**event, "rest": rest}),
     )
     logger.info("erasure handed on", member_id=event["detail"]["member_id"])

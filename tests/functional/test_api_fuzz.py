@@ -25,6 +25,7 @@ from functions.operator import handler as operator
 from tests.functional.functions import DESCRIBED, handler_of
 from tests.functional.http import Client
 from tests.functional.test_operator_api import PROGRAM, SALE, STATION
+from tests.functional.world import POLICIES
 from tests.specimens import credited_to, earned, probably, sale
 
 if TYPE_CHECKING:
@@ -66,7 +67,12 @@ PATH_VALUES = {
     "adjustment_id": st.sampled_from([ADJUSTMENT.adjustment_id, "x"]),
 }
 # What a verdict names depends on the verdict: no schema says so, and chance seldom hits it.
-SENSIBLE = {"rule_on_sale": [{"number": 1, "verdict": "none", "reason": "no_member"}]}
+SENSIBLE: dict[str, list[dict[str, Any]]] = {
+    "rule_on_sale": [{"number": 1, "verdict": "none", "reason": "no_member"}],
+    "merge_member": [{"into": "sub-other", "reason": "enrolled_twice"}],
+}
+# Only who is merged can be divided.
+DIVIDED = "/members/{member_id}/unmerging"
 # Only what is some member's can be refunded.
 REFUNDED = "/sales/{sale_id}/refunds"
 # To unbind what is bound, its digest would have to be guessed.
@@ -157,6 +163,8 @@ def requests_for(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> dict[
 
     def part(match: re.Match[str]) -> str:
         known = st.just(SOLD.sale_id) if path == REFUNDED else PATH_VALUES[match[1]]
+        if path == DIVIDED:
+            known = st.just("sub-twin")
         if QUESTION in path and match[1] == "sale_id":
             known = st.just(ASKED.sale_id)
         return draw(known if careful else known | ANY_PART)
@@ -202,6 +210,16 @@ def peopled(world: World) -> None:
     assert world.decided.decide(asked, probably("sub-fuzz"), decided_at=datetime.now(UTC))
     world.post(earned("sub-fuzz", 39, sale_id=SOLD.sale_id))
     world.adjustments.ask(ADJUSTMENT, request_id="request-1")
+    for member_id in ("sub-other", "sub-twin"):
+        world.enrol(member_id)
+    world.merged.merge(
+        "sub-twin",
+        "sub-other",
+        policies=POLICIES,
+        merged_by="op",
+        reason="enrolled_twice",
+        merged_at=SOLD.recorded_at,
+    )
 
 
 @pytest.mark.usefixtures("peopled")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.events import SOURCE, DetailType, events_of
+from forecourt.questions_table import QuestionsTable
 from forecourt.retellings import Source, Telling
 from forecourt.retold_sales import RetoldSales
 from forecourt.sales import Evidence, EvidenceKind
@@ -16,10 +17,11 @@ from forecourt.stored_sales import Status, StoredSale
 from forecourt.stored_tellings import StoredTelling
 from functions.members import handler as members
 from tests.functional.assigning import assignment
+from tests.functional.clients import Paging
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE, LambdaContext
 from tests.functional.http import Client
-from tests.functional.world import World, block_of, key_of, keyed
-from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, credited_to, sale
+from tests.functional.world import POLICIES, World, block_of, key_of, keyed
+from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, credited_to, earned, sale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -196,6 +198,29 @@ def test_a_sale_that_went_to_somebody_else_keeps_their_evidence(farewell: Farewe
     assert farewell.world.stored(SALE).evidence == before.evidence
 
 
+def test_everything_they_were_ever_asked_goes_however_much_it_is(farewell: Farewell) -> None:
+    sales = [sale(transaction=each, totalizer_ml=each) for each in range(1, 4)]
+    for each in sales:
+        farewell.waiting(each, [])
+        farewell.world.questions.claim(
+            "m1", each.sale_id, answered_by="m1", answered_at=RECEIVED_AT
+        )
+    paging = QuestionsTable(Paging(farewell.world.dynamodb, page=2), name=LOYALTY_TABLE)
+    assert len(paging.everything("m1")) == len(sales)
+
+    farewell.forgotten()
+
+    assert farewell.world.questions.everything("m1") == []
+
+
+def test_entries_about_no_sale_name_none(farewell: Farewell) -> None:
+    farewell.world.post(earned("m1", 5, sale_id="20261123T081500Z.gift.1", source="gift:1"))
+
+    farewell.forgotten()
+
+    assert farewell.world.loyalty.account("m1").total == 5
+
+
 def test_the_block_of_their_phone_has_one_number_less(farewell: Farewell) -> None:
     def numbers() -> int:
         (block,) = (
@@ -225,6 +250,25 @@ def test_who_is_forgotten_is_nobody_any_more(farewell: Farewell) -> None:
     assert app.post(f"{ME}/identities", plate).code == "unknown_member"
     assert app.get(f"{ME}/identities").body["identities"] == []
     assert farewell.world.snapshot() == before
+
+
+def test_whose_record_went_into_theirs_is_forgotten_with_them(farewell: Farewell) -> None:
+    world = farewell.world
+    for older in ("m2", "m3"):
+        world.enrol(older, PLATE)
+    first, second = sale(transaction=2, totalizer_ml=2), sale(transaction=3, totalizer_ml=3)
+    for told, member_id in ((SALE, "m1"), (first, "m2"), (second, "m3")):
+        farewell.sold(told, member_id)
+    merging: dict[str, Any] = {"policies": POLICIES, "merged_by": "op", "reason": "enrolled_twice"}
+    world.merged.merge("m3", "m2", merged_at=RECEIVED_AT, **merging)
+    world.merged.merge("m2", "m1", merged_at=RECEIVED_AT, **merging)
+    assert world.members.member("m1").absorbed == {"m2"}
+
+    farewell.forgotten()
+
+    assert all(world.stored(each).evidence == () for each in (SALE, first, second))
+    assert [world.members.member(each).sealed for each in ("m1", "m2", "m3")] == [None] * 3
+    assert "sealed" not in traces(world)
 
 
 def test_no_late_event_begins_a_new_portrait(farewell: Farewell) -> None:
@@ -288,9 +332,9 @@ def test_more_sales_than_one_invocation_takes_are_handed_on(
         farewell.sold(each)
     handed: list[dict[str, Any]] = []
 
-    def hand_on(event: dict[str, Any], after: str, *, function: str) -> None:
+    def hand_on(event: dict[str, Any], rest: tuple[str, str], *, function: str) -> None:
         assert function == farewell.context.invoked_function_arn
-        handed.append({**event, "after": after})
+        handed.append({**event, "rest": list(rest)})
 
     monkeypatch.setattr(farewell.erasure, "PAGE", 2)
     monkeypatch.setattr(farewell.erasure, "hand_on", hand_on)  # 10 s are left of the test's time
@@ -317,12 +361,12 @@ def test_the_rest_is_handed_to_the_function_itself(
 
     monkeypatch.setattr(farewell.erasure.boto3, "client", lambda _: Invoker())
 
-    farewell.erasure.hand_on({"detail": {"member_id": "m1"}}, "x", function="erasure")
+    farewell.erasure.hand_on({"detail": {"member_id": "m1"}}, ("m1", "x"), function="erasure")
 
     assert invoked == [
         {
             "FunctionName": "erasure",
             "InvocationType": "Event",
-            "Payload": '{"detail": {"member_id": "m1"}, "after": "x"}',
+            "Payload": '{"detail": {"member_id": "m1"}, "rest": ["m1", "x"]}',
         }
     ]

@@ -18,7 +18,7 @@ from forecourt.weighing import Outcome
 from functions.members import handler as members
 from functions.merging import handler
 from tests.functional.assigning import assignment
-from tests.functional.clients import Reluctant, refusal
+from tests.functional.clients import Interrupting, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE, LambdaContext
 from tests.functional.http import Client, Reply
 from tests.functional.world import BOUND_AT, key_of, keyed
@@ -132,6 +132,7 @@ def test_undoing_gives_each_what_they_brought(operator: Client, twice: World) ->
     }
     shown = Client(handle=members.handle, subject="m1", groups="[member]").get("/members/me").body
     assert (shown["status"], shown["merged_into"]) == ("active", None)
+    assert twice.members.member("m2").absorbed == frozenset()
 
 
 def test_what_was_unbound_since_does_not_come_back(operator: Client, twice: World) -> None:
@@ -142,6 +143,16 @@ def test_what_was_unbound_since_does_not_come_back(operator: Client, twice: Worl
 
     assert twice.candidates.owners([key_of(PHONE)]) == {}
     assert key_of(PHONE) not in twice.identities.keys("m1")
+
+
+def test_a_profile_that_changes_keeps_whom_it_absorbed(operator: Client, twice: World) -> None:
+    merge(operator)
+
+    Client(handle=members.handle, subject="m2", groups="[member]").patch(
+        "/members/me", {"language": "zh-CN"}
+    )
+
+    assert twice.members.member("m2").absorbed == {"m1"}
 
 
 def test_merging_again_after_undoing_is_a_merge_of_its_own(operator: Client, twice: World) -> None:
@@ -195,7 +206,9 @@ def test_what_the_ledger_refuses_moves_nothing(operator: Client, twice: World) -
     assert merge(operator).body["number"] == 2
 
 
-def test_what_the_ledger_refuses_to_undo_stays_merged(operator: Client, twice: World) -> None:
+def test_what_the_ledger_refuses_to_undo_stays_merged(
+    operator: Client, twice: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     merge(operator)
     freeze(twice, Freeze, "m2")
 
@@ -204,9 +217,79 @@ def test_what_the_ledger_refuses_to_undo_stays_merged(operator: Client, twice: W
     assert points(twice, "m1", "m2") == [0, 42]
     assert owners(twice, PHONE) == [("m2",)]
     freeze(twice, Unfreeze, "m2")
-    handler.merging._now = lambda: MERGED_AT + timedelta(hours=1)
+    monkeypatch.setattr(handler.merging, "_now", lambda: MERGED_AT + timedelta(hours=1))
     assert undo(operator).body["stage"] == "undone"
     assert points(twice, "m1", "m2") == [30, 12]
+
+
+def stars(world: World) -> None:
+    """Let both members have a second wallet."""
+    world.post(earned("m1", 5, sale_id="20261123T101500Z.stars", source="shop:3", wallet="stars"))
+    world.post(earned("m2", 7, sale_id="20261123T101500Z.stars", source="shop:4", wallet="stars"))
+
+
+def in_stars(world: World) -> list[int]:
+    accounts = [world.loyalty.account(each, "stars") for each in ("m1", "m2")]
+    return [each.total for each in accounts]
+
+
+def test_all_wallets_go_over_or_none_does(operator: Client, twice: World) -> None:
+    stars(twice)
+    freeze(twice, Freeze, "m2", "stars")
+
+    assert merge(operator).code == "account_frozen"
+
+    assert (points(twice, "m1", "m2"), in_stars(twice)) == ([30, 12], [5, 7])
+    assert owners(twice, PHONE) == [("m1",)]
+    freeze(twice, Unfreeze, "m2", "stars")
+    assert merge(operator).body["wallets"] == ["points", "stars"]
+    assert (points(twice, "m1", "m2"), in_stars(twice)) == ([0, 42], [0, 12])
+
+
+def test_what_was_undone_of_one_wallet_is_not_undone_twice(
+    operator: Client, twice: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stars(twice)
+    merge(operator)
+    freeze(twice, Freeze, "m2", "stars")
+    assert undo(operator).code == "account_frozen"
+    assert (points(twice, "m1", "m2"), in_stars(twice)) == ([30, 12], [0, 12])
+
+    freeze(twice, Unfreeze, "m2", "stars")
+    monkeypatch.setattr(handler.merging, "_now", lambda: MERGED_AT + timedelta(hours=1))
+
+    assert undo(operator).body["stage"] == "undone"
+    assert (points(twice, "m1", "m2"), in_stars(twice)) == ([30, 12], [5, 7])
+
+
+@pytest.mark.parametrize("erased", ["m1", "m2"])
+def test_who_is_erased_while_they_are_merged_is_erased(
+    operator: Client, twice: World, monkeypatch: pytest.MonkeyPatch, erased: str
+) -> None:
+    def erase() -> None:
+        twice.members.erase(erased, erased_by=erased, erased_at=MERGED_AT)
+
+    through(monkeypatch, Interrupting(twice.dynamodb, "update_item", erase))
+
+    assert merge(operator).code == "member_erased"
+
+    through(monkeypatch, twice.dynamodb)
+    assert twice.members.member("m1").merged_into is None
+    assert owners(twice, PHONE) == [("m1",)]
+
+
+def test_an_identity_that_a_rival_holds_is_moved_all_the_same(
+    operator: Client, twice: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forecourt.contention.FIRST_PAUSE_SECONDS", 0)
+    rival = cancellation("TransactionConflict", "None")
+    identities = handler.merging._members._identities
+    monkeypatch.setattr(
+        identities, "_dynamodb", Reluctant(twice.dynamodb, "transact_write_items", rival)
+    )
+
+    assert merge(operator).status == 200
+    assert owners(twice, PLATE, PHONE) == [("m2",), ("m2",)]
 
 
 @pytest.mark.parametrize(
@@ -351,11 +434,14 @@ def test_a_sale_that_asked_one_asks_whoever_goes_on(operator: Client, twice: Wor
     assert "m2" in {after.asked, after.member_id}
 
 
-def freeze(world: World, kind: type[Freeze | Unfreeze], member_id: str) -> None:
+def freeze(
+    world: World, kind: type[Freeze | Unfreeze], member_id: str, wallet: str = "points"
+) -> None:
     world.post(
         kind(
             entry_id=f"20261124T000000Z.{kind.__name__.lower()}",
             owner=member_id,
+            wallet=wallet,
             source="ticket:1",
             reason="fraud",
             actor="op",

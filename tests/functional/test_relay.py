@@ -343,6 +343,20 @@ def test_a_closed_case_and_an_answered_question_are_nobodys_news(
     assert bus.heard == []
 
 
+@pytest.mark.parametrize("cause", [sale_ruled, merge_undone])
+def test_what_is_deleted_of_a_persons_decisions_is_nobodys_news(
+    world: World, cause: Callable[[World], None]
+) -> None:
+    cause(world)
+    world.records(LOYALTY_TABLE)
+    for item in world.dynamodb.scan(TableName=LOYALTY_TABLE)["Items"]:
+        if item["type"]["S"] in {"ruling", "merge"}:
+            key = {"pk": item["pk"], "sk": item["sk"]}
+            world.dynamodb.delete_item(TableName=LOYALTY_TABLE, Key=key)
+
+    assert [events_of(each) for each in world.records(LOYALTY_TABLE)] == [[]]
+
+
 def test_what_is_deleted_for_good_is_nobodys_news_either(
     world: World, relay: ModuleType, context: Any, bus: Bus
 ) -> None:

@@ -100,6 +100,31 @@ class Erasing:
             return False
         return True
 
+    def absorbed(self, member_id: str) -> list[str]:
+        """Return whose records went into a member's, directly or by way of others."""
+        found: list[str] = []
+        waiting = [member_id]
+        while waiting:
+            response = self._dynamodb.get_item(
+                TableName=self._loyalty, Key=member_key(waiting.pop()), ConsistentRead=True
+            )
+            more = sorted(from_item(response.get("Item", {})).get("absorbed", frozenset()))
+            found += more
+            waiting += more
+        return found
+
+    def forget_profile(self, member_id: str) -> None:
+        """Destroy the profile of somebody whose record went into one that is erased."""
+        with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
+            self._dynamodb.update_item(
+                TableName=self._loyalty,
+                Key=member_key(member_id),
+                UpdateExpression="SET version = version + :one REMOVE sealed",
+                # Excludes making a member of a name, and telling it twice.
+                ConditionExpression="attribute_exists(sealed)",
+                ExpressionAttributeValues=to_item({":one": 1}),
+            )
+
     def is_asked_for(self, member_id: str) -> bool:
         """Return whether a member is being erased, or was."""
         response = self._dynamodb.get_item(

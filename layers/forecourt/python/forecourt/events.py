@@ -100,7 +100,7 @@ def _member(new: Image | None, old: Image | None) -> list[Event]:
     member_id = _after(new, "pk")
     version = from_item(new)["version"]
     kind = DetailType.MEMBER_ENROLLED if old is None else DetailType.MEMBER_CHANGED
-    if old is not None and "sealed" in old and "sealed" not in new:
+    if old is not None and new["status"] == {"S": "erasing"} != old["status"]:
         kind = DetailType.MEMBER_ERASED
     return [_event(kind, f"{member_id}.{version}", member_id=member_id, version=version)]
 

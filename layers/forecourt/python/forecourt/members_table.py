@@ -46,7 +46,8 @@ class Member:
     Somebody enrolled. `profile` is personal and `None` while it is sealed.
 
     Who was erased has no profile any more and is told by `status`: `erasing`, then `erased`.
-    `merged_into` says under which id the same person goes on.
+    `merged_into` says under which id the same person goes on, `absorbed` whose records went
+    into this one.
     """
 
     member_id: str
@@ -57,6 +58,7 @@ class Member:
     sealed: bytes | None
     erased_at: datetime | None = None
     merged_into: str | None = None
+    absorbed: frozenset[str] = frozenset()
     profile: Mapping[str, Any] | None = None
 
 
@@ -76,6 +78,7 @@ def _member_from_item(item: Mapping[str, Mapping[str, Any]]) -> Member:
         sealed=values.get("sealed"),
         erased_at=parse_instant(values["erased_at"]) if "erased_at" in values else None,
         merged_into=values.get("merged_into"),
+        absorbed=values.get("absorbed", frozenset()),
     )
 
 
@@ -88,6 +91,7 @@ def _member_to_item(member: Member) -> Item:
             "enrolled_at": format_instant(member.enrolled_at),
             "enrolled_by": member.enrolled_by,
             "sealed": member.sealed,
+            "absorbed": member.absorbed or None,
         }
     )
 

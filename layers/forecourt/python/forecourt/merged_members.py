@@ -212,6 +212,16 @@ class MergedMembers:
 
     def _close(self, record: MergeRecord) -> None:
         """Let the closed record say where it went; who is merged already is what a retry finds."""
+        # The other first: whoever is erased takes along whom they absorbed.
+        absorbed = self._set_member(
+            record.into,
+            "ADD absorbed :closing SET version = version + :one",
+            {":closing": frozenset({record.closing}), ":name": record.closing, ":one": 1},
+            # Excludes telling of it twice, and somebody erased or merged meanwhile.
+            condition=f"{PRESENT} AND NOT contains(absorbed, :name)",
+        )
+        if not absorbed and record.closing not in self._members.member(record.into).absorbed:
+            _require_present(self._members.member(record.into))
         closed = self._set_member(
             record.closing,
             "SET #status = :status, merged_into = :into, version = version + :one",
@@ -219,10 +229,8 @@ class MergedMembers:
             # Excludes telling of it twice, and a member erased meanwhile.
             condition=PRESENT,
         )
-        if not closed:
-            member = self._members.member(record.closing)
-            if member.sealed is None:
-                raise MemberErased(record.closing)
+        if not closed and self._members.member(record.closing).sealed is None:
+            raise MemberErased(record.closing)
 
     def _open(self, record: MergeRecord) -> None:
         """Let the record go on by itself; one that does already is what a retry finds."""
@@ -233,17 +241,25 @@ class MergedMembers:
             # Excludes telling of it twice.
             condition="merged_into = :into",
         )
+        self._set_member(
+            record.into,
+            "DELETE absorbed :closing SET version = version + :one",
+            {":closing": frozenset({record.closing}), ":name": record.closing, ":one": 1},
+            # Excludes telling of it twice.
+            condition="contains(absorbed, :name)",
+        )
 
     def _set_member(
         self, member_id: str, expression: str, values: dict[str, Any], *, condition: str
     ) -> bool:
+        names = {"#status": "status"} if "#status" in expression else {}
         try:
             self._dynamodb.update_item(
                 TableName=self._name,
                 Key=member_key(member_id),
                 UpdateExpression=expression,
                 ConditionExpression=condition,
-                ExpressionAttributeNames={"#status": "status"},
+                **({"ExpressionAttributeNames": names} if names else {}),
                 ExpressionAttributeValues=to_item(values),
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:

@@ -24,6 +24,7 @@ SALES ?=
 STAGES ?=
 FILLS ?=
 MEMBERS ?=
+RUN ?=
 
 .PHONY: help
 help: ## list the targets
@@ -95,6 +96,10 @@ chaos: setup $(TEST_READY) ## sell 2,000 times while everything breaks at random
 format: $(TEST_READY) ## format the code and mend what can be mended by itself
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
+
+.PHONY: verify
+verify: setup ## verify the ledger of a deployed stack, print what differs; RUN=id watches that run
+	@$(BIN)/python -m infra.verify $(if $(RUN),--run $(RUN))
 
 ##### Into AWS, with the credentials of the environment
 

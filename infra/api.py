@@ -21,6 +21,7 @@ from infra.tables import REVIEW_INDEX
 if TYPE_CHECKING:
     from aws_cdk import aws_iot as iot
 
+    from infra.books import Books
     from infra.functions import Runtime
     from infra.identity import IdentitySecret
     from infra.keys import Keys
@@ -48,6 +49,7 @@ MEMBER_ROUTES = (
     "GET /members/{member_id}/points",
     "GET /members/{member_id}/wallets",
     "GET /members/{member_id}/entries",
+    "GET /members/{member_id}/entries/{entry_id}/proof",
     "GET /members/{member_id}/sales",
     "GET /members/{member_id}/questions",
     "POST /members/{member_id}/questions/{sale_id}/confirmation",
@@ -119,6 +121,7 @@ class Api(Construct):
         construct_id: str,
         *,
         tables: Tables,
+        books: Books,
         users: Users,
         keys: Keys,
         identity_secret: IdentitySecret,
@@ -128,6 +131,7 @@ class Api(Construct):
         super().__init__(scope, construct_id)
         self._runtime = runtime
         self._tables = tables
+        self._books = books
         self._keys = keys
         self.http_api = apigw.HttpApi(
             self, "Http", description="Forecourt", create_default_stage=False
@@ -202,6 +206,7 @@ class Api(Construct):
                 "LOYALTY_TABLE": tables.loyalty.table_name,
                 "SALES_TABLE": tables.sales.table_name,
                 "REQUESTS_TABLE": tables.requests.table_name,
+                "BOOKS_BUCKET": self._books.closed.bucket_name,
                 "IDENTITY_SECRET_ID": identity_secret.arn,
                 "SEAL_KEY_ID": self._keys.seal.key_arn,
             },
@@ -214,6 +219,9 @@ class Api(Construct):
         loyalty.let(members, "Query", "ConditionCheckItem", leading_keys=["MEMBER#*"])
         loyalty.let(members, "PutItem", leading_keys=["MEMBER#*", "IDENTITY#*"])
         loyalty.let(members, "UpdateItem", leading_keys=["MEMBER#*"])
+        # To prove an entry: which book it is in, and the hashes of that book.
+        loyalty.let(members, "Query", leading_keys=["BOOKS"])
+        self._books.closed.let(members, "GetObject", below="books/")
         # What is bound is also in the member's portrait, and a phone is counted in its block.
         loyalty.let(members, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
         loyalty.let(members, "DeleteItem", leading_keys=["IDENTITY#*"])

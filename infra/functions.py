@@ -12,7 +12,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.findings import accept
-from infra.vendor import vendor_layer
+from infra.vendor import PARQUET_REQUIREMENTS, REQUIREMENTS, vendor_layer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ LOG_RETENTION = logs.RetentionDays.THREE_MONTHS
 
 
 class Runtime(Construct):
-    """What all functions share: interpreter, architecture and the two layers."""
+    """What all functions share: interpreter, architecture and two layers; one has a third."""
 
     def __init__(self, scope: Construct, construct_id: str, *, target: Target) -> None:
         super().__init__(scope, construct_id)
@@ -37,11 +37,16 @@ class Runtime(Construct):
         self.layers = [
             # The `forecourt` package, mounted at /opt/python.
             self._layer("SharedLayer", ROOT / "layers" / "forecourt"),
-            self._layer(
-                "VendorLayer",
-                vendor_layer(python=target.python, wheel_platform=target.wheel_platform),
-            ),
+            self._vendored("VendorLayer", REQUIREMENTS),
         ]
+        self.parquet_layer = self._vendored("ParquetLayer", PARQUET_REQUIREMENTS)
+
+    def _vendored(self, construct_id: str, requirements: Path) -> lambda_.LayerVersion:
+        target = self.target
+        archive = vendor_layer(
+            requirements, python=target.python, wheel_platforms=target.wheel_platforms
+        )
+        return self._layer(construct_id, archive)
 
     def _layer(self, construct_id: str, folder: Path) -> lambda_.LayerVersion:
         return lambda_.LayerVersion(

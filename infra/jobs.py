@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from infra.keys import Keys
     from infra.tables import Tables
 
-__all__ = ["Jobs"]
+__all__ = ["Jobs", "zone_of"]
 
 # The zone business days are counted in, unless the context key `zone` names another.
 ZONE_DEFAULT = "Asia/Shanghai"
 # Late enough that a station which was offline at midnight has usually sent its readings.
 RECONCILED_AT = {"hour": "2", "minute": "0"}
+
+
+def zone_of(scope: Construct) -> str:
+    """Return the IANA zone the jobs' clock is in."""
+    return str(scope.node.try_get_context("zone") or ZONE_DEFAULT)
 
 
 class Jobs(Construct):
@@ -82,7 +87,7 @@ class Jobs(Construct):
             description="Reconciles the last seven business days of all stations",
             schedule=scheduler.ScheduleExpression.cron(
                 **RECONCILED_AT,
-                time_zone=cdk.TimeZone.of(self.node.try_get_context("zone") or ZONE_DEFAULT),
+                time_zone=cdk.TimeZone.of(zone_of(self)),
             ),
             schedule_group=self.group,
             target=scheduler_targets.LambdaInvoke(

@@ -36,11 +36,16 @@ STREAM_AGE_MAX_MS = 60_000
 ERRORS_MAX = 5
 # What the functions themselves find alarming, by function and metric.
 ALARMING_METRICS = {
+    "closing": {"EntriesRecovered": "the archive had missed entries that were posted"},
     "ingest": {
         "MessagesQuarantined": "a station sent what is no message of ours",
         "TransactionsLost": "a pump overwrote sales before they were read",
     },
     "reconciliation": {"StationDaysDifferent": "pump, sales and ledger do not agree"},
+    "verification": {
+        "AccountsDifferent": "an account is not what its entries add up to",
+        "DaysNotAsBooked": "a closed day has other entries than its book",
+    },
 }
 
 

@@ -21,6 +21,7 @@ from functions.corrections.desk import Desk
 from functions.corrections.freezing import FreezingRoutes
 from functions.corrections.refunding import RefundRoutes
 from functions.members.api import MembersApi
+from functions.members.proofs import ProofRoutes
 from functions.members.questions import QuestionRoutes
 from functions.members.wallets import WalletRoutes
 from functions.merging.merging import MergeRoutes
@@ -113,6 +114,7 @@ def _members_door() -> Door:
         sales=NOTHING,
         secret=NOTHING,
     )
+    ProofRoutes(door=door, loyalty=NOTHING, shelf=NOTHING)
     QuestionRoutes(door=door, questions=NOTHING, sales=NOTHING, portraits=NOTHING)
     WalletRoutes(door=door, members=NOTHING, loyalty=NOTHING, statements=NOTHING, keeping=NOTHING)
     return door

@@ -22,6 +22,7 @@ __all__ = ["Bus", "Relay"]
 ARCHIVED_FOR = cdk.Duration.days(90)
 # What the relay has an event for; the other items do not wake it.
 EVENTFUL_TYPES = [
+    "book",
     "adjustment",
     "answer",
     "bound",
@@ -36,6 +37,7 @@ EVENTFUL_TYPES = [
     "reminder",
     "station",
     "timeline",
+    "verification",
     "unbound",
 ]
 ITEM_WRITTEN = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 
 from infra.api import Api
+from infra.books import Books
 from infra.earning import Earning
 from infra.expiry import Expiry
 from infra.forgetting import Forgetting
@@ -70,6 +71,9 @@ class ForecourtStack(cdk.Stack):
         )
         Relay(self, "Relay", tables=self.tables, bus=self.bus, keys=keys, runtime=runtime)
         jobs = Jobs(self, "Jobs", tables=self.tables, keys=keys, runtime=runtime)
+        self.books = Books(
+            self, "Books", tables=self.tables, keys=keys, group=jobs.group, runtime=runtime
+        )
         Expiry(
             self,
             "Expiry",
@@ -82,6 +86,7 @@ class ForecourtStack(cdk.Stack):
             self,
             "Api",
             tables=self.tables,
+            books=self.books,
             users=self.users,
             keys=keys,
             identity_secret=identity_secret,
@@ -115,5 +120,9 @@ class ForecourtStack(cdk.Stack):
             "IngestQueueUrl": self.intake.queue.queue_url,
             "StationPolicyName": self.intake.station_policy.ref,
             "AlarmTopicArn": alarm_topic_arn,
+            "BooksBucketName": self.books.closed.bucket_name,
+            "WorkingsBucketName": self.books.workings.bucket_name,
+            "ClosingFunctionName": self.books.closing.function_name,
+            "VerificationFunctionName": self.books.verification.function_name,
         }.items():
             cdk.CfnOutput(self, name, value=value)

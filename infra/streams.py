@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from infra.queues import FailureQueue
     from infra.tables import ItemTable
 
-__all__ = ["read_stream"]
+__all__ = ["Pace", "read_stream"]
 
 # Enough to ride out a throttled table or a deployment, few enough that one bad record does not
 # hold up its shard until the stream forgets the rest (24 hours).
@@ -29,12 +30,25 @@ BATCH_SIZE = 100
 PARALLEL_BATCHES = 10
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How a stream's records are handed over: how many, after how long, in how many hands."""
+
+    batch_size: int = BATCH_SIZE
+    window: cdk.Duration | None = None
+    parallel_batches: int = PARALLEL_BATCHES
+
+
+AT_ONCE = Pace()
+
+
 def read_stream(
     function: PlatformFunction,
     table: ItemTable,
     *,
     filters: Sequence[Mapping[str, object]],
     on_failure: FailureQueue,
+    pace: Pace = AT_ONCE,
 ) -> None:
     """
     Feed *function* with those records of the table's stream that match one of *filters*.
@@ -47,8 +61,9 @@ def read_stream(
             table.stream_for(function),
             # A record written while the mapping is being made must not be missed.
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,
-            batch_size=BATCH_SIZE,
-            parallelization_factor=PARALLEL_BATCHES,
+            batch_size=pace.batch_size,
+            max_batching_window=pace.window,
+            parallelization_factor=pace.parallel_batches,
             report_batch_item_failures=True,
             bisect_batch_on_error=True,
             retry_attempts=RETRIES_MAX,

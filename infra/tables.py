@@ -63,6 +63,15 @@ class GrantingTable(dynamodb.Table):
         writes = not READS.issuperset(operations)
         self._let_use_key(function, *(KEY_ACTIONS_TO_WRITE if writes else KEY_ACTIONS_TO_READ))
 
+    def let_scan(self, function: PlatformFunction) -> None:
+        """
+        Let *function* read everything there is: for who audits the whole table, and nobody else.
+
+        `let` cannot, because a condition would not limit it.
+        """
+        function.allow("dynamodb:Scan", on=self.table_arn)
+        self._let_use_key(function, *KEY_ACTIONS_TO_READ)
+
     def stream_for(self, function: PlatformFunction) -> dynamodb.ITable:
         """
         Let *function* read the stream's records; return the table as if it had no key.

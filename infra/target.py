@@ -22,8 +22,8 @@ class Target:
     name: str
     python: str
     """The Lambda runtime's Python version, such as `3.14`."""
-    wheel_platform: str | None
-    """pip's tag for the vendor layer; `None` is the interpreter that runs the synthesis."""
+    wheel_platforms: tuple[str, ...]
+    """pip's tags for the vendor layers; none is the interpreter that runs the synthesis."""
     arm64: bool
     disposable: bool
     """Data goes when the stack goes, and so does everything that would keep it."""
@@ -31,6 +31,8 @@ class Target:
     """Callers reach the services over TLS, so that plain requests can be refused."""
     archives_events: bool
     """`AWS::Events::Archive` exists there."""
+    locks_objects: bool
+    """A bucket made by CloudFormation can keep objects from being changed or deleted."""
     nag: bool
     """cdk-nag judges the template; its rules are about what AWS will run."""
     asset_roles: bool
@@ -57,25 +59,29 @@ class Target:
 AWS = Target(
     name="aws",
     python="3.14",
-    wheel_platform="manylinux2014_aarch64",
+    # The runtime's Amazon Linux 2023 has glibc 2.34.
+    wheel_platforms=("manylinux2014_aarch64", "manylinux_2_28_aarch64"),
     arm64=True,
     disposable=False,
     tls=True,
     archives_events=True,
+    locks_objects=True,
     nag=True,
     asset_roles=True,
 )
 
 # MiniStack runs a function in its own interpreter, speaks plain HTTP on the loopback interface,
-# refuses the bootstrap's asset roles while it enforces IAM, and rejects a template with an archive.
+# refuses the bootstrap's asset roles while it enforces IAM, rejects a template with an archive and
+# knows object lock by its API only.
 LOCAL = Target(
     name="local",
     python=f"{sys.version_info.major}.{sys.version_info.minor}",
-    wheel_platform=None,
+    wheel_platforms=(),
     arm64=platform.machine().lower() in {"arm64", "aarch64"},
     disposable=True,
     tls=False,
     archives_events=False,
+    locks_objects=False,
     nag=False,
     asset_roles=False,
 )

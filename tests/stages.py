@@ -22,7 +22,9 @@ Command = list[str]
 
 STAGES: dict[str, list[Command]] = {
     "lint": [["ruff", "check"], ["ruff", "format", "--check"]],
-    "types": [["mypy", "functions", "layers/forecourt/python/forecourt", "edge", "infra", "tests"]],
+    "types": [
+        ["mypy", "functions", "layers/forecourt/python/forecourt", "edge", "infra", "tests", "docs"]
+    ],
     "unit": [[PYTHON, "-m", "coverage", "erase"], [*COVERED, "tests/unit"]],
     "functional": [[*COVERED, "tests/functional"]],
     # Every branch of the shared package, by the two stages above.

@@ -1,10 +1,10 @@
 """What the members API takes and gives."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from forecourt.documents import Day, Document, InstantText
+from forecourt.documents import Day, DayText, Document, InstantText
 from forecourt.sales import EvidenceKind
 
 Name = Annotated[
@@ -86,6 +86,24 @@ class TraceView(BaseModel):
     rule: str
     outcome: str
     points: int
+
+
+class ProofView(BaseModel):
+    """
+    That an entry is in the book of a closed day (RFC 6962, section 2.1).
+
+    `content` is all the entry says; written as JSON without spaces and with sorted keys, it is
+    the leaf at `index` of `size`. `path` leads from there to `root`. Compare the root with the
+    one in the event `DayClosed`, or in the book itself.
+    """
+
+    business_day: DayText
+    closed_at: InstantText
+    content: list[Any]
+    index: int
+    size: int
+    path: list[str]
+    root: str
 
 
 class SaleView(BaseModel):

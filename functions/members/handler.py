@@ -16,6 +16,7 @@ import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities import parameters
 
+from forecourt.bookshelf import Bookshelf
 from forecourt.doors import Door
 from forecourt.identities_table import IdentitiesTable
 from forecourt.identity import digest_of_block
@@ -31,6 +32,7 @@ from forecourt.settings import Settings
 from forecourt.statements import Statements
 from forecourt.variants import phone_block
 from functions.members.api import MembersApi
+from functions.members.proofs import ProofRoutes
 from functions.members.questions import QuestionRoutes
 from functions.members.wallets import WalletRoutes
 
@@ -45,6 +47,7 @@ class MembersSettings(Settings):
     loyalty_table: str
     sales_table: str
     requests_table: str
+    books_bucket: str
     identity_secret_id: str
     seal_key_id: str
 
@@ -107,6 +110,13 @@ wallets = WalletRoutes(
     loyalty=loyalty,
     statements=statements,
     keeping=Keeping(loyalty),
+)
+proofs = ProofRoutes(
+    door=door,
+    loyalty=loyalty,
+    shelf=Bookshelf(
+        boto3.client("s3"), dynamodb, bucket=settings.books_bucket, table=settings.loyalty_table
+    ),
 )
 
 

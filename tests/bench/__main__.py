@@ -47,6 +47,7 @@ GOALS = {
     "ledger.posting_write_units.after_100000": ("<=", 4),
     "latency.at_20.p95_ms": ("<=", 1000),
     "throughput.ratio": (">=", 0.7),
+    "import.archive.ratio": ("<=", 1.25),
     "import.ingest.ratio": ("<=", 1.25),
     "import.matching.ratio": ("<=", 1.25),
     "import.accrual.ratio": ("<=", 1.25),

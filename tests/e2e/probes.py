@@ -41,6 +41,8 @@ PARTITIONS = {
         "WEIGHTS",
         "CASES#",
         "ADJUSTMENTS",
+        "BOOKS",
+        "VERIFICATIONS",
     ),
     "sales": ("STATION#", "EVIDENCE#", "QUARANTINE#"),
 }
@@ -106,6 +108,7 @@ def probes(stack: LocalStack, *, other_secret: str) -> dict[str, Probe]:
         **dict(_bus(stack)),
         **dict(_stations(stack)),
         **dict(_queues(stack)),
+        **dict(_buckets(stack)),
         **dict(_neighbours(stack)),
     }
 
@@ -297,6 +300,25 @@ def _queues(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
             f"take from {name}",
             Probe("sqs", "delete_message", {"QueueUrl": url, "ReceiptHandle": NOBODY}),
         )
+
+
+def _buckets(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
+    """Yield what can be done to objects, such that nothing is done."""
+    never = {"IfMatch": "0" * 32}
+    for name, bucket, prefixes in (
+        ("books", stack.outputs["BooksBucketName"], ("books/", "other/")),
+        ("workings", stack.outputs["WorkingsBucketName"], ("arrivals/", "verifications/")),
+    ):
+        for prefix in prefixes:
+            place = {"Bucket": bucket, "Key": f"{prefix}{NOBODY}"}
+            listed = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": 1}
+            for operation, arguments in (
+                ("get_object", place),
+                ("put_object", {**place, **never}),
+                ("delete_object", place),
+                ("list_objects_v2", listed),
+            ):
+                yield f"{name} {prefix} {operation}", Probe("s3", operation, arguments)
 
 
 def other_queues(stack: LocalStack) -> dict[str, str]:

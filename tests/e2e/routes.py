@@ -87,6 +87,12 @@ ROUTES = {
     "GET /members/{member_id}/entries": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/entries"
     ),
+    "GET /members/{member_id}/entries/{entry_id}/proof": route(
+        Permission.READ_MEMBERS,
+        "manager operator auditor",
+        "/members/{member}/entries/none/proof",
+        code="unknown_entry",
+    ),
     "GET /members/{member_id}/sales": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/sales"
     ),

@@ -70,6 +70,20 @@ class Interrupting:
         return getattr(self._client, name)
 
 
+class Before:
+    """A client that has something done before each call of *method*: it may raise."""
+
+    def __init__(self, client: Any, method: str, first: Callable[[], object]) -> None:
+        self._client = client
+        self._method = method
+        self._first = first
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._method:
+            self._first()
+        return getattr(self._client, name)
+
+
 class Paging:
     """A client whose queries answer in small pages, as DynamoDB does after a megabyte."""
 

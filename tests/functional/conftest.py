@@ -22,6 +22,7 @@ from moto.dynamodbstreams.models import dynamodbstreams_backends
 from moto.events.models import events_backends
 from moto.iot.models import iot_backends
 from moto.iotdata.models import iotdata_backends
+from moto.s3.models import s3_backends
 from moto.sqs.models import sqs_backends
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ SEAL_KEY_ID = "alias/forecourt-seal"
 EVENT_BUS = "forecourt"
 STATION_POLICY = "forecourt-station"
 MESSAGES_QUEUE = "messages"
+SEGMENTS_QUEUE = "segments"
+BOOKS_BUCKET = "books"
+WORKINGS_BUCKET = "workings"
+ZONE = "Asia/Shanghai"
 EXPIRY_QUEUE = "expiry-tasks"
 REMINDERS_QUEUE = "reminders-tasks"
 QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/"
@@ -62,6 +67,10 @@ os.environ.update(
     SEAL_KEY_ID=SEAL_KEY_ID,
     EVENT_BUS=EVENT_BUS,
     STATION_POLICY=STATION_POLICY,
+    SEGMENTS_QUEUE_URL=f"{QUEUE_URL}{SEGMENTS_QUEUE}",
+    BOOKS_BUCKET=BOOKS_BUCKET,
+    WORKINGS_BUCKET=WORKINGS_BUCKET,
+    ZONE=ZONE,
     MATCHING_POLICY="shared_vehicle",
     EXPIRY_QUEUE_URL=f"{QUEUE_URL}{EXPIRY_QUEUE}",
     REMINDERS_QUEUE_URL=f"{QUEUE_URL}{REMINDERS_QUEUE}",
@@ -156,8 +165,12 @@ def aws(account: None) -> Iterator[None]:  # noqa: ARG001 - everything below is 
         policyName=STATION_POLICY,
         policyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
     )
-    for queue in (MESSAGES_QUEUE, EXPIRY_QUEUE, REMINDERS_QUEUE):
+    for queue in (MESSAGES_QUEUE, EXPIRY_QUEUE, REMINDERS_QUEUE, SEGMENTS_QUEUE):
         client("sqs").create_queue(QueueName=queue)
+    for bucket in (BOOKS_BUCKET, WORKINGS_BUCKET):
+        client("s3").create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
     client("events").create_event_bus(Name=EVENT_BUS)
     yield
     for backends in (
@@ -169,6 +182,7 @@ def aws(account: None) -> Iterator[None]:  # noqa: ARG001 - everything below is 
         events_backends,
     ):
         backends[ACCOUNT_ID][REGION].reset()
+    s3_backends[ACCOUNT_ID]["aws"].reset()
 
 
 @pytest.fixture

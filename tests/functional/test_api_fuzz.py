@@ -61,6 +61,7 @@ ANY_JSON = st.recursive(
 PATH_VALUES = {
     "member_id": st.sampled_from(["me", "m-1", "sub-fuzz"]),
     "identity_id": st.sampled_from(["plate.Uo5XbYpSWDcTYGQSP4XkFw", "plate"]),
+    "entry_id": st.sampled_from([SALE.sale_id, "x"]),
     "station_id": st.sampled_from(["s0001", "s0002"]),
     "version": st.sampled_from(["1", "2", "0", "999999"]),
     "sale_id": st.sampled_from([SALE.sale_id, "x"]),
@@ -75,8 +76,9 @@ SENSIBLE: dict[str, list[dict[str, Any]]] = {
 DIVIDED = "/members/{member_id}/unmerging"
 # Only what is some member's can be refunded.
 REFUNDED = "/sales/{sale_id}/refunds"
-# To unbind what is bound, its digest would have to be guessed.
-UNLIKELY = "/{identity_id}"
+# To unbind what is bound, its digest would have to be guessed; to be proved, an entry would have to
+# be posted and its day closed.
+UNLIKELY = ("/{identity_id}", "/{entry_id}/proof")
 # As a path travels: no separators, since those make another path.
 ANY_PART = st.text(st.characters(exclude_characters="/?#", codec="utf-8"), min_size=1, max_size=80)
 

@@ -55,6 +55,12 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("GET /members/{member_id}/points", "/members/m-1/points", None, READERS),
     ("GET /members/{member_id}/wallets", "/members/m-1/wallets", None, READERS),
     ("GET /members/{member_id}/entries", "/members/m-1/entries", None, READERS),
+    (
+        "GET /members/{member_id}/entries/{entry_id}/proof",
+        f"/members/m-1/entries/{SALE_ID}/proof",
+        None,
+        READERS,
+    ),
     ("GET /members/{member_id}/sales", "/members/m-1/sales", None, READERS),
     ("GET /members/{member_id}/questions", "/members/m-1/questions", None, STAFF),
     (

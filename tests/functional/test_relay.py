@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from forecourt.adjustments import Adjustment
 from forecourt.adjustments import Status as Adjusted
+from forecourt.bookshelf import Bookshelf
 from forecourt.events import DetailType, events_of
 from forecourt.instants import parse_instant
 from forecourt.ledger import EntryKind
+from forecourt.ledger.daybook import Book
+from forecourt.ledger.merkle import HASH_BYTES, root_of
 from forecourt.ledger_table import LedgerTable
 from forecourt.messages import NozzleReading
 from forecourt.program import Evaluation
@@ -22,7 +26,8 @@ from forecourt.reconciliation import Finding, FindingKind, reconcile
 from forecourt.reminders import Notice
 from forecourt.sales import EvidenceKind
 from forecourt.stored_sales import Status, StoredSale
-from tests.functional.conftest import EVENT_BUS, LOYALTY_TABLE
+from forecourt.verification import Tally, report_of, tell_verification
+from tests.functional.conftest import BOOKS_BUCKET, EVENT_BUS, LOYALTY_TABLE, client
 from tests.functional.world import POLICIES, key_of
 from tests.schemas import validator
 from tests.specimens import EVENTS, PLATE, SALE, earned, probably, sale, sample
@@ -120,6 +125,27 @@ def case_opened(world: World) -> None:
     world.loyalty.keep_case("s0001", DAY, findings=findings_of_a_bad_day(), opened_at=AT)
 
 
+def day_closed(world: World) -> None:
+    (leaves, parquet) = b"\x5f" * HASH_BYTES, Path(__file__)
+    book = Book(
+        day=DAY,
+        entries=1,
+        root=root_of([leaves]).hex(),
+        previous="a1" * 32,
+        tally={DAY: 1},
+        closed_at=AT,
+    )
+    shelf = Bookshelf(client("s3"), world.dynamodb, bucket=BOOKS_BUCKET, table=LOYALTY_TABLE)
+    for _ in range(2):
+        assert shelf.shelve(book, leaves=leaves, parquet=parquet) == book
+
+
+def ledger_verified(world: World) -> None:
+    report = report_of(Tally(owners=2, accounts=3, entries=40), [], run_id="2026-11-22T20:00:00Z")
+    for _ in range(2):
+        tell_verification(world.dynamodb, table=LOYALTY_TABLE, report=report, finished_at=AT)
+
+
 def adjustment(status: Adjusted) -> Adjustment:
     asked = sample("bus/samples/AdjustmentDecided")["detail"]
     return Adjustment(
@@ -189,6 +215,8 @@ CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.PROGRAM_ACTIVATED: program_activated,
     DetailType.STATION_REGISTERED: station_registered,
     DetailType.CASE_OPENED: case_opened,
+    DetailType.DAY_CLOSED: day_closed,
+    DetailType.LEDGER_VERIFIED: ledger_verified,
     DetailType.ADJUSTMENT_ASKED: adjustment_asked,
     DetailType.ADJUSTMENT_DECIDED: adjustment_decided,
     DetailType.SALE_EARNED_NOTHING: sale_earned_nothing,
@@ -378,6 +406,18 @@ def test_what_is_deleted_for_good_is_nobodys_news_either(
     assert told(relay, context, world.records(LOYALTY_TABLE)) == []
 
     assert bus.heard == []
+
+
+@pytest.mark.parametrize("cause", [day_closed, ledger_verified])
+def test_a_book_and_a_verification_are_news_once(
+    world: World, cause: Callable[[World], None]
+) -> None:
+    cause(world)
+    (record,) = world.records(LOYALTY_TABLE)
+    assert len(events_of(record)) == 1
+    record["dynamodb"]["OldImage"] = record["dynamodb"]["NewImage"]
+
+    assert events_of(record) == []
 
 
 def test_an_identity_changed_without_changing_hands_is_nobodys_news(world: World) -> None:

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from tests.infra.templates import Synthesised
 
 ROOT = Path(__file__).parents[2]
-STREAM_READERS = {"matching", "accrual", "relay"}
+STREAM_READERS = {"matching", "accrual", "relay", "archive"}
 # Invoked without anybody waiting for the answer.
-STARTED_BY_OTHERS = {"claims", "due", "habits", "reconciliation"}
-QUEUE_READERS = {"ingest", "expiry", "reminders"}
+STARTED_BY_OTHERS = {"claims", "closing", "due", "habits", "reconciliation", "verification"}
+QUEUE_READERS = {"ingest", "expiry", "reminders", "verification"}
 
 
 def alarms_on(aws: Synthesised, metric: str, dimension: str) -> set[str]:
@@ -108,8 +108,14 @@ def test_a_message_that_always_fails_ends_in_a_failure_queue(
     (queue,) = referenced(mapping["EventSourceArn"])
     properties = aws.resources[queue]["Properties"]
 
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    # One at a time, or told one by one.
+    alone = mapping["BatchSize"] == 1
+    assert alone or mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert 1 < properties["RedrivePolicy"]["maxReceiveCount"] <= 10
+
+
+def test_a_verification_may_put_its_rest_on_the_queue_it_reads(aws: Synthesised) -> None:
+    assert aws.properties_of("verification")["RecursiveLoop"] == "Allow"
 
 
 @pytest.mark.parametrize("function", sorted(QUEUE_READERS))

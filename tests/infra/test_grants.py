@@ -99,6 +99,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     "members": {
         ("GetItem", "Loyalty", ("MEMBER#*", "IDENTITY#*", "PROGRAM")),
         ("Query", "Loyalty", ("MEMBER#*",)),
+        ("Query", "Loyalty", ("BOOKS",)),
         ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
         ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
         ("PutItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
@@ -187,7 +188,41 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("PutItem", "Loyalty", ("CASES#*",)),
         ("DeleteItem", "Loyalty", ("CASES#*",)),
     },
+    "archive": set(),
+    "closing": {
+        ("Query", "Loyalty", ("BOOKS", "MEMBER#*")),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
+        ("PutItem", "Loyalty", ("BOOKS",)),
+    },
+    "verification": {
+        ("Query", "Loyalty", ("BOOKS", "MEMBER#*")),
+        ("PutItem", "Loyalty", ("VERIFICATIONS",)),
+    },
     "openapi": set(),
+}
+
+# Who may read a whole table, which no condition can limit.
+SCANS = {"verification": {"Loyalty"}}
+
+# What each may do to objects: operation, bucket, prefix.
+OBJECTS: dict[str, set[tuple[str, str, str]]] = {
+    "archive": {("PutObject", "BooksWorkings", "arrivals/*")},
+    "closing": {
+        ("GetObject", "BooksWorkings", "arrivals/*"),
+        ("PutObject", "BooksWorkings", "arrivals/*"),
+        ("GetObject", "BooksClosed", "books/*"),
+        ("PutObject", "BooksClosed", "books/*"),
+    },
+    "verification": {
+        ("GetObject", "BooksClosed", "books/*"),
+        ("GetObject", "BooksWorkings", "verifications/*"),
+        ("PutObject", "BooksWorkings", "verifications/*"),
+    },
+    "members": {("GetObject", "BooksClosed", "books/*")},
+}
+LISTS = {
+    "closing": {("BooksWorkings", "arrivals/*")},
+    "verification": {("BooksWorkings", "verifications/*")},
 }
 
 # What else it may do, apart from keys.
@@ -202,6 +237,9 @@ OTHERS: dict[str, set[str]] = {
     "reminders": READS_QUEUE,
     "relay": READS_STREAM | REPORTS_FAILURES | {"events:PutEvents"},
     "members": {"secretsmanager:GetSecretValue"},
+    "archive": READS_STREAM | REPORTS_FAILURES,
+    "closing": REPORTS_FAILURES,
+    "verification": READS_QUEUE | REPORTS_FAILURES,
     "operator": {
         "iot:AttachPolicy",
         "iot:AttachThingPrincipal",
@@ -239,6 +277,21 @@ def is_about_items(statement: dict[str, Any]) -> bool:
     )
 
 
+def is_a_scan(statement: dict[str, Any]) -> bool:
+    return "dynamodb:Scan" in listed(statement["Action"])
+
+
+def is_about_objects(statement: dict[str, Any]) -> bool:
+    return all(action.startswith("s3:") for action in listed(statement["Action"]))
+
+
+def bucket_in(resource: Any) -> str:
+    """Return `BooksClosed`, say, for the ARN of a bucket or of objects in it."""
+    (logical_id,) = referenced(resource)
+    (name,) = (name for name in ("BooksClosed", "BooksWorkings") if logical_id.startswith(name))
+    return name
+
+
 def table_in(resource: Any) -> str:
     """Return `Sales`, or `Sales/index/review`, for a table's ARN."""
     (logical_id,) = referenced(resource)
@@ -264,7 +317,7 @@ def test_a_function_touches_only_its_own_partitions(aws: Synthesised, function: 
             ),
         )
         for statement in aws.statements_of(function)
-        if is_about_items(statement)
+        if is_about_items(statement) and not is_a_scan(statement)
         for action in listed(statement["Action"])
         for resource in listed(statement["Resource"])
     }
@@ -272,12 +325,43 @@ def test_a_function_touches_only_its_own_partitions(aws: Synthesised, function: 
     assert granted == ITEMS[function]
 
 
+@pytest.mark.parametrize("function", sorted(ITEMS))
+def test_nobody_reads_a_whole_table_but_who_verifies_it(aws: Synthesised, function: str) -> None:
+    scanned = {
+        table_in(statement["Resource"])
+        for statement in aws.statements_of(function)
+        if is_a_scan(statement)
+    }
+
+    assert scanned == SCANS.get(function, set())
+
+
+@pytest.mark.parametrize("function", sorted(ITEMS))
+def test_a_function_touches_only_its_own_part_of_a_bucket(aws: Synthesised, function: str) -> None:
+    statements = [each for each in aws.statements_of(function) if is_about_objects(each)]
+    granted = {
+        (action.removeprefix("s3:"), bucket_in(resource), resource["Fn::Join"][1][-1].lstrip("/"))
+        for statement in statements
+        if statement["Action"] != "s3:ListBucket"
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+    listings = {
+        (bucket_in(statement["Resource"]), statement["Condition"]["StringLike"]["s3:prefix"])
+        for statement in statements
+        if statement["Action"] == "s3:ListBucket"
+    }
+
+    assert granted == OBJECTS.get(function, set())
+    assert listings == LISTS.get(function, set())
+
+
 @pytest.mark.parametrize("function", sorted(OTHERS))
 def test_a_function_may_do_nothing_else(aws: Synthesised, function: str) -> None:
     granted = {
         action
         for statement in aws.statements_of(function)
-        if not is_about_items(statement)
+        if not is_about_items(statement) and not is_about_objects(statement)
         for action in listed(statement["Action"])
         if not action.startswith("kms:")
     }
@@ -335,7 +419,8 @@ def test_no_role_carries_a_managed_policy(aws: Synthesised) -> None:
 
 
 def test_a_role_of_a_service_serves_this_account_only(aws: Synthesised) -> None:
-    for logical_id in ("IntakeRuleRole", "JobsSchedulerRole", "ExpirySchedulerRole"):
+    roles = ("IntakeRuleRole", "JobsSchedulerRole", "ExpirySchedulerRole", "BooksSchedulerRole")
+    for logical_id in roles:
         (statement,) = aws.one("AWS::IAM::Role", logical_id)["Properties"][
             "AssumeRolePolicyDocument"
         ]["Statement"]

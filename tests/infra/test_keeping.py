@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 KEPT_TYPES = (
     "AWS::Cognito::UserPool",
     "AWS::KMS::Key",
+    "AWS::S3::Bucket",
     "AWS::SecretsManager::Secret",
     "AWS::SQS::Queue",
 )
@@ -40,6 +41,33 @@ def test_keys_secret_users_and_messages_survive_too(aws: Synthesised, kind: str)
 
     assert resources
     assert {resource["DeletionPolicy"] for resource in resources.values()} == {"Retain"}
+
+
+def test_a_closed_day_is_locked_for_ten_years(aws: Synthesised) -> None:
+    properties = aws.one("AWS::S3::Bucket", "BooksClosed")["Properties"]
+
+    assert properties["ObjectLockEnabled"] is True
+    retention = properties["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
+    assert retention == {"Mode": "GOVERNANCE", "Days": 3653}
+    assert not [
+        rule for rule in properties["LifecycleConfiguration"]["Rules"] if "ExpirationInDays" in rule
+    ]
+
+
+def test_no_role_may_lift_the_lock_of_a_closed_day(aws: Synthesised) -> None:
+    assert "BypassGovernance" not in str(aws.of_type("AWS::IAM::Policy"))
+
+
+def test_every_bucket_is_private_versioned_and_encrypted_with_our_key(aws: Synthesised) -> None:
+    (key,) = (name for name in aws.of_type("AWS::KMS::Key") if name.startswith("KeysData"))
+    buckets = aws.of_type("AWS::S3::Bucket").values()
+
+    for properties in (bucket["Properties"] for bucket in buckets):
+        (rule,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        encryption = rule["ServerSideEncryptionByDefault"]
+        assert encryption["KMSMasterKeyID"] == {"Fn::GetAtt": [key, "Arn"]}
+        assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+        assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
 
 
 def test_users_cannot_be_deleted_by_accident(aws: Synthesised) -> None:
@@ -71,17 +99,21 @@ def test_the_identity_secret_is_generated_and_stands_in_no_template(aws: Synthes
     assert "SecretString" not in secret["Properties"]
 
 
-def test_every_queue_and_topic_refuses_unencrypted_connections(aws: Synthesised) -> None:
+def test_every_queue_topic_and_bucket_refuses_unencrypted_connections(aws: Synthesised) -> None:
     refusals = [
         (statement["Resource"], statement["Action"])
-        for kind in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy")
+        for kind in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy")
         for policy in aws.of_type(kind).values()
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
         if statement["Effect"] == "Deny"
         and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     ]
 
-    guarded = aws.of_type("AWS::SQS::Queue").keys() | aws.of_type("AWS::SNS::Topic").keys()
+    guarded = [
+        logical_id
+        for kind in ("AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::S3::Bucket")
+        for logical_id in aws.of_type(kind)
+    ]
     assert len(refusals) == len(guarded)
 
 

@@ -19,13 +19,19 @@ if TYPE_CHECKING:
     from tests.infra.templates import Synthesised
 
 # Resources only AWS has: what refuses connections without TLS, and the archive.
-ONLY_IN_AWS = {"AWS::Events::Archive", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"}
+ONLY_IN_AWS = {
+    "AWS::Events::Archive",
+    "AWS::S3::BucketPolicy",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+}
 # Properties that differ; a path ends where the difference begins.
 DIFFERENT = (
     r"AWS::Lambda::Function\.(Runtime|Architectures)",
     r"AWS::Lambda::Function\.Layers",
     r"AWS::Lambda::LayerVersion\.(CompatibleRuntimes|CompatibleArchitectures|Content)",
     r"AWS::DynamoDB::Table\.DeletionProtectionEnabled",
+    r"AWS::S3::Bucket\.(ObjectLockConfiguration|ObjectLockEnabled)",
     r"AWS::Cognito::UserPool\.DeletionProtection",
 )
 
@@ -117,6 +123,8 @@ def test_the_outputs_are_what_the_tools_read(aws: Synthesised) -> None:
     assert aws.template["Outputs"].keys() == {
         "AlarmTopicArn",
         "ApiUrl",
+        "BooksBucketName",
+        "ClosingFunctionName",
         "EventBusName",
         "IngestQueueUrl",
         "LoyaltyTableName",
@@ -124,4 +132,6 @@ def test_the_outputs_are_what_the_tools_read(aws: Synthesised) -> None:
         "StationPolicyName",
         "UserPoolClientId",
         "UserPoolId",
+        "VerificationFunctionName",
+        "WorkingsBucketName",
     }

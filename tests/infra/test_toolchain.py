@@ -18,6 +18,7 @@ PINS = [
     ROOT / "requirements" / "stack.txt",
     ROOT / "requirements" / "test.txt",
     ROOT / "layers" / "vendor" / "requirements.txt",
+    ROOT / "layers" / "parquet" / "requirements.txt",
 ]
 PIN = re.compile(r"[a-z0-9.-]+(\[[a-z0-9,-]+\])?==[\w.]+ \\")
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
@@ -35,9 +36,10 @@ def test_a_pin_is_a_name_a_version_and_hashes_and_names_no_address(path: Path) -
 
 
 def test_the_functions_are_tested_with_the_versions_they_run_with() -> None:
-    vendored, stack, test = (pins_of(ROOT / path) for path in (PINS[2], PINS[0], PINS[1]))
+    stack, test, *layers = map(pins_of, PINS)
 
-    assert vendored.items() <= stack.items() <= test.items()
+    for vendored in layers:
+        assert vendored.items() <= stack.items() <= test.items()
 
 
 def test_ministack_and_boto3_share_one_botocore() -> None:

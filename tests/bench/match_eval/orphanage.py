@@ -44,7 +44,10 @@ class Orphanage:
             counts["recovered"] += bool(came)
             if came:
                 counts[came] += 1
-        counts["false"] += self._another_comes(sale, filed, weights)
+        mistaken = self._another_comes(sale, filed, weights)
+        counts["false"] += bool(mistaken)
+        if mistaken:
+            counts[mistaken] += 1
 
     def _maker_comes(
         self,
@@ -91,8 +94,8 @@ class Orphanage:
 
     def _another_comes(
         self, sale: SimulatedSale, filed: tuple[EvidenceKey, ...], weights: Weights
-    ) -> bool:
-        """Return whether somebody else ends up with the sale."""
+    ) -> str:
+        """Return by what somebody else ended up with the sale, empty when nobody did."""
         rng, population, rates = self._rng, self._population, self._population.rates
         another, bound, receipt = "", [], False
         if rng.random() < rates.receipt_picked_up:
@@ -108,10 +111,14 @@ class Orphanage:
             another = f"y{sale.person}"
             bound = [key for key in filed if key.kind == "phone"]
         if another == str(sale.member) or not (bound or receipt):
-            return False
+            return ""
         claims = not receipt and rng.random() < rates.false_claim
         again = self._weigh_again(sale, another, bound, weights, claims=claims, receipt=receipt)
-        return again.outcome is Outcome.CREDITED and again.member_id == another
+        if again.outcome is not Outcome.CREDITED or again.member_id != another:
+            return ""
+        maker = "a stranger's" if sale.member is None else "a member's"
+        spoke = " ".join(sorted(f"{each.field}={each.level}" for each in again.pieces))
+        return f"false, {maker}, {again.posterior_ppm} ppm: {spoke}"
 
     def _weigh_again(
         self,

@@ -81,6 +81,9 @@ def _print_policies(result: Result) -> None:
         f"  {[(each, n) for each, n in orphans.most_common() if each.startswith('by ')]}\n"
         f"outcomes {dict(result.reasons.most_common())}"
     )
+    for each, count in orphans.most_common():
+        if each.startswith("false,"):
+            print(f"  {count:>5}  {each}")
 
 
 def _print_weights(weights: Weights, comparison: Comparison) -> None:

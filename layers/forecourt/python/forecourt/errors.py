@@ -21,6 +21,8 @@ Everything that may be refused, in one place.
     - UnknownSale
     - UnknownQuestion
     - UnknownProgram
+    - UnknownEntry
+    - EntryNotBooked
     - UnknownAdjustment
     - UnknownRoute
   x Rejected               well formed, and may not happen now
@@ -59,7 +61,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
 
 class ForecourtError(Exception):
@@ -246,6 +248,33 @@ class UnknownProgram(Unknown):
     def __init__(self, version: int) -> None:
         super().__init__(version)
         self.version = version
+
+
+class UnknownEntry(Unknown):
+    """The member has no such entry."""
+
+    code = "unknown_entry"
+
+    def __init__(self, entry_id: str) -> None:
+        super().__init__(entry_id)
+        self.entry_id = entry_id
+
+
+class EntryNotBooked(Unknown):
+    """
+    There is no proof: no closed day holds the entry as it is.
+
+    Its day is not over, or has not been closed; `closed_until` is the last that has. If that is
+    later than `posted_on` by more than a day or two, the entry was changed after it was posted.
+    """
+
+    code = "entry_not_booked"
+
+    def __init__(self, entry_id: str, *, posted_on: date, closed_until: date | None) -> None:
+        super().__init__(entry_id, posted_on, closed_until)
+        self.entry_id = entry_id
+        self.posted_on = posted_on.isoformat()
+        self.closed_until = closed_until.isoformat() if closed_until else None
 
 
 class UnknownAdjustment(Unknown):

@@ -40,6 +40,8 @@ class DetailType(StrEnum):
     PROGRAM_ACTIVATED = "ProgramActivated"
     STATION_REGISTERED = "StationRegistered"
     CASE_OPENED = "CaseOpened"
+    DAY_CLOSED = "DayClosed"
+    LEDGER_VERIFIED = "LedgerVerified"
     ADJUSTMENT_ASKED = "AdjustmentAsked"
     ADJUSTMENT_DECIDED = "AdjustmentDecided"
     SALE_EARNED_NOTHING = "SaleEarnedNothing"
@@ -179,6 +181,23 @@ def _case(new: Image | None, _old: Image | None) -> list[Event]:
     ]
 
 
+def _book(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or old is not None:
+        return []
+    values = from_item(new)
+    return [
+        _event(
+            DetailType.DAY_CLOSED,
+            values["day"],
+            business_day=values["day"],
+            entries=values["entries"],
+            root=values["root"],
+            previous=values["previous"],
+            closed_at=values["closed_at"],
+        )
+    ]
+
+
 def _adjustment(new: Image | None, old: Image | None) -> list[Event]:
     if new is None:
         return []
@@ -209,6 +228,24 @@ def _adjustment(new: Image | None, old: Image | None) -> list[Event]:
             outcome=asked["status"],
             decided_by=asked["decided_by"],
             decided_at=asked["decided_at"],
+        )
+    ]
+
+
+def _verification(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or old is not None:
+        return []
+    values = from_item(new)
+    return [
+        _event(
+            DetailType.LEDGER_VERIFIED,
+            values["sk"],
+            run_id=values["sk"],
+            accounts=values["accounts"],
+            entries=values["entries"],
+            differences=values["differences"],
+            days_not_as_booked=values["days_not_as_booked"],
+            finished_at=values["finished_at"],
         )
     ]
 
@@ -335,6 +372,8 @@ _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event
     "timeline": _timeline,
     "station": _station,
     "case": _case,
+    "book": _book,
+    "verification": _verification,
     "adjustment": _adjustment,
     "evaluation": _evaluation,
     "question": _question,

@@ -21,6 +21,8 @@ The Loyalty table.
 | ruling | `RULINGS#<sale id>` | `<number>` |
 | merge of two members | `MERGES#<closing member>` | `<number>` |
 | adjustment by hand | `ADJUSTMENTS` | `OPEN#<id>`, `DONE#<id>`, `REQUEST#<request>` |
+| book of a closed day | `BOOKS` | `<business day>` |
+| verification that ended | `VERIFICATIONS` | `<run>` |
 
 A posting is two writes, the entry and the account, and stays two: the one index is of accounts
 by the first day on which something comes due (`ledger_table`). Entry ids begin with an instant,
@@ -29,9 +31,9 @@ that a sale was judged and earned nothing.
 
 This module has accrual's access, `ledger_table` the ledger's, `candidates_table` and
 `decided_sales` matching's; `members_table`, `identities_table` and `operator_table` have the
-rest, for the doors.
+rest, for the doors; `bookshelf` and `verification` that to their own items.
 
-The stream feeds relay.
+The stream feeds relay and the archive.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
+from forecourt.errors import UnknownEntry
 from forecourt.instants import format_instant, parse_instant
 from forecourt.ledger import POINTS_WALLET, Account, Entry
 from forecourt.ledger.records import (
@@ -205,6 +208,15 @@ class LoyaltyTable:
         if "Item" not in response:
             return Account(member_id=member_id, wallet=wallet, buckets={})
         return account_from_item(response["Item"])
+
+    def entry(self, member_id: str, entry_id: str) -> Entry:
+        """Return an entry; raise `UnknownEntry`, also when the id's answer moved nothing."""
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=timeline_entry_key(member_id, entry_id), ConsistentRead=True
+        )
+        if response.get("Item", {}).get("type") != {"S": "entry"}:
+            raise UnknownEntry(entry_id)
+        return entry_from_item(response["Item"])
 
     def timeline(self) -> tuple[Activation, ...]:
         """Return which version of the program is in force when, as of now."""

@@ -70,6 +70,8 @@ OUTCOMES: Mapping[type[errors.ForecourtError], Outcome] = {
     errors.UnknownSale: _final(404, "There is no such sale"),
     errors.UnknownQuestion: _final(404, "The member is not asked about that sale"),
     errors.UnknownProgram: _final(404, "There is no such program version"),
+    errors.UnknownEntry: _final(404, "The member has no such entry"),
+    errors.EntryNotBooked: _final(404, "No closed day holds this entry as it is"),
     errors.UnknownAdjustment: _final(404, "There is no such adjustment"),
     errors.UnknownRoute: _final(404, "There is nothing here"),
     errors.Rejected: _final(409, "This may not happen now"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from forecourt.ledger.commands import canonical
 from forecourt.ledger.records import entry_to_record
@@ -35,8 +35,17 @@ def seal(entry: Entry) -> Entry:
 
 def digest_of(entry: Entry) -> str:
     """Return the digest *entry* ought to have, in hexadecimal."""
-    content = [entry.member_id, entry.entry_id, entry_to_record(entry)]
-    return sha256(canonical(content)).hexdigest()
+    return sha256(canonical(content_of(entry))).hexdigest()
+
+
+def intact(entry: Entry) -> bool:
+    """Return whether *entry* says what it said when it was posted; older ones had no digest."""
+    return not entry.digest or entry.digest == digest_of(entry)
+
+
+def content_of(entry: Entry) -> list[Any]:
+    """Return all that *entry* says, its place in the chain included: what is hashed."""
+    return [entry.member_id, entry.entry_id, entry_to_record(entry)]
 
 
 def faults(entries: Iterable[Entry]) -> list[Fault]:

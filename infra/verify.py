@@ -1,0 +1,135 @@
+"""
+Verify the whole ledger of a deployed stack, and tell what does not agree.
+
+    python -m infra.verify
+
+Starts a run of the verification function and follows it: progress while it reads, then every
+difference as one JSON line, then the sums. It can be broken off and taken up again with
+`--run RUN_ID`; the run goes on meanwhile. Ends with 0 when everything agrees, 1 when something
+does not, and 2 when the run stands still, which the queue `NotVerified` can tell more about.
+
+The stack is the one the environment's credentials lead to; with `AWS_ENDPOINT_URL` also a local
+one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from forecourt.verification import SEGMENTS, VerificationFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+STACK = "Forecourt"
+POLL_SECONDS = 2.0
+# A step takes a quarter of an hour at most; one that failed is tried again after ninety minutes.
+PATIENCE_SECONDS = 2 * 3600.0
+
+
+class Ending(IntEnum):
+    """The exit code."""
+
+    AGREES = 0
+    DIFFERS = 1
+    STANDS_STILL = 2
+
+
+def outputs_of(cloudformation: Any, stack: str) -> dict[str, str]:
+    """Return the outputs of the deployed *stack* by name."""
+    (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    return {each["OutputKey"]: each["OutputValue"] for each in found["Outputs"]}
+
+
+def start(lambda_: Any, function: str) -> str:
+    """Start a run; return its id."""
+    answer = lambda_.invoke(FunctionName=function, Payload=b"{}")
+    result = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        raise RuntimeError(result)
+    run_id: str = result["run_id"]
+    return run_id
+
+
+def follow(
+    files: VerificationFiles,
+    console: Console,
+    *,
+    patience_seconds: float = PATIENCE_SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, Any] | None:
+    """Show how far a run is until it ends; return its report, or `None` if it stands still."""
+    waited, known = 0.0, -1
+    columns = (
+        TextColumn("segments verified"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=SEGMENTS)
+        while True:
+            report = files.report()
+            done, steps = files.progress()
+            progress.update(task, completed=done, description=f"{len(steps)} steps")
+            if report is not None:
+                return report
+            if len(steps) != known:
+                waited, known = 0.0, len(steps)
+            if waited >= patience_seconds:
+                return None
+            sleep(POLL_SECONDS)
+            waited += POLL_SECONDS
+
+
+def tell(files: VerificationFiles, report: Mapping[str, Any], console: Console) -> Ending:
+    """Print what a run found."""
+    for difference in files.differences():
+        console.print(json.dumps(difference, ensure_ascii=False), markup=False, soft_wrap=True)
+    for day in report["days_not_as_booked"]:
+        console.print(
+            f"{day['day']}: {day['counted']} entries in the table, {day['booked']} in the books",
+            markup=False,
+        )
+    console.print(
+        f"accounts: {report['accounts']}, entries: {report['entries']}, "
+        f"closed days: {report['books']}, differences: {report['differences']}, "
+        f"days not as booked: {len(report['days_not_as_booked'])}",
+        markup=False,
+        soft_wrap=True,
+    )
+    agrees = not report["differences"] and not report["days_not_as_booked"]
+    return Ending.AGREES if agrees else Ending.DIFFERS
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.verify", description=__doc__)
+    parser.add_argument("--stack", default=STACK, help="the stack's name")
+    parser.add_argument("--run", help="follow this run instead of starting one")
+    options = parser.parse_args(arguments)
+    console = Console()
+    outputs = outputs_of(boto3.client("cloudformation"), options.stack)
+    run_id = options.run or start(boto3.client("lambda"), outputs["VerificationFunctionName"])
+    console.print(f"run {run_id}", markup=False)
+    files = VerificationFiles(
+        boto3.client("s3"), bucket=outputs["WorkingsBucketName"], run_id=run_id
+    )
+    report = follow(files, console)
+    if report is None:
+        console.print(f"The run stands still. Look into NotVerified, then: --run {run_id}")
+        return Ending.STANDS_STILL
+    return tell(files, report, console)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

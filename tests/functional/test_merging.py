@@ -380,16 +380,22 @@ def test_a_merge_that_a_rival_is_undoing_is_left_alone(
         )
 
 
-def test_a_sale_in_flight_earns_for_whoever_goes_on(operator: Client, twice: World) -> None:
+@pytest.mark.parametrize("closing", ["m1", "m3"])
+def test_a_sale_in_flight_earns_for_whoever_goes_on(
+    operator: Client, twice: World, closing: str
+) -> None:
+    """Also when it was to be the very first of whose record was closed."""
     from functions.accrual import handler as accrual  # noqa: PLC0415
 
     accrual.program.cache_clear()
     twice.activate()
+    twice.enrol("m3")
     flying = sale(transaction=4713, totalizer_ml=123_600_000, evidence=())
     stored = StoredSale(sale=flying, status=Status.RECEIVED, received_at=RECEIVED_AT)
     twice.sales.add(stored)
-    assert twice.decided.decide(stored, credited_to("m1"), decided_at=RECEIVED_AT)
-    merge(operator)
+    assert twice.decided.decide(stored, credited_to(closing), decided_at=RECEIVED_AT)
+    before = points(twice, closing, "m2")
+    operator.post(f"/members/{closing}/merging", INTO)
     records = [
         each
         for each in twice.records(SALES_TABLE, status="matched")
@@ -399,7 +405,7 @@ def test_a_sale_in_flight_earns_for_whoever_goes_on(operator: Client, twice: Wor
     for _ in range(2):
         assert accrual.handle({"Records": records}, LambdaContext()) == {"batchItemFailures": []}
 
-    assert points(twice, "m1", "m2") == [0, 81]
+    assert points(twice, closing, "m2") == [0, sum(before) + 39]
     listed = Client(handle=members.handle, subject="m2", groups="[member]").get("/members/me/sales")
     assert [each["sale_id"] for each in listed.body["sales"]] == [flying.sale_id]
 

@@ -22,6 +22,7 @@ from forecourt.errors import (
     TooManyIdentities,
 )
 from forecourt.identities_table import IDENTITIES_MAX
+from forecourt.ledger import POINTS_WALLET
 from forecourt.ledger.commands import Merge, Unmerge
 from forecourt.ledger.refusals import LedgerRefusal, NotMerged
 from forecourt.loyalty_table import member_key
@@ -208,7 +209,9 @@ class MergedMembers:
             ),
             ConsistentRead=True,
         )
-        return tuple(item["sk"]["S"].removeprefix("ACCOUNT#") for item in response["Items"])
+        wallets = {item["sk"]["S"].removeprefix("ACCOUNT#") for item in response["Items"]}
+        # Of points also a wallet without entries: a sale in flight must find where it went.
+        return tuple(sorted({POINTS_WALLET, *wallets}))
 
     def _close(self, record: MergeRecord) -> None:
         """Let the closed record say where it went; who is merged already is what a retry finds."""

@@ -15,6 +15,7 @@ from constructs import Construct
 from infra.findings import accept
 from infra.functions import LOG_RETENTION, PlatformFunction
 from infra.keys import about
+from infra.rulings import let_rule
 from infra.tables import REVIEW_INDEX
 
 if TYPE_CHECKING:
@@ -27,12 +28,21 @@ if TYPE_CHECKING:
     from infra.tables import Tables
     from infra.users import Users
 
-__all__ = ["CORRECTION_ROUTES", "MEMBER_ROUTES", "OPERATOR_ROUTES", "PUBLIC_ROUTES", "Api"]
+__all__ = [
+    "CORRECTION_ROUTES",
+    "MEMBER_ROUTES",
+    "MERGE_ROUTES",
+    "OPERATOR_ROUTES",
+    "PUBLIC_ROUTES",
+    "RULING_ROUTES",
+    "Api",
+]
 
 MEMBER_ROUTES = (
     "POST /members",
     "GET /members/{member_id}",
     "PATCH /members/{member_id}",
+    "POST /members/{member_id}/erasure",
     "GET /members/{member_id}/identities",
     "POST /members/{member_id}/identities",
     "DELETE /members/{member_id}/identities/{identity_id}",
@@ -41,6 +51,11 @@ MEMBER_ROUTES = (
     "GET /members/{member_id}/entries",
     "GET /members/{member_id}/entries/{entry_id}/proof",
     "GET /members/{member_id}/sales",
+    "GET /members/{member_id}/questions",
+    "POST /members/{member_id}/questions/{sale_id}/confirmation",
+    "POST /members/{member_id}/questions/{sale_id}/denial",
+    "GET /members/{member_id}/suggestions",
+    "POST /members/{member_id}/claims",
 )
 OPERATOR_ROUTES = (
     "GET /stations",
@@ -54,8 +69,13 @@ OPERATOR_ROUTES = (
     "POST /programs/{version}/validation",
     "POST /programs/{version}/activation",
     "GET /sales",
+    "GET /sales/{sale_id}",
     "POST /sales/{sale_id}/release",
     "POST /sales/{sale_id}/rejection",
+)
+RULING_ROUTES = (
+    "GET /sales/{sale_id}/rulings",
+    "POST /sales/{sale_id}/rulings",
 )
 CORRECTION_ROUTES = (
     "POST /members/{member_id}/adjustments",
@@ -65,6 +85,10 @@ CORRECTION_ROUTES = (
     "POST /adjustments/{adjustment_id}/approval",
     "POST /adjustments/{adjustment_id}/rejection",
     "POST /sales/{sale_id}/refunds",
+)
+MERGE_ROUTES = (
+    "POST /members/{member_id}/merging",
+    "POST /members/{member_id}/unmerging",
 )
 PUBLIC_ROUTES = ("GET /openapi.json",)
 
@@ -115,6 +139,8 @@ class Api(Construct):
         self.stage = self._stage()
         self.members = self._members(identity_secret)
         self.operator = self._operator(station_policy)
+        self.rulings = self._rulings()
+        self.merging = self._merging()
         self.corrections = self._corrections()
         self.openapi = PlatformFunction(
             self,
@@ -131,6 +157,8 @@ class Api(Construct):
         )
         self._route(MEMBER_ROUTES, self.members, authorizer=signed_in)
         self._route(OPERATOR_ROUTES, self.operator, authorizer=signed_in)
+        self._route(RULING_ROUTES, self.rulings, authorizer=signed_in)
+        self._route(MERGE_ROUTES, self.merging, authorizer=signed_in)
         self._route(CORRECTION_ROUTES, self.corrections, authorizer=signed_in)
         public = self._route(PUBLIC_ROUTES, self.openapi, authorizer=apigw.HttpNoneAuthorizer())
         for route in public:
@@ -190,13 +218,17 @@ class Api(Construct):
         loyalty.let(members, "GetItem", leading_keys=["MEMBER#*", "IDENTITY#*", "PROGRAM"])
         loyalty.let(members, "Query", "ConditionCheckItem", leading_keys=["MEMBER#*"])
         loyalty.let(members, "PutItem", leading_keys=["MEMBER#*", "IDENTITY#*"])
+        loyalty.let(members, "UpdateItem", leading_keys=["MEMBER#*"])
         # To prove an entry: which book it is in, and the hashes of that book.
         loyalty.let(members, "Query", leading_keys=["BOOKS"])
         self._books.closed.let(members, "GetObject", below="books/")
         # What is bound is also in the member's portrait, and a phone is counted in its block.
         loyalty.let(members, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
         loyalty.let(members, "DeleteItem", leading_keys=["IDENTITY#*"])
-        tables.sales.let(members, "BatchGetItem", leading_keys=["STATION#*"])
+        # The sales a member is asked about, and those that may be suggested to them.
+        tables.sales.let(members, "BatchGetItem", "Query", leading_keys=["STATION#*"])
+        loyalty.let(members, "GetItem", leading_keys=["PORTRAIT#*"])
+        loyalty.let(members, "Query", "PutItem", "UpdateItem", leading_keys=["ASKED#*"])
         self._let_answer_once(members)
         identity_secret.let_read(members)
         members.allow(
@@ -241,6 +273,28 @@ class Api(Construct):
         self._let_register_stations(operator)
         return operator
 
+    def _rulings(self) -> PlatformFunction:
+        tables = self._tables
+        rulings = PlatformFunction(
+            self,
+            "Rulings",
+            name="rulings",
+            description="Lets a person decide whose a sale is, and take it from somebody again",
+            runtime=self._runtime,
+            environment={
+                "LOYALTY_TABLE": tables.loyalty.table_name,
+                "SALES_TABLE": tables.sales.table_name,
+                "REQUESTS_TABLE": tables.requests.table_name,
+            },
+            memory_mb=MEMORY_MB,
+            timeout=TIMEOUT,
+        )
+        tables.sales.let(rulings, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
+        tables.loyalty.let(rulings, "Query", leading_keys=["RULINGS#*"])
+        let_rule(rulings, tables)
+        self._let_answer_once(rulings)
+        return rulings
+
     def _corrections(self) -> PlatformFunction:
         tables = self._tables
         corrections = PlatformFunction(
@@ -272,6 +326,39 @@ class Api(Construct):
         tables.sales.let(corrections, "GetItem", leading_keys=["STATION#*"])
         self._let_answer_once(corrections)
         return corrections
+
+    def _merging(self) -> PlatformFunction:
+        tables = self._tables
+        merging = PlatformFunction(
+            self,
+            "Merging",
+            name="merging",
+            description="Makes two members' records one, and two again",
+            runtime=self._runtime,
+            environment={
+                "LOYALTY_TABLE": tables.loyalty.table_name,
+                "REQUESTS_TABLE": tables.requests.table_name,
+                "SEAL_KEY_ID": self._keys.seal.key_arn,
+            },
+            memory_mb=MEMORY_MB,
+            timeout=TIMEOUT,
+        )
+        loyalty = tables.loyalty
+        loyalty.let(merging, "GetItem", leading_keys=["MEMBER#*", "IDENTITY#*", "PROGRAM"])
+        loyalty.let(merging, "BatchGetItem", leading_keys=["MEMBER#*"])
+        loyalty.let(merging, "Query", leading_keys=["MEMBER#*", "MERGES#*"])
+        loyalty.let(merging, "PutItem", leading_keys=["MEMBER#*", "MERGES#*", "IDENTITY#*"])
+        loyalty.let(merging, "DeleteItem", leading_keys=["IDENTITY#*"])
+        loyalty.let(merging, "UpdateItem", leading_keys=["MEMBER#*", "PORTRAIT#*"])
+        self._let_answer_once(merging)
+        # What is sealed is bound to its member: it moves by being sealed anew.
+        merging.allow(
+            "kms:Encrypt",
+            "kms:Decrypt",
+            on=self._keys.seal.key_arn,
+            conditions=about("member_id"),
+        )
+        return merging
 
     def _let_register_stations(self, operator: PlatformFunction) -> None:
         stack = cdk.Stack.of(self)

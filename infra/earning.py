@@ -13,6 +13,7 @@ from constructs import Construct
 from infra.functions import PlatformFunction
 from infra.keys import about
 from infra.queues import FailureQueue, usable_by
+from infra.rulings import let_rule
 from infra.streams import read_stream
 
 if TYPE_CHECKING:
@@ -27,14 +28,16 @@ __all__ = ["Earning"]
 # `one_car_one_member`.
 POLICY_DEFAULT = "shared_vehicle"
 SALE_RECEIVED = {"dynamodb": {"NewImage": {"status": {"S": ["received"]}}}}
-SALE_MATCHED = {
+# Somebody's, or taken from everybody by a person.
+SALE_DECIDED = {
     "eventName": ["MODIFY"],
-    "dynamodb": {"NewImage": {"status": {"S": ["matched"]}}},
+    "dynamodb": {"NewImage": {"status": {"S": ["matched", "nobodys"]}}},
 }
 EARNED = events.EventPattern(
     source=["forecourt"],
     detail_type=["EntryRecorded"],
-    detail={"kind": ["earn"], "reason": ["fuel"]},
+    # Also what a person's ruling gave, for a reason of its own.
+    detail={"kind": ["earn"], "source": events.Match.prefix("sale:")},
 )
 EARNED_NOTHING = events.EventPattern(source=["forecourt"], detail_type=["SaleEarnedNothing"])
 
@@ -122,7 +125,7 @@ class Earning(Construct):
         read_stream(
             accrual,
             self._tables.sales,
-            filters=[SALE_MATCHED],
+            filters=[SALE_DECIDED],
             on_failure=self._failures("NotAccrued"),
         )
         return accrual
@@ -143,6 +146,18 @@ class Earning(Construct):
         )
         self._let_assign(claims)
         self._tables.sales.let(claims, "Query", "DeleteItem", leading_keys=["EVIDENCE#*"])
+        # A member's yes to what a person asked is a ruling.
+        let_rule(claims, self._tables)
+        events.Rule(
+            self,
+            "WhenAnswered",
+            event_bus=bus,
+            description="A member said whether a sale is theirs: weigh it with that",
+            event_pattern=events.EventPattern(
+                source=["forecourt"], detail_type=["ConfirmationAnswered"]
+            ),
+            targets=[events_targets.LambdaFunction(claims, dead_letter_queue=failures)],
+        )
         events.Rule(
             self,
             "WhenIdentityBound",

@@ -3,7 +3,7 @@ The description of the HTTP API, made from the code that answers it.
 
     python -m infra.openapi           writes functions/openapi/openapi.json
 
-Routes, bodies and limits come from the three API functions; what the door does for every route
+Routes, bodies and limits come from the API functions; what the door does for every route
 (keys, problems, sign-in) is added here from the door's own constants.
 """
 
@@ -22,10 +22,13 @@ from functions.corrections.freezing import FreezingRoutes
 from functions.corrections.refunding import RefundRoutes
 from functions.members.api import MembersApi
 from functions.members.proofs import ProofRoutes
+from functions.members.questions import QuestionRoutes
 from functions.members.wallets import WalletRoutes
+from functions.merging.merging import MergeRoutes
 from functions.operator.programs import ProgramRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
+from functions.rulings.ruling import RulingRoutes
 
 __all__ = ["DOCUMENT_PATH", "document"]
 
@@ -54,7 +57,13 @@ def document() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of all API functions."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {}
-    for door in (_members_door(), _operator_door(), _corrections_door()):
+    for door in (
+        _members_door(),
+        _operator_door(),
+        _corrections_door(),
+        _rulings_door(),
+        _merging_door(),
+    ):
         described = _described(door)
         for path, methods in described["paths"].items():
             paths.setdefault(path, {}).update(methods)
@@ -106,6 +115,7 @@ def _members_door() -> Door:
         secret=NOTHING,
     )
     ProofRoutes(door=door, loyalty=NOTHING, shelf=NOTHING)
+    QuestionRoutes(door=door, questions=NOTHING, sales=NOTHING, portraits=NOTHING)
     WalletRoutes(door=door, members=NOTHING, loyalty=NOTHING, statements=NOTHING, keeping=NOTHING)
     return door
 
@@ -118,12 +128,24 @@ def _operator_door() -> Door:
     return door
 
 
+def _rulings_door() -> Door:
+    door = _door()
+    RulingRoutes(door=door, sales=NOTHING, ruled=NOTHING, now=NOTHING)
+    return door
+
+
 def _corrections_door() -> Door:
     door = _door()
     desk = Desk(door=door, loyalty=NOTHING, ledger=NOTHING, keeping=NOTHING, now=NOTHING)
     AdjustmentRoutes(desk, table=NOTHING)
     FreezingRoutes(desk)
     RefundRoutes(desk, sales=NOTHING)
+    return door
+
+
+def _merging_door() -> Door:
+    door = _door()
+    MergeRoutes(door=door, members=NOTHING, keeping=NOTHING, now=NOTHING)
     return door
 
 

@@ -10,6 +10,7 @@ from infra.api import Api
 from infra.books import Books
 from infra.earning import Earning
 from infra.expiry import Expiry
+from infra.forgetting import Forgetting
 from infra.functions import Runtime
 from infra.identity import IdentitySecret
 from infra.intake import Intake
@@ -53,6 +54,15 @@ class ForecourtStack(cdk.Stack):
         Earning(
             self,
             "Earning",
+            tables=self.tables,
+            bus=self.bus,
+            keys=keys,
+            identity_secret=identity_secret,
+            runtime=runtime,
+        )
+        Forgetting(
+            self,
+            "Forgetting",
             tables=self.tables,
             bus=self.bus,
             keys=keys,

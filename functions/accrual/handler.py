@@ -1,15 +1,16 @@
 """
 Turn a member's litres into points.
 
-Reads the stream of the Sales table, sales that became `matched` only. The program version
-in force at the sale's business time judges it, and its terms say from when and until when the
-points are good; the account is kept by the policy in force now. The entry's id is the sale's,
-so a record that comes again finds its entry and changes nothing.
+Reads the stream of the Sales table, sales that became `matched` only, and those a person took
+from everybody. The program version in force at the sale's business time judges it, and its
+terms say from when and until when the points are good; the account is kept by the policy in
+force now. The entry's id is the sale's, so a record that comes again finds its entry and
+changes nothing. What a person's ruling moves is in `functions.accrual.ruled`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -18,14 +19,16 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from forecourt.ledger import Policies
 from forecourt.ledger.commands import Earn
-from forecourt.ledger.refusals import CeilingExceeded
+from forecourt.ledger.refusals import AccountMerged, CeilingExceeded
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable, trace_to_map
 from forecourt.program import Program, evaluate, in_force, program_from_document
 from forecourt.settings import Settings
 from forecourt.stored_sales import sale_from_item
 from forecourt.streams import one_by_one
+from functions.accrual.ruled import Mover
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -65,6 +68,15 @@ def sale_of(record: dict[str, Any]) -> StoredSale:
 def accrue(record: dict[str, Any], *, standings: Standings) -> None:
     """Post what the sale in *record* earns."""
     stored = sale_of(record)
+    if stored.ruled is not None:
+        moved = mover(stored, standings).move(stored, stored.ruled)
+        logger.info(
+            "ruling carried out",
+            sale_id=stored.sale.sale_id,
+            ruling=stored.ruled.ruling.number,
+            points=moved,
+        )
+        return
     points = post(stored, standings)
     if points is None:
         logger.info("sale judged before", sale_id=stored.sale.sale_id)
@@ -110,12 +122,28 @@ def post(stored: StoredSale, standings: Standings) -> int | None:
     # What the sale earns is of its own time; how the account is kept, of now.
     keeping = program(in_force(standings.timeline, datetime.now(UTC)) or version)
     answer = ledger.execute(command, policies=keeping.policies(), account=account)
+    while isinstance(answer.refusal, AccountMerged):
+        # Whose sale it was is one with somebody else by now: so are their points.
+        command = replace(command, owner=answer.refusal.into)
+        answer = ledger.execute(command, policies=keeping.policies())
     if isinstance(answer.refusal, CeilingExceeded):
         # An answer, kept in the entry's place: to try again would not make the wallet larger.
         logger.warning("wallet is full", sale_id=sale.sale_id)
         return None if answer.repeated else 0
     answer.posted()
     return None if answer.repeated else evaluation.points
+
+
+def mover(stored: StoredSale, standings: Standings) -> Mover:
+    """Return what carries out a ruling about a sale."""
+    version = in_force(standings.timeline, stored.sale.key.completed_at)
+    now = in_force(standings.timeline, datetime.now(UTC)) or version
+    return Mover(
+        loyalty=loyalty,
+        ledger=ledger,
+        policies=program(now).policies() if now else Policies(),
+        judging=program(version) if version else None,
+    )
 
 
 @cache

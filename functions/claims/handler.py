@@ -1,14 +1,17 @@
 """
-Weigh the sales anew that waited for an identity which a member has just bound.
+Weigh sales anew that waited for what a member has just bound or said.
 
-Invoked by the bus for every `IdentityBound`. Each waiting sale is decided with all its
-evidence, so a plate bound today does not override a card that says otherwise; one that is
-probably the member's puts a question to them. A repeat finds nothing new and changes nothing;
-a failure propagates and the event comes again.
+Invoked by the bus for every `IdentityBound` and `ConfirmationAnswered`. Each waiting sale is
+decided with all its evidence, so a plate bound today does not override a card that says
+otherwise; one that is probably the member's puts a question to them. A member's word counts as
+evidence, and for the whole where a person asked for it. A repeat finds nothing new and changes
+nothing; a failure propagates and the event comes again.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -17,15 +20,35 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from forecourt.assigning import AssignmentSettings, open_assignment
 from forecourt.assignment import WAITING_STATUSES
+from forecourt.contention import until_settled
 from forecourt.decided_sales import DecidedSales
+from forecourt.errors import MemberMerged, StaleWrite, UnknownMember, VersionMismatch
 from forecourt.identity import EvidenceKey
+from forecourt.questions_table import Says
+from forecourt.ruled_sales import RuledSales
+from forecourt.rulings import assign
 from forecourt.sales_table import SalesTable
 from forecourt.weighing import Outcome
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from forecourt.rulings import Ruling
+    from forecourt.stored_sales import StoredSale
+
+CONFIRMED = "confirmed_by_member"
 METRICS = {Outcome.CREDITED: "OrphansClaimed", Outcome.PENDING: "OrphansAskedAbout"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a member says of a sale; `said_by` is staff when they said it at the counter."""
+
+    member_id: str
+    sale_id: str
+    says: Says
+    said_by: str
+
 
 settings = AssignmentSettings.from_env()
 logger = Logger()
@@ -34,6 +57,9 @@ metrics = Metrics()
 _dynamodb = boto3.client("dynamodb")
 sales = SalesTable(_dynamodb, name=settings.sales_table)
 decided = DecidedSales(_dynamodb, sales=settings.sales_table, loyalty=settings.loyalty_table)
+ruled = RuledSales(
+    _dynamodb, sales=sales, sales_name=settings.sales_table, loyalty_name=settings.loyalty_table
+)
 assignment = open_assignment(settings, _dynamodb)
 
 
@@ -41,6 +67,15 @@ assignment = open_assignment(settings, _dynamodb)
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> None:
     detail = event["detail"]
+    if "answer" in detail:
+        said = Said(
+            member_id=detail["member_id"],
+            sale_id=detail["sale_id"],
+            says=Says(detail["answer"]),
+            said_by=detail["answered_by"],
+        )
+        until_settled(lambda: heed(said))
+        return
     claim(EvidenceKey(kind=detail["kind"], digest=detail["digest"]))
 
 
@@ -65,3 +100,79 @@ def claim(key: EvidenceKey) -> None:
         )
         if decision.outcome is Outcome.CREDITED:
             decided.forget_orphan(key, sale_id)
+
+
+def heed(said: Said) -> None:
+    """
+    Let what a member says of a waiting sale count.
+
+    Raise `StaleWrite` when the sale was decided meanwhile, to look again.
+    """
+    stored = sales.sale(said.sale_id)
+    if stored.status not in WAITING_STATUSES:
+        logger.info("answer comes late", sale_id=said.sale_id, status=stored.status)
+    elif said.says is Says.NO:
+        deny(stored, said)
+    elif stored.ruled is not None:
+        confirm(stored, said)
+    else:
+        weigh_claim(stored, said)
+
+
+def deny(stored: StoredSale, said: Said) -> None:
+    """Let a sale wait for others when who is asked says that it is not theirs."""
+    if stored.asked != said.member_id:
+        logger.info("nobody asks any more", sale_id=said.sale_id)
+        return
+    if not decided.deny(stored, said.member_id, denied_at=datetime.now(UTC)):
+        raise StaleWrite
+    metrics.add_metric(name="SalesDenied", unit=MetricUnit.Count, value=1)
+    logger.info("sale denied", sale_id=said.sale_id)
+
+
+def confirm(stored: StoredSale, said: Said) -> None:
+    """Give a sale to the member whom a person asked about it; of others' claims nothing comes."""
+    if stored.ruled is None or stored.asked != said.member_id:
+        logger.info("claim waits for a person", sale_id=said.sale_id)
+        return
+    number = stored.ruled.ruling.number + 1
+
+    def decree(now: StoredSale) -> Ruling:
+        return assign(
+            said.sale_id,
+            said.member_id,
+            volume_ml=now.sale.volume_ml,
+            amount_fen=now.sale.amount_fen,
+            number=number,
+            actor=said.said_by,
+            reason=CONFIRMED,
+        )
+
+    try:
+        ruled.rule(said.sale_id, number, decree, ruled_at=datetime.now(UTC))
+    except VersionMismatch:
+        raise StaleWrite from None  # somebody ruled meanwhile
+    except (UnknownMember, MemberMerged):
+        logger.info("whoever confirmed is not there", sale_id=said.sale_id)
+        return
+    metrics.add_metric(name="SalesConfirmed", unit=MetricUnit.Count, value=1)
+    logger.info("sale confirmed", sale_id=said.sale_id)
+
+
+def weigh_claim(stored: StoredSale, said: Said) -> None:
+    """Weigh a sale with a member's claim on it, which stays on the sale."""
+    if not decided.note_claim(stored, said.member_id):
+        raise StaleWrite
+    claimed = replace(stored, claimed_by=stored.claimed_by | {said.member_id})
+    decision = assignment.claim(claimed)
+    if decision is None:
+        logger.info("claim waits on", sale_id=said.sale_id)
+        return
+    metrics.add_metric(name=METRICS[decision.outcome], unit=MetricUnit.Count, value=1)
+    logger.info(
+        "claim weighed",
+        sale_id=said.sale_id,
+        outcome=decision.outcome,
+        by=decision.by,
+        reason=decision.reason,
+    )

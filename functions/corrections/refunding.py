@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from forecourt.callers import Permission
-from forecourt.errors import InvalidRequest, SaleNotCredited
+from forecourt.errors import InvalidRequest, SaleNotCredited, SaleShared
 from forecourt.instants import compact_instant
 from forecourt.ledger.commands import Line, Part, Remainder, Reverse, Share
 from forecourt.once import Answer
@@ -47,15 +47,18 @@ class RefundRoutes:
 
         def perform() -> Answer:
             stored = self._sales.sale(sale_id)
-            if stored.member_id is None:
+            if not stored.held:
                 raise SaleNotCredited(sale_id=sale_id, status=str(stored.status))
+            if len(stored.held) > 1:
+                raise SaleShared(sale_id=sale_id, members=len(stored.held))
             part = part_of(stored.sale, body)
-            now_with = self._now_with(stored.member_id)
+            member_id, entry_id = stored.held[0].share.member_id, stored.held[0].entry_id
+            now_with = self._now_with(member_id)
             refund = Reverse(
                 entry_id=refund_id_for(sale_id, body),
                 owner=now_with,
-                reverses=sale_id,
-                reverses_owner=stored.member_id if now_with != stored.member_id else None,
+                reverses=entry_id,
+                reverses_owner=member_id if now_with != member_id else None,
                 document=body.document,
                 part=part,
                 source=f"refund:{body.document}",

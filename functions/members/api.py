@@ -80,6 +80,7 @@ class MembersApi:
             ("POST", "/members", self.enrol, 201),
             ("GET", member, self.show_member, 200),
             ("PATCH", member, self.change_profile, 200),
+            ("POST", f"{member}/erasure", self.erase_member, 202),
             ("GET", bound, self.list_identities, 200),
             ("POST", bound, self.bind_identity, 201),
             ("DELETE", f"{bound}/<identity_id>", self.unbind_identity, 204),
@@ -113,7 +114,12 @@ class MembersApi:
         if caller.may_about(member_id, Permission.READ_PROFILES):
             member = self._members.open(member)
         return self._door.show(
-            {**_enrolled(member), "status": member.status, "profile": member.profile},
+            {
+                **_enrolled(member),
+                "status": member.status,
+                "merged_into": member.merged_into,
+                "profile": member.profile,
+            },
             headers={"ETag": f'"{member.version}"'},
         )
 
@@ -130,6 +136,21 @@ class MembersApi:
             member = self._members.change(member_id, changes, expected_version=expected)
             headers = {"ETag": f'"{member.version}"'}
             return Answer(status=200, body=_enrolled(member), headers=headers)
+
+        return self._door.once(perform)
+
+    def erase_member(self, member_id: MemberId) -> Response[EnrolledView]:
+        """
+        Forget a member for good: profile, identities, habits, and who made which sale.
+
+        Their points are lost to them. The books keep the movements under an id that names nobody.
+        """
+        caller = self._door.caller
+        member_id = caller.member_named(member_id, Permission.ERASE_MEMBERS)
+
+        def perform() -> Answer:
+            member = self._members.erase(member_id, erased_by=caller.subject, erased_at=self._now())
+            return Answer(status=202, body=_enrolled(member))
 
         return self._door.once(perform)
 
@@ -188,10 +209,20 @@ class MembersApi:
         stored = self._sales.sales([each.sale_id for each in judgements])
         return self._door.show(
             {
-                "sales": [_sale(stored[each.sale_id], each) for each in judgements],
+                "sales": [
+                    _sale(stored[each.sale_id], each)
+                    for each in judgements
+                    # What was given to somebody else since is theirs to see.
+                    if has(stored[each.sale_id], each.entry_id)
+                ],
                 "next_cursor": next_cursor(page.last_id, scope),
             }
         )
+
+
+def has(stored: StoredSale, entry_id: str) -> bool:
+    """Return whether that entry, which is in the member's account, gives them the sale still."""
+    return any(each.entry_id == entry_id for each in stored.held)
 
 
 def enrolled_id(caller: Caller, *, key: str, oneself: bool) -> str:

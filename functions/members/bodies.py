@@ -48,9 +48,14 @@ class EnrolledView(BaseModel):
 
 
 class MemberView(EnrolledView):
-    """A member; `profile` is null for those who may not read it."""
+    """
+    A member; `profile` is null for those who may not read it.
+
+    Who was merged goes on under the id `merged_into`.
+    """
 
     status: str
+    merged_into: str | None
     profile: Profile | None
 
 

@@ -24,6 +24,8 @@ from forecourt.keeping import Keeping
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
 from forecourt.once import Requests
+from forecourt.portraits_table import PortraitsTable
+from forecourt.questions_table import QuestionsTable
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
@@ -31,6 +33,7 @@ from forecourt.statements import Statements
 from forecourt.variants import phone_block
 from functions.members.api import MembersApi
 from functions.members.proofs import ProofRoutes
+from functions.members.questions import QuestionRoutes
 from functions.members.wallets import WalletRoutes
 
 if TYPE_CHECKING:
@@ -86,12 +89,19 @@ statements = Statements(dynamodb, name=settings.loyalty_table)
 identities = IdentitiesTable(
     dynamodb, name=settings.loyalty_table, sealer=sealer, block_of=block_of
 )
+sales = SalesTable(dynamodb, name=settings.sales_table)
+questions = QuestionRoutes(
+    door=door,
+    questions=QuestionsTable(dynamodb, name=settings.loyalty_table),
+    sales=sales,
+    portraits=PortraitsTable(dynamodb, name=settings.loyalty_table),
+)
 api = MembersApi(
     door=door,
     members=members,
     statements=statements,
     identities=identities,
-    sales=SalesTable(dynamodb, name=settings.sales_table),
+    sales=sales,
     secret=identity_secret,
 )
 wallets = WalletRoutes(

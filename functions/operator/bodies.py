@@ -163,8 +163,45 @@ class ObservedView(BaseModel):
     masked: str
 
 
+class PieceView(BaseModel):
+    """What one field contributed: at which level it agrees, worth so many hundredths of a bit."""
+
+    field: str
+    level: str
+    centibits: int
+
+
+class AlternativeView(BaseModel):
+    """Another member the sale may be, and how likely, in millionths."""
+
+    member_id: str
+    posterior_ppm: int
+
+
+class WeighedView(BaseModel):
+    """
+    What came of weighing.
+
+    `member_id` is the likeliest member, null when nobody is likely enough to be named;
+    `posterior_ppm` is how likely, in millionths, and `pieces` say by what.
+    """
+
+    outcome: str
+    weights_version: int
+    member_id: str | None
+    posterior_ppm: int
+    reason: str | None
+    pieces: list[PieceView]
+    alternatives: list[AlternativeView]
+
+
 class ReviewedSaleView(BaseModel):
-    """A sale that waits, or waited, for a person."""
+    """
+    A sale that waits, or waited, for a person.
+
+    `members` have it, `claimed_by` and `denied_by` are those who said it is theirs or is not.
+    `rulings` is how many a person has made about it.
+    """
 
     sale_id: str
     station_id: str
@@ -189,6 +226,11 @@ class ReviewedSaleView(BaseModel):
     observed: Annotated[
         list[ObservedView] | None, Field(description="Null for those who may not read evidence")
     ]
+    weighed: WeighedView | None
+    members: list[str]
+    claimed_by: list[str]
+    denied_by: list[str]
+    rulings: int
 
 
 class QuarantinedView(BaseModel):

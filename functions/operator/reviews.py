@@ -18,7 +18,8 @@ from forecourt.once import Answer
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.stored_sales import QuarantinedMessage, Queue, Status, StoredSale
-from functions.operator.bodies import DecidedView, QueueView
+from forecourt.weighing import Decision
+from functions.operator.bodies import DecidedView, QueueView, ReviewedSaleView
 
 PAGE = 20
 PAGE_MAX = 50  # each sale's evidence is unsealed one by one
@@ -43,6 +44,7 @@ class ReviewRoutes:
         self._now = now
         for method, path, route in (
             ("GET", "/sales", self.list_queue),
+            ("GET", "/sales/<sale_id>", self.show_sale),
             ("POST", "/sales/<sale_id>/release", self.release),
             ("POST", "/sales/<sale_id>/rejection", self.reject),
         ):
@@ -80,6 +82,13 @@ class ReviewRoutes:
                 ),
             }
         )
+
+    def show_sale(self, sale_id: SaleId) -> Response[ReviewedSaleView]:
+        """Show a sale with its evidence, masked, and why it is whose."""
+        caller = self._door.caller
+        caller.require(Permission.READ_QUEUES)
+        stored = self._sales.sale(sale_id)
+        return self._door.show(self._sale(stored, opens=caller.may(Permission.READ_EVIDENCE)))
 
     def release(self, sale_id: SaleId) -> Response[DecidedView]:
         """Let a held sale go its way: it is matched and earns like any other."""
@@ -141,6 +150,11 @@ class ReviewRoutes:
                 for each in stored.evidence
             ],
             "observed": self._observed(stored) if opens else None,
+            "weighed": _weighed(stored.decision) if stored.decision else None,
+            "members": [each.share.member_id for each in stored.held],
+            "claimed_by": sorted(stored.claimed_by),
+            "denied_by": sorted(stored.denied_by),
+            "rulings": stored.ruled.ruling.number if stored.ruled else 0,
         }
 
     def _observed(self, stored: StoredSale) -> list[dict[str, str]]:
@@ -154,6 +168,24 @@ class ReviewRoutes:
 def decision_on(stored: StoredSale) -> str:
     """Return what was decided about a sale that was held once."""
     return "rejected" if stored.status is Status.REJECTED else "released"
+
+
+def _weighed(decision: Decision) -> dict[str, Any]:
+    return {
+        "outcome": str(decision.outcome),
+        "weights_version": decision.weights_version,
+        "member_id": decision.member_id,
+        "posterior_ppm": decision.posterior_ppm,
+        "reason": str(decision.reason) if decision.reason else None,
+        "pieces": [
+            {"field": each.field, "level": each.level, "centibits": each.centibits}
+            for each in decision.pieces
+        ],
+        "alternatives": [
+            {"member_id": member_id, "posterior_ppm": posterior_ppm}
+            for member_id, posterior_ppm in decision.alternatives
+        ],
+    }
 
 
 def _message(message: QuarantinedMessage) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from forecourt.instants import business_day, day_bounds
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.reconciliation import TURN, Reconciliation, reconcile
+from forecourt.rulings import sale_of_entry
 from forecourt.sales import MAX_CLOCK_OFFSET
 from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
@@ -141,17 +142,21 @@ def reconcile_day(station: Station, day: date) -> Reconciliation:
     stored = list(sales.station_sales(station.station_id, **span))
     of_the_day = [each for each in stored if opens_at <= each.sale.key.completed_at < closes_at]
     owned = [
-        (each.member_id, each.sale.sale_id)
+        (holding.share.member_id, holding.entry_id)
         for each in of_the_day
-        if each.status is Status.MATCHED and each.member_id is not None
+        if each.status is Status.MATCHED
+        for holding in each.held
     ]
+    judged = loyalty.judged(owned)
     return reconcile(
         opens_at=opens_at,
         closes_at=closes_at,
         sales=[each.sale for each in stored],
         readings=sales.readings(station.station_id, **span),
         undecided=[each.sale.sale_id for each in of_the_day if each.status is Status.RECEIVED],
-        owned=[sale_id for _, sale_id in owned],
-        judged=loyalty.judged(owned),
+        # Of a sale that several share every part has to be judged.
+        owned=[sale_of_entry(entry_id) for _, entry_id in owned],
+        judged={sale_of_entry(entry_id) for _, entry_id in owned}
+        - {sale_of_entry(entry_id) for _, entry_id in owned if entry_id not in judged},
         gaps=sales.gaps(station.station_id, opens_at=opens_at, closes_at=closes_at),
     )

@@ -52,11 +52,14 @@ GOALS = {
     "import.matching.ratio": ("<=", 1.25),
     "import.accrual.ratio": ("<=", 1.25),
     "import.claims.ratio": ("<=", 1.25),
+    "import.erasure.ratio": ("<=", 1.25),
     "import.relay.ratio": ("<=", 1.25),
     "import.reconciliation.ratio": ("<=", 1.25),
     "import.members.ratio": ("<=", 2),
     "import.operator.ratio": ("<=", 2),
     "import.corrections.ratio": ("<=", 2),
+    "import.merging.ratio": ("<=", 2),
+    "import.rulings.ratio": ("<=", 2),
     "import.openapi.ratio": ("<=", 2),
 }
 ALONE: dict[str, Callable[[], dict[str, float]]] = {

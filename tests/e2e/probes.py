@@ -34,6 +34,8 @@ PARTITIONS = {
         "PORTRAIT#",
         "BLOCK#",
         "ASKED#",
+        "RULINGS#",
+        "MERGES#",
         "STATIONS",
         "PROGRAM",
         "WEIGHTS",
@@ -340,9 +342,9 @@ def resources(stack: LocalStack, kind: str) -> dict[str, str]:
 
 
 def _neighbours(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
-    """Yield what no function has any business with, but for one that starts itself."""
+    """Yield what no function has any business with, but for those that start themselves."""
     name = stack.function_name("openapi")
-    nightly = stack.function_name("reconciliation")
+    nightly, farewell = map(stack.function_name, ("reconciliation", "erasure"))
     configuration = stack.client("lambda").get_function_configuration(FunctionName=name)
     user = {"UserPoolId": stack.outputs["UserPoolId"], "Username": NOBODY}
     role, policy = configuration["Role"], {"RoleName": NOBODY, "PolicyName": NOBODY}
@@ -353,6 +355,12 @@ def _neighbours(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
             "lambda",
             "invoke",
             {"FunctionName": nightly, "InvocationType": "DryRun"},
+        ),
+        (
+            "start erasure",
+            "lambda",
+            "invoke",
+            {"FunctionName": farewell, "InvocationType": "DryRun"},
         ),
         ("read a function", "lambda", "get_function_configuration", {"FunctionName": name}),
         ("promote a user", "cognito-idp", "admin_add_user_to_group", {**user, "GroupName": NOBODY}),

@@ -31,6 +31,9 @@ def route(
     return Route(needs=needs, staff=frozenset(staff.split()), path=path, body=body, code=code)
 
 
+NO_MEMBER = f"{PREFIX}nobody"
+NO_SALE = f"20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1"
+
 # A path's `{member}` is somebody enrolled, not the caller.  What passes and finds nothing is
 # answered 404 with another code than a refusal has.
 ROUTES = {
@@ -42,6 +45,23 @@ ROUTES = {
     ),
     "PATCH /members/{member_id}": route(
         Permission.CHANGE_MEMBERS, "manager operator", "/members/{member}", {"language": "zh-CN"}
+    ),
+    "POST /members/{member_id}/erasure": route(
+        Permission.ERASE_MEMBERS, "operator", f"/members/{NO_MEMBER}/erasure", code="unknown_member"
+    ),
+    "POST /members/{member_id}/merging": route(
+        Permission.MERGE_MEMBERS,
+        "operator",
+        f"/members/{NO_MEMBER}/merging",
+        {"into": f"{PREFIX}nobody-else", "reason": "enrolled_twice"},
+        code="unknown_member",
+    ),
+    "POST /members/{member_id}/unmerging": route(
+        Permission.MERGE_MEMBERS,
+        "operator",
+        f"/members/{NO_MEMBER}/unmerging",
+        {"reason": "two_people"},
+        code="unknown_member",
     ),
     "GET /members/{member_id}/identities": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/identities"
@@ -75,6 +95,31 @@ ROUTES = {
     ),
     "GET /members/{member_id}/sales": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/sales"
+    ),
+    "GET /members/{member_id}/questions": route(
+        Permission.ANSWER_QUESTIONS, "attendant manager operator", "/members/{member}/questions"
+    ),
+    "POST /members/{member_id}/questions/{sale_id}/confirmation": route(
+        Permission.ANSWER_QUESTIONS,
+        "attendant manager operator",
+        f"/members/{{member}}/questions/{NO_SALE}/confirmation",
+        code="unknown_question",
+    ),
+    "POST /members/{member_id}/questions/{sale_id}/denial": route(
+        Permission.ANSWER_QUESTIONS,
+        "attendant manager operator",
+        f"/members/{{member}}/questions/{NO_SALE}/denial",
+        code="unknown_question",
+    ),
+    "GET /members/{member_id}/suggestions": route(
+        Permission.ANSWER_QUESTIONS, "attendant manager operator", "/members/{member}/suggestions"
+    ),
+    "POST /members/{member_id}/claims": route(
+        Permission.ANSWER_QUESTIONS,
+        "attendant manager operator",
+        "/members/{member}/claims",
+        {"sale_id": NO_SALE},
+        code="unknown_sale",
     ),
     "GET /stations": route(Permission.READ_STATIONS, "manager operator auditor", "/stations"),
     "POST /stations": route(
@@ -132,10 +177,29 @@ ROUTES = {
     "GET /sales": route(
         Permission.READ_QUEUES, "manager operator auditor", "/sales?queue=quarantined"
     ),
+    "GET /sales/{sale_id}": route(
+        Permission.READ_QUEUES,
+        "manager operator auditor",
+        f"/sales/{NO_SALE}",
+        code="unknown_sale",
+    ),
+    "GET /sales/{sale_id}/rulings": route(
+        Permission.READ_QUEUES,
+        "manager operator auditor",
+        f"/sales/{NO_SALE}/rulings",
+        code="unknown_sale",
+    ),
+    "POST /sales/{sale_id}/rulings": route(
+        Permission.DECIDE_SALES,
+        "manager operator",
+        f"/sales/{NO_SALE}/rulings",
+        {"number": 1, "verdict": "none", "reason": "no_member"},
+        code="unknown_sale",
+    ),
     "POST /sales/{sale_id}/release": route(
         Permission.DECIDE_SALES,
         "manager operator",
-        f"/sales/20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1/release",
+        f"/sales/{NO_SALE}/release",
         code="unknown_sale",
     ),
     "POST /members/{member_id}/adjustments": route(
@@ -181,7 +245,7 @@ ROUTES = {
     "POST /sales/{sale_id}/rejection": route(
         Permission.DECIDE_SALES,
         "manager operator",
-        f"/sales/20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1/rejection",
+        f"/sales/{NO_SALE}/rejection",
         code="unknown_sale",
     ),
 }

@@ -45,6 +45,14 @@ ASSIGN = {
     "open a sale's",
 }
 
+# What it takes to write down what a person decided.
+RULE = {
+    "loyalty RULINGS# PutItem",
+    "loyalty MEMBER# ConditionCheckItem",
+    "loyalty ASKED# PutItem",
+    "loyalty ASKED# DeleteItem",
+}
+
 # What each function needs; all else there is in `tests.e2e.probes` it must be refused.
 NEEDED = {
     "ingest": {
@@ -71,6 +79,7 @@ NEEDED = {
         "leave in NotAccrued",
     },
     "claims": ASSIGN
+    | RULE
     | {
         "sales EVIDENCE# Query",
         "sales EVIDENCE# DeleteItem",
@@ -114,12 +123,18 @@ NEEDED = {
         "loyalty BLOCK# UpdateItem",
         "loyalty MEMBER# ConditionCheckItem",
         "loyalty MEMBER# PutItem",
+        "loyalty MEMBER# UpdateItem",
         "loyalty IDENTITY# PutItem",
         "loyalty IDENTITY# DeleteItem",
         "loyalty PROGRAM GetItem",
         "loyalty BOOKS Query",
         "books books/ get_object",
         "sales STATION# BatchGetItem",
+        "sales STATION# Query",
+        "loyalty PORTRAIT# GetItem",
+        "loyalty ASKED# Query",
+        "loyalty ASKED# PutItem",
+        "loyalty ASKED# UpdateItem",
         "read the identity secret",
         "seal a member's",
         "open a member's",
@@ -146,6 +161,42 @@ NEEDED = {
         "sign a certificate",
         "attach the policy",
         "attach a certificate",
+        *ANSWER_ONCE,
+    },
+    "erasure": {
+        *(f"loyalty MEMBER# {each}" for each in ("GetItem", "PutItem", "Query", "UpdateItem")),
+        *(f"loyalty IDENTITY# {each}" for each in ("GetItem", "PutItem", "BatchGetItem")),
+        "loyalty IDENTITY# DeleteItem",
+        "loyalty PORTRAIT# PutItem",
+        "loyalty PORTRAIT# UpdateItem",
+        "loyalty BLOCK# UpdateItem",
+        "loyalty ASKED# Query",
+        "loyalty ASKED# DeleteItem",
+        *(f"sales STATION# {each}" for each in ("GetItem", "BatchGetItem", "UpdateItem")),
+        "sales EVIDENCE# Query",
+        "sales EVIDENCE# DeleteItem",
+        "read the identity secret",
+        "open a member's",
+        "start erasure",
+        "leave in NotErased",
+    },
+    "merging": {
+        *(f"loyalty MEMBER# {each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem")),
+        "loyalty MEMBER# UpdateItem",
+        *(f"loyalty IDENTITY# {each}" for each in ("GetItem", "PutItem", "DeleteItem")),
+        "loyalty PORTRAIT# UpdateItem",
+        "loyalty MERGES# Query",
+        "loyalty MERGES# PutItem",
+        "loyalty PROGRAM GetItem",
+        "seal a member's",
+        "open a member's",
+        *ANSWER_ONCE,
+    },
+    "rulings": {
+        *RULE,
+        "loyalty RULINGS# Query",
+        "sales STATION# GetItem",
+        "sales STATION# UpdateItem",
         *ANSWER_ONCE,
     },
     "corrections": {

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from functions.corrections import handler as corrections
 from functions.members import handler as members
+from functions.merging import handler as merging
 from functions.openapi import handler as openapi
 from functions.operator import handler as operator
+from functions.rulings import handler as rulings
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -16,10 +18,13 @@ if TYPE_CHECKING:
 DESCRIBED: dict[str, Any] = json.loads(openapi.DOCUMENT)
 BY_TAG: dict[str, ModuleType] = {
     "members": members,
+    "questions": members,
+    "merging": merging,
     "corrections": corrections,
     "stations": operator,
     "programs": operator,
     "sales": operator,
+    "rulings": rulings,
 }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +25,8 @@ from functions.operator import handler as operator
 from tests.functional.functions import DESCRIBED, handler_of
 from tests.functional.http import Client
 from tests.functional.test_operator_api import PROGRAM, SALE, STATION
-from tests.specimens import credited_to, earned, sale
+from tests.functional.world import POLICIES
+from tests.specimens import credited_to, earned, probably, sale
 
 if TYPE_CHECKING:
     from tests.functional.world import World
@@ -34,6 +36,9 @@ OPERATIONS = [
     for path, methods in DESCRIBED["paths"].items()
     for method, operation in methods.items()
 ]
+ASKED = sale()
+# These are about a sale the member is asked about, and one that waits.
+QUESTION = "/questions/{sale_id}"
 SOLD = sale(transaction=77)
 ADJUSTMENT = Adjustment(
     adjustment_id="20261123T081500Z.adjustment.9f86d081884c7d65",
@@ -62,6 +67,13 @@ PATH_VALUES = {
     "sale_id": st.sampled_from([SALE.sale_id, "x"]),
     "adjustment_id": st.sampled_from([ADJUSTMENT.adjustment_id, "x"]),
 }
+# What a verdict names depends on the verdict: no schema says so, and chance seldom hits it.
+SENSIBLE: dict[str, list[dict[str, Any]]] = {
+    "rule_on_sale": [{"number": 1, "verdict": "none", "reason": "no_member"}],
+    "merge_member": [{"into": "sub-other", "reason": "enrolled_twice"}],
+}
+# Only who is merged can be divided.
+DIVIDED = "/members/{member_id}/unmerging"
 # Only what is some member's can be refunded.
 REFUNDED = "/sales/{sale_id}/refunds"
 # To unbind what is bound, its digest would have to be guessed; to be proved, an entry would have to
@@ -96,6 +108,8 @@ def _allowed(schema: dict[str, Any], *, careful: bool) -> st.SearchStrategy[Any]
             return st.none()
         case "integer":
             low, high = schema.get("minimum", -10), schema.get("maximum", 10**9)
+            if careful and "examples" in schema:
+                return st.sampled_from(schema["examples"])
             within = st.integers(low, high)
             return within if careful else within | st.sampled_from([low - 1, high + 1])
         case "array":
@@ -140,6 +154,8 @@ def bodies_for(
         return st.none() if careful else st.just("{}") | nonsense
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     documents = _allowed(resolved(schema), careful=careful).map(json.dumps)
+    if operation["operationId"] in SENSIBLE:
+        documents |= st.sampled_from(SENSIBLE[operation["operationId"]]).map(json.dumps)
     return documents if careful else documents | ANY_JSON.map(json.dumps) | nonsense
 
 
@@ -149,6 +165,10 @@ def requests_for(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> dict[
 
     def part(match: re.Match[str]) -> str:
         known = st.just(SOLD.sale_id) if path == REFUNDED else PATH_VALUES[match[1]]
+        if path == DIVIDED:
+            known = st.just("sub-twin")
+        if QUESTION in path and match[1] == "sale_id":
+            known = st.just(ASKED.sale_id)
         return draw(known if careful else known | ANY_PART)
 
     query = {
@@ -172,21 +192,36 @@ def requests_for(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> dict[
 
 @pytest.fixture
 def peopled(world: World) -> None:
-    """Enrol a member, register a station, draft a program, hold a sale and sell another."""
+    """Enrol a member, register a station, draft a program; hold a sale, sell one, ask about one."""
     operator_of = Client(handle=operator.handle, subject="sub-fuzz", groups="[operator]")
     member = Client(handle=members.handle, subject="sub-fuzz", groups="[member]")
     member.post("/members", {})
     operator_of.post("/stations", {**STATION, "station_id": "s0002"})
     operator_of.post("/programs", PROGRAM)
-    held, sold = (
+    held, sold, asked = (
         StoredSale(sale=each, status=status, received_at=each.recorded_at)
-        for each, status in ((SALE, Status.HELD), (SOLD, Status.RECEIVED))
+        for each, status in (
+            (SALE, Status.HELD),
+            (SOLD, Status.RECEIVED),
+            (ASKED, Status.RECEIVED),
+        )
     )
-    world.sales.add(held)
-    world.sales.add(sold)
+    for each in (held, sold, asked):
+        world.sales.add(each)
     assert world.decided.decide(sold, credited_to("sub-fuzz"), decided_at=SOLD.recorded_at)
+    assert world.decided.decide(asked, probably("sub-fuzz"), decided_at=datetime.now(UTC))
     world.post(earned("sub-fuzz", 39, sale_id=SOLD.sale_id))
     world.adjustments.ask(ADJUSTMENT, request_id="request-1")
+    for member_id in ("sub-other", "sub-twin"):
+        world.enrol(member_id)
+    world.merged.merge(
+        "sub-twin",
+        "sub-other",
+        policies=POLICIES,
+        merged_by="op",
+        reason="enrolled_twice",
+        merged_at=SOLD.recorded_at,
+    )
 
 
 @pytest.mark.usefixtures("peopled")

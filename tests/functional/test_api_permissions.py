@@ -18,6 +18,7 @@ SALE_ID = "20261123T081500Z.s0001.SN1.3.1.1000"
 STATION = {"station_id": "s0002", "name": "East", "zone": "Asia/Shanghai", "grades": ["92"]}
 RULE = {"rule_id": "a", "basis": "volume", "points": 1, "per": 1000, "rounding": "floor"}
 PROGRAM = {"zone": "Asia/Shanghai", "rules": [RULE], "validity": None}
+RULING = {"number": 1, "verdict": "none", "reason": "no_member"}
 FREEZING = {"source": "ticket:1", "reason": "fraud"}
 PLATE = {"kind": "plate", "value": "浙A12345"}
 
@@ -30,6 +31,19 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("POST /members", "/members", {}, f"member {STAFF}"),
     ("GET /members/{member_id}", "/members/m-1", None, READERS),
     ("PATCH /members/{member_id}", "/members/m-1", {"name": "Li"}, "manager operator"),
+    ("POST /members/{member_id}/erasure", "/members/m-1/erasure", None, "operator"),
+    (
+        "POST /members/{member_id}/merging",
+        "/members/m-1/merging",
+        {"into": "m-2", "reason": "enrolled_twice"},
+        "operator",
+    ),
+    (
+        "POST /members/{member_id}/unmerging",
+        "/members/m-1/unmerging",
+        {"reason": "two_people"},
+        "operator",
+    ),
     ("GET /members/{member_id}/identities", "/members/m-1/identities", None, READERS),
     ("POST /members/{member_id}/identities", "/members/m-1/identities", PLATE, STAFF),
     (
@@ -48,6 +62,21 @@ ROUTES: list[tuple[str, str, Any, str]] = [
         READERS,
     ),
     ("GET /members/{member_id}/sales", "/members/m-1/sales", None, READERS),
+    ("GET /members/{member_id}/questions", "/members/m-1/questions", None, STAFF),
+    (
+        "POST /members/{member_id}/questions/{sale_id}/confirmation",
+        f"/members/m-1/questions/{SALE_ID}/confirmation",
+        None,
+        STAFF,
+    ),
+    (
+        "POST /members/{member_id}/questions/{sale_id}/denial",
+        f"/members/m-1/questions/{SALE_ID}/denial",
+        None,
+        STAFF,
+    ),
+    ("GET /members/{member_id}/suggestions", "/members/m-1/suggestions", None, STAFF),
+    ("POST /members/{member_id}/claims", "/members/m-1/claims", {"sale_id": SALE_ID}, STAFF),
     ("GET /stations", "/stations", None, READERS),
     ("POST /stations", "/stations", STATION, "operator"),
     ("GET /stations/{station_id}", "/stations/s0001", None, READERS),
@@ -59,6 +88,9 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("POST /programs/{version}/validation", "/programs/1/validation", None, "operator"),
     ("POST /programs/{version}/activation", "/programs/1/activation", {}, "operator"),
     ("GET /sales", "/sales?queue=held", None, READERS),
+    ("GET /sales/{sale_id}", f"/sales/{SALE_ID}", None, READERS),
+    ("GET /sales/{sale_id}/rulings", f"/sales/{SALE_ID}/rulings", None, READERS),
+    ("POST /sales/{sale_id}/rulings", f"/sales/{SALE_ID}/rulings", RULING, "manager operator"),
     ("POST /sales/{sale_id}/release", f"/sales/{SALE_ID}/release", None, "manager operator"),
     (
         "POST /members/{member_id}/adjustments",

@@ -13,6 +13,7 @@ from forecourt.keeping import Keeping
 from forecourt.ledger import EntryKind
 from forecourt.ledger import commands as c
 from forecourt.ledger_table import LedgerTable
+from forecourt.rulings import split
 from forecourt.stored_sales import Status, StoredSale
 from functions.corrections import handler
 from tests.functional.clients import Interrupting, Reluctant, cancellation, refusal
@@ -525,6 +526,46 @@ def test_a_line_of_a_sale_is_refunded_by_what_it_earned(
     assert refund(manager, sold, {**REFUND, "line": "fuel"}).body["points"] == -70
     again = refund(manager, sold, {**REFUND, "document": "R-2", "line": "shop"})
     assert again.code == "nothing_to_reverse"
+
+
+def test_a_refund_after_a_ruling_takes_from_whoever_has_the_sale(
+    manager: Client, sold: str, world: World
+) -> None:
+    world.enrol("m-9")
+    applied = world.rule(SALE, "m-9")
+    (given,) = (each for each in applied.moved if each.reverses is None)
+    world.post(replace(earned("m-9", 100, sale_id=sold), entry_id=given.movement_id))
+
+    reply = refund(manager, sold)
+
+    assert (reply.status, reply.body["member_id"], reply.body["points"]) == (201, "m-9", -100)
+
+
+def test_of_a_shared_sale_a_person_has_to_say_whose_share_is_refunded(
+    manager: Client, sold: str, world: World
+) -> None:
+    world.enrol("m-8")
+    world.enrol("m-9")
+    world.ruled.rule(
+        sold,
+        1,
+        lambda stored: split(
+            sold,
+            {"m-8": 1, "m-9": 1},
+            volume_ml=stored.sale.volume_ml,
+            amount_fen=stored.sale.amount_fen,
+            number=1,
+            actor="op",
+            reason="shared_car",
+        ),
+        ruled_at=RECEIVED_AT,
+    )
+    before = world.snapshot()
+
+    reply = refund(manager, sold)
+
+    assert (reply.code, reply.facts) == ("sale_shared", {"sale_id": sold, "members": 2})
+    assert world.snapshot() == before
 
 
 def test_what_is_no_members_has_no_points_to_refund(manager: Client, world: World) -> None:

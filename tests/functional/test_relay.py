@@ -21,13 +21,14 @@ from forecourt.ledger.merkle import HASH_BYTES, root_of
 from forecourt.ledger_table import LedgerTable
 from forecourt.messages import NozzleReading
 from forecourt.program import Evaluation
+from forecourt.questions_table import Says
 from forecourt.reconciliation import Finding, FindingKind, reconcile
 from forecourt.reminders import Notice
 from forecourt.sales import EvidenceKind
 from forecourt.stored_sales import Status, StoredSale
 from forecourt.verification import Tally, report_of, tell_verification
 from tests.functional.conftest import BOOKS_BUCKET, EVENT_BUS, LOYALTY_TABLE, client
-from tests.functional.world import key_of
+from tests.functional.world import POLICIES, key_of
 from tests.schemas import validator
 from tests.specimens import EVENTS, PLATE, SALE, earned, probably, sale, sample
 
@@ -48,6 +49,24 @@ def enrolled(world: World) -> None:
 def profile_changed(world: World) -> None:
     world.enrol("m1")
     world.members.change("m1", {"name": "Han Meimei"}, expected_version=1)
+
+
+def member_erased(world: World) -> None:
+    world.enrol("m1")
+    world.members.erase("m1", erased_by="m1", erased_at=AT)
+
+
+def members_merged(world: World) -> None:
+    world.enrol("m1")
+    world.enrol("m2")
+    world.merged.merge(
+        "m1", "m2", policies=POLICIES, merged_by="op", reason="enrolled_twice", merged_at=AT
+    )
+
+
+def merge_undone(world: World) -> None:
+    members_merged(world)
+    world.merged.undo("m1", policies=POLICIES, undone_by="op", reason="two_people", undone_at=AT)
 
 
 def identity_bound(world: World) -> None:
@@ -161,6 +180,18 @@ def confirmation_asked(world: World) -> None:
     assert world.decided.decide(stored, probably("m1"), decided_at=AT)
 
 
+def confirmation_answered(world: World) -> None:
+    confirmation_asked(world)
+    assert world.questions.answer("m1", SALE.sale_id, Says.YES, answered_by="m1", answered_at=AT)
+
+
+def sale_ruled(world: World) -> None:
+    world.enrol("m2")
+    world.sales.add(StoredSale(sale=SALE, status=Status.RECEIVED, received_at=AT))
+    world.credit(SALE, "m1")
+    world.rule(SALE, "m2")
+
+
 def points_expiring(world: World) -> None:
     notice = Notice(
         owner="m1", wallet="points", expires_on=date(2026, 12, 23), days_before=30, points=39
@@ -175,6 +206,9 @@ CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.ENTRY_RECORDED: entry_recorded,
     DetailType.MEMBER_ENROLLED: enrolled,
     DetailType.MEMBER_CHANGED: profile_changed,
+    DetailType.MEMBER_ERASED: member_erased,
+    DetailType.MEMBERS_MERGED: members_merged,
+    DetailType.MERGE_UNDONE: merge_undone,
     DetailType.IDENTITY_BOUND: identity_bound,
     DetailType.IDENTITY_UNBOUND: identity_unbound,
     DetailType.PROGRAM_DRAFTED: program_activated,
@@ -187,6 +221,8 @@ CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.ADJUSTMENT_DECIDED: adjustment_decided,
     DetailType.SALE_EARNED_NOTHING: sale_earned_nothing,
     DetailType.CONFIRMATION_ASKED: confirmation_asked,
+    DetailType.CONFIRMATION_ANSWERED: confirmation_answered,
+    DetailType.SALE_RULED: sale_ruled,
     DetailType.POINTS_EXPIRING: points_expiring,
 }
 
@@ -335,6 +371,20 @@ def test_a_closed_case_and_an_answered_question_are_nobodys_news(
     assert bus.heard == []
 
 
+@pytest.mark.parametrize("cause", [sale_ruled, merge_undone])
+def test_what_is_deleted_of_a_persons_decisions_is_nobodys_news(
+    world: World, cause: Callable[[World], None]
+) -> None:
+    cause(world)
+    world.records(LOYALTY_TABLE)
+    for item in world.dynamodb.scan(TableName=LOYALTY_TABLE)["Items"]:
+        if item["type"]["S"] in {"ruling", "merge"}:
+            key = {"pk": item["pk"], "sk": item["sk"]}
+            world.dynamodb.delete_item(TableName=LOYALTY_TABLE, Key=key)
+
+    assert [events_of(each) for each in world.records(LOYALTY_TABLE)] == [[]]
+
+
 def test_what_is_deleted_for_good_is_nobodys_news_either(
     world: World, relay: ModuleType, context: Any, bus: Bus
 ) -> None:
@@ -343,7 +393,7 @@ def test_what_is_deleted_for_good_is_nobodys_news_either(
         program_activated,
         station_registered,
         enrolled,
-        confirmation_asked,
+        confirmation_answered,
     ):
         cause(world)
     nothing = Evaluation(points=0, expires_on=None, trace=())

@@ -346,3 +346,18 @@ def test_a_fault_that_no_reading_again_mends_propagates(
         retold(world, reluctant).reunite(TILL, now=RECEIVED_AT)
     assert caught.value is error
     assert world.snapshot() == before
+
+
+def test_what_a_person_has_ruled_on_stays_as_ruled_whatever_is_told_of_it(
+    tell: Any, match: Any, world: World
+) -> None:
+    world.enrol("m1")
+    tell(sale_record(BY_PLATE))
+    match()
+    world.rule(BY_PLATE, asked="m1")
+
+    tell(telling_record(TILL, PHONE))
+
+    stored = world.stored(BY_PLATE)
+    assert (stored.status, stored.asked) == (Status.PENDING, "m1")
+    assert len(stored.told) == 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -26,8 +26,12 @@ from forecourt.ledger import Policies, WalletPolicy
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable, Station
 from forecourt.members_table import MembersTable
+from forecourt.merged_members import MergedMembers
 from forecourt.operator_table import OperatorTable
 from forecourt.portraits_table import PortraitsTable
+from forecourt.questions_table import QuestionsTable
+from forecourt.ruled_sales import RuledSales
+from forecourt.rulings import Verdict, assign, decline
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.statements import Statements
@@ -56,9 +60,12 @@ if TYPE_CHECKING:
 
     from forecourt.ledger import Entry
     from forecourt.ledger.commands import Command
+    from forecourt.rulings import Ruling
     from forecourt.sales import Evidence, Sale
+    from forecourt.stored_rulings import AppliedRuling
     from forecourt.stored_sales import StoredSale
 
+RULED_AT = RECEIVED_AT + timedelta(days=2)
 BOUND_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
 POLICIES = Policies(default=WalletPolicy(zone=ZoneInfo("Asia/Shanghai")))
@@ -122,8 +129,19 @@ class World:
             dynamodb, name=LOYALTY_TABLE, sealer=self.sealer, block_of=block_of
         )
         self.portraits = PortraitsTable(dynamodb, name=LOYALTY_TABLE)
+        self.questions = QuestionsTable(dynamodb, name=LOYALTY_TABLE)
+        self.ruled = RuledSales(
+            dynamodb, sales=self.sales, sales_name=SALES_TABLE, loyalty_name=LOYALTY_TABLE
+        )
         self.operator = OperatorTable(dynamodb, name=LOYALTY_TABLE)
         self.ledger = LedgerTable(dynamodb, name=LOYALTY_TABLE, now=lambda: RECEIVED_AT)
+        self.merged = MergedMembers(
+            dynamodb,
+            name=LOYALTY_TABLE,
+            members=self.members,
+            identities=self.identities,
+            ledger=self.ledger,
+        )
         self._streams = client("dynamodbstreams")
         self._iterators: dict[str, str] = {}
 
@@ -155,6 +173,37 @@ class World:
         """Let somebody else decide whose a sale is, as it is stored now."""
         stored = self.stored(sale)
         assert self.decided.decide(stored, credited_to(member_id), decided_at=RECEIVED_AT)
+
+    def rule(
+        self,
+        sale: Sale,
+        member_id: str | None = None,
+        *,
+        asked: str | None = None,
+        number: int | None = None,
+        ruled_at: datetime = RULED_AT,
+    ) -> AppliedRuling:
+        """Let a person decide: *member_id* has the sale, *asked* is asked, or nobody has it."""
+        last = self.stored(sale).ruled
+        number = number or (last.ruling.number + 1 if last else 1)
+
+        def decree(_: StoredSale) -> Ruling:
+            if member_id is None:
+                verdict = Verdict.ASK if asked else Verdict.NONE
+                return decline(
+                    sale.sale_id, verdict, asked=asked, number=number, actor="op", reason="why"
+                )
+            return assign(
+                sale.sale_id,
+                member_id,
+                volume_ml=sale.volume_ml,
+                amount_fen=sale.amount_fen,
+                number=number,
+                actor="op",
+                reason="wrong_plate",
+            )
+
+        return self.ruled.rule(sale.sale_id, number, decree, ruled_at=ruled_at)
 
     def activate(
         self, document: Mapping[str, Any] = LITRES, *, effective_at: datetime = OPEN_SINCE

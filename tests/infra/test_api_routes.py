@@ -5,7 +5,14 @@ from __future__ import annotations
 import json
 
 from functions.openapi import handler
-from infra.api import CORRECTION_ROUTES, MEMBER_ROUTES, OPERATOR_ROUTES, PUBLIC_ROUTES
+from infra.api import (
+    CORRECTION_ROUTES,
+    MEMBER_ROUTES,
+    MERGE_ROUTES,
+    OPERATOR_ROUTES,
+    PUBLIC_ROUTES,
+    RULING_ROUTES,
+)
 
 
 def test_the_gateway_routes_what_is_described() -> None:
@@ -15,5 +22,11 @@ def test_the_gateway_routes_what_is_described() -> None:
         for method in methods
     }
 
-    assert {*MEMBER_ROUTES, *OPERATOR_ROUTES, *CORRECTION_ROUTES} == described
+    assert {
+        *MEMBER_ROUTES,
+        *OPERATOR_ROUTES,
+        *CORRECTION_ROUTES,
+        *MERGE_ROUTES,
+        *RULING_ROUTES,
+    } == described
     assert PUBLIC_ROUTES == ("GET /openapi.json",)

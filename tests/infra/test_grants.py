@@ -43,6 +43,14 @@ ASSIGNS: set[tuple[str, str, tuple[str, ...]]] = {
     ("PutItem", "Sales", ("EVIDENCE#*",)),
 }
 
+# What it takes to write down what a person decided; a sale may be updated besides.
+RULES: set[tuple[str, str, tuple[str, ...]]] = {
+    ("PutItem", "Loyalty", ("RULINGS#*",)),
+    ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
+    ("PutItem", "Loyalty", ("ASKED#*",)),
+    ("DeleteItem", "Loyalty", ("ASKED#*",)),
+}
+
 # What each function may do to items: operation, table, partitions.
 ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     "ingest": {
@@ -62,6 +70,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("DeleteItem", "Loyalty", ("MEMBER#*",)),
     },
     "claims": ASSIGNS
+    | RULES
     | {
         ("Query", "Sales", ("EVIDENCE#*",)),
         ("DeleteItem", "Sales", ("EVIDENCE#*",)),
@@ -94,8 +103,14 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
         ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
         ("PutItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
+        ("UpdateItem", "Loyalty", ("MEMBER#*",)),
         ("DeleteItem", "Loyalty", ("IDENTITY#*",)),
         ("BatchGetItem", "Sales", ("STATION#*",)),
+        ("Query", "Sales", ("STATION#*",)),
+        ("GetItem", "Loyalty", ("PORTRAIT#*",)),
+        ("Query", "Loyalty", ("ASKED#*",)),
+        ("PutItem", "Loyalty", ("ASKED#*",)),
+        ("UpdateItem", "Loyalty", ("ASKED#*",)),
         ("GetItem", "Requests", ("*",)),
         ("PutItem", "Requests", ("*",)),
         ("UpdateItem", "Requests", ("*",)),
@@ -109,6 +124,45 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("GetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
         ("Query", "Sales/index/review", ("held", "pending", "unmatched", "quarantined")),
+        ("GetItem", "Requests", ("*",)),
+        ("PutItem", "Requests", ("*",)),
+        ("UpdateItem", "Requests", ("*",)),
+        ("DeleteItem", "Requests", ("*",)),
+    },
+    "erasure": {
+        ("GetItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
+        ("PutItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
+        ("BatchGetItem", "Loyalty", ("IDENTITY#*",)),
+        ("DeleteItem", "Loyalty", ("IDENTITY#*",)),
+        ("Query", "Loyalty", ("MEMBER#*",)),
+        ("UpdateItem", "Loyalty", ("MEMBER#*",)),
+        ("PutItem", "Loyalty", ("PORTRAIT#*",)),
+        ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
+        ("Query", "Loyalty", ("ASKED#*",)),
+        ("DeleteItem", "Loyalty", ("ASKED#*",)),
+        ("GetItem", "Sales", ("STATION#*",)),
+        ("BatchGetItem", "Sales", ("STATION#*",)),
+        ("UpdateItem", "Sales", ("STATION#*",)),
+        ("Query", "Sales", ("EVIDENCE#*",)),
+        ("DeleteItem", "Sales", ("EVIDENCE#*",)),
+    },
+    "merging": {
+        ("GetItem", "Loyalty", ("MEMBER#*", "IDENTITY#*", "PROGRAM")),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
+        ("Query", "Loyalty", ("MEMBER#*", "MERGES#*")),
+        ("PutItem", "Loyalty", ("MEMBER#*", "MERGES#*", "IDENTITY#*")),
+        ("DeleteItem", "Loyalty", ("IDENTITY#*",)),
+        ("UpdateItem", "Loyalty", ("MEMBER#*", "PORTRAIT#*")),
+        ("GetItem", "Requests", ("*",)),
+        ("PutItem", "Requests", ("*",)),
+        ("UpdateItem", "Requests", ("*",)),
+        ("DeleteItem", "Requests", ("*",)),
+    },
+    "rulings": RULES
+    | {
+        ("GetItem", "Sales", ("STATION#*",)),
+        ("UpdateItem", "Sales", ("STATION#*",)),
+        ("Query", "Loyalty", ("RULINGS#*",)),
         ("GetItem", "Requests", ("*",)),
         ("PutItem", "Requests", ("*",)),
         ("UpdateItem", "Requests", ("*",)),
@@ -194,6 +248,9 @@ OTHERS: dict[str, set[str]] = {
         "iot:CreateThing",
         "iot:ListThingPrincipals",
     },
+    "erasure": REPORTS_FAILURES | {"secretsmanager:GetSecretValue", "lambda:InvokeFunction"},
+    "rulings": set(),
+    "merging": set(),
     "corrections": set(),
     "reconciliation": REPORTS_FAILURES | {"lambda:InvokeFunction"},
     "openapi": set(),
@@ -206,6 +263,8 @@ SEALING: dict[str, set[str]] = {
     "claims": {"kms:Decrypt"},
     "members": {"kms:Encrypt", "kms:Decrypt"},
     "operator": {"kms:Decrypt"},
+    "erasure": {"kms:Decrypt"},
+    "merging": {"kms:Encrypt", "kms:Decrypt"},
 }
 
 ITEM_OPERATION = "dynamodb:"
@@ -393,5 +452,5 @@ def test_what_belongs_to_a_sale_and_what_to_a_member_are_sealed_apart(
         if any(key.startswith("KeysSeal") for key in referenced(statement["Resource"]))
     )
 
-    belongs_to = "member_id" if function == "members" else "sale_id"
+    belongs_to = "member_id" if function in {"members", "merging", "erasure"} else "sale_id"
     assert condition == {"StringLike": {f"kms:EncryptionContext:{belongs_to}": "*"}}

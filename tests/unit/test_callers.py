@@ -12,22 +12,23 @@ from forecourt.errors import Forbidden, Unauthenticated, UnknownMember
 # The table once more, in the words of the people in it: a change has to be made twice.
 MAY = {
     Group.MEMBER: "",
-    Group.ATTENDANT: "enrol bind_identities",
+    Group.ATTENDANT: "enrol bind_identities answer_questions",
     Group.MANAGER: (
         "enrol bind_identities unbind_identities change_members read_members read_profiles "
-        "read_stations read_programs read_queues read_evidence decide_sales "
+        "read_stations read_programs read_queues read_evidence decide_sales answer_questions "
         "adjust_points read_adjustments refund_points"
     ),
     Group.OPERATOR: (
         "enrol bind_identities unbind_identities change_members read_members read_profiles "
-        "read_stations change_stations read_programs change_programs "
-        "read_queues read_evidence decide_sales "
+        "erase_members merge_members read_stations change_stations read_programs change_programs "
+        "read_queues read_evidence decide_sales reassign_sales answer_questions "
         "adjust_points read_adjustments decide_adjustments freeze_wallets refund_points"
     ),
     Group.AUDITOR: "read_members read_stations read_programs read_queues read_adjustments",
 }
 MAY_ABOUT_THEMSELVES = (
-    "enrol bind_identities unbind_identities change_members read_members read_profiles"
+    "enrol bind_identities unbind_identities change_members read_members read_profiles "
+    "answer_questions erase_members"
 )
 
 

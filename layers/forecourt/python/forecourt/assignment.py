@@ -19,7 +19,7 @@ from forecourt.decided_sales import STATUS_OF
 from forecourt.inquiry import Found, inquire
 from forecourt.orphans import pointers, still_waits
 from forecourt.stored_sales import Status
-from forecourt.weighing import Outcome
+from forecourt.weighing import Outcome, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -128,7 +128,7 @@ class Assignment:
         `None`: it was decided before, which is what every repeat finds. A repeat of a sale
         that waits looks again, too: perhaps the first time ended before it did.
         """
-        decision = weighed.decision
+        decision = heeding(stored, weighed.decision)
         decided_at = self._now()
         filed_under = pointers(decision, stored.observations)
         written = self._write(stored, decision, filed_under, decided_at)
@@ -146,14 +146,17 @@ class Assignment:
         """
         Decide a waiting sale again, as of now; return what was written.
 
-        `None`: nothing new came of it, it has waited too long, or somebody was faster. A sale
-        somebody is asked about stays theirs to answer unless another is likelier now.
+        `None`: nothing new came of it, it has waited too long, a person has ruled on it, or
+        somebody was faster. A sale somebody is asked about stays theirs to answer unless another
+        is likelier now. Who claimed it before still does; two who claim it are neither believed.
         """
         now = self._now()
-        if not still_waits(waiting.sale.key.completed_at, now):
+        if waiting.ruled is not None or not still_waits(waiting.sale.key.completed_at, now):
             return None
+        if claimed_by is None and len(waiting.claimed_by) == 1:
+            (claimed_by,) = waiting.claimed_by
         (weighed,) = self.weigh([waiting], claimed_by=claimed_by, consistent=True)
-        decision = weighed.decision
+        decision = heeding(waiting, weighed.decision)
         if not _is_news(waiting, decision):
             return None
         filed_under = pointers(decision, waiting.observations)
@@ -171,6 +174,13 @@ class Assignment:
                 stored, decision, filed_under=filed_under, decided_at=decided_at
             )
         )
+
+
+def heeding(stored: StoredSale, decision: Decision) -> Decision:
+    """Return *decision* unless it names somebody who said the sale is not theirs: then nobody."""
+    if decision.member_id is None or decision.member_id not in stored.denied_by:
+        return decision
+    return replace(decision, outcome=Outcome.UNMATCHED, member_id=None, reason=Reason.DENIED)
 
 
 def _is_news(waiting: StoredSale, decision: Decision) -> bool:

@@ -39,6 +39,8 @@ class Permission(StrEnum):
     BIND_IDENTITIES = "bind_identities"
     UNBIND_IDENTITIES = "unbind_identities"
     CHANGE_MEMBERS = "change_members"
+    ERASE_MEMBERS = "erase_members"
+    MERGE_MEMBERS = "merge_members"
     READ_MEMBERS = "read_members"
     READ_PROFILES = "read_profiles"
     READ_STATIONS = "read_stations"
@@ -48,6 +50,8 @@ class Permission(StrEnum):
     READ_QUEUES = "read_queues"
     READ_EVIDENCE = "read_evidence"
     DECIDE_SALES = "decide_sales"
+    REASSIGN_SALES = "reassign_sales"
+    ANSWER_QUESTIONS = "answer_questions"
     ADJUST_POINTS = "adjust_points"
     READ_ADJUSTMENTS = "read_adjustments"
     DECIDE_ADJUSTMENTS = "decide_adjustments"
@@ -61,14 +65,20 @@ OWN = frozenset(
         Permission.BIND_IDENTITIES,
         Permission.UNBIND_IDENTITIES,
         Permission.CHANGE_MEMBERS,
+        Permission.ERASE_MEMBERS,
         Permission.READ_MEMBERS,
         Permission.READ_PROFILES,
+        Permission.ANSWER_QUESTIONS,
     }
 )
 GRANTS: Mapping[Group, frozenset[Permission]] = {
     Group.MEMBER: frozenset(),
-    Group.ATTENDANT: frozenset({Permission.ENROL, Permission.BIND_IDENTITIES}),
-    Group.MANAGER: OWN
+    # Whom an attendant serves may say at the counter which sales are theirs.
+    Group.ATTENDANT: frozenset(
+        {Permission.ENROL, Permission.BIND_IDENTITIES, Permission.ANSWER_QUESTIONS}
+    ),
+    # Who is to be forgotten says so themselves, or to head office.
+    Group.MANAGER: OWN - {Permission.ERASE_MEMBERS}
     | {
         Permission.READ_STATIONS,
         Permission.READ_PROGRAMS,

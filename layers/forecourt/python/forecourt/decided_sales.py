@@ -48,6 +48,17 @@ def question_key(member_id: str, sale_id: str) -> Item:
     return to_item({"pk": f"ASKED#{member_id}", "sk": f"SALE#{sale_id}"})
 
 
+def question(member_id: str, sale_id: str, *, asked_at: datetime) -> Item:
+    """Return the question whether a sale is a member's; it is forgotten when nobody answers."""
+    return question_key(member_id, sale_id) | to_item(
+        {
+            "type": "question",
+            "asked_at": format_instant(asked_at),
+            "expires_at_epoch": int((asked_at + WAITING).timestamp()),
+        }
+    )
+
+
 class DecidedSales:
     """The tables *sales* and *loyalty* (names) behind the DynamoDB client *dynamodb*."""
 
@@ -77,6 +88,57 @@ class DecidedSales:
         if not others:  # nearly every sale: half the price of a transaction
             return self._write(update)
         return self._transact([{"Update": update}, *others])
+
+    def note_claim(self, stored: StoredSale, member_id: str) -> bool:
+        """
+        Remember that a member says a waiting sale is theirs. `False`: it no longer waits.
+
+        What comes of it is for weighing, now and whenever the sale is weighed again.
+        """
+        return self._write(
+            {
+                "TableName": self._sales,
+                "Key": sale_key(stored.sale.sale_id),
+                "UpdateExpression": "ADD claimed_by :member",
+                # Excludes a claim on a sale that was decided since it was read.
+                "ConditionExpression": "#status = :before",
+                "ExpressionAttributeNames": {"#status": "status"},
+                "ExpressionAttributeValues": to_item(
+                    {":member": frozenset({member_id}), ":before": stored.status}
+                ),
+            }
+        )
+
+    def deny(self, stored: StoredSale, member_id: str, *, denied_at: datetime) -> bool:
+        """
+        Write that a member says a pending sale is not theirs: it waits for others.
+
+        `False`: it was decided since it was read.
+        """
+        return self._write(
+            {
+                "TableName": self._sales,
+                "Key": sale_key(stored.sale.sale_id),
+                "UpdateExpression": (
+                    "SET #status = :unmatched, #queue = :unmatched, queued_at = :now, "
+                    "decided_at = :now ADD denied_by :member"
+                ),
+                # Excludes an answer to a question that was taken back since, or asked of another.
+                "ConditionExpression": "#status = :pending AND decided_at = :decided_before",
+                "ExpressionAttributeNames": {"#status": "status", "#queue": "queue"},
+                "ExpressionAttributeValues": to_item(
+                    {
+                        ":unmatched": Status.UNMATCHED,
+                        ":pending": Status.PENDING,
+                        ":now": format_instant(denied_at),
+                        ":decided_before": (
+                            format_instant(stored.decided_at) if stored.decided_at else None
+                        ),
+                        ":member": frozenset({member_id}),
+                    }
+                ),
+            }
+        )
 
     def orphans(self, key: EvidenceKey) -> Iterator[str]:
         """Yield the ids of sales that wait with that evidence, oldest first."""
@@ -135,17 +197,14 @@ class DecidedSales:
         sale_id = stored.sale.sale_id
         before = stored.asked
         now = decision.member_id if decision.outcome is Outcome.PENDING else None
+        if now in stored.claimed_by:
+            now = None  # they have said so already
         writes: list[dict[str, Any]] = []
         if before and before != now:
             key = question_key(before, sale_id)
             writes.append({"Delete": {"TableName": self._loyalty, "Key": key}})
         if now:
-            question = {
-                "type": "question",
-                "asked_at": format_instant(asked_at),
-                "expires_at_epoch": int((asked_at + WAITING).timestamp()),
-            }
-            item = question_key(now, sale_id) | to_item(question)
+            item = question(now, sale_id, asked_at=asked_at)
             writes.append({"Put": {"TableName": self._loyalty, "Item": item}})
         return writes
 

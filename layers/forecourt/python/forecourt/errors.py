@@ -19,6 +19,7 @@ Everything that may be refused, in one place.
     - UnknownIdentity
     - UnknownStation
     - UnknownSale
+    - UnknownQuestion
     - UnknownProgram
     - UnknownEntry
     - EntryNotBooked
@@ -26,11 +27,19 @@ Everything that may be refused, in one place.
     - UnknownRoute
   x Rejected               well formed, and may not happen now
     - AlreadyEnrolled
+    - MemberErased
+    - MemberMerged
+    - MemberNotMerged
     - IdentityTaken
     - TooManyIdentities
     - StationExists
     - SaleNotHeld
+    - SaleNotRulable
+    - SaleNotWaiting
+    - AlreadyAnswered
+    - TooManyClaims
     - SaleNotCredited
+    - SaleShared
     - AdjustmentDecided
     - ProgramNotDraft
     - RetroactiveActivation
@@ -221,6 +230,16 @@ class UnknownSale(Unknown):
         self.sale_id = sale_id
 
 
+class UnknownQuestion(Unknown):
+    """The member is not asked about that sale, or no longer."""
+
+    code = "unknown_question"
+
+    def __init__(self, sale_id: str) -> None:
+        super().__init__(sale_id)
+        self.sale_id = sale_id
+
+
 class UnknownProgram(Unknown):
     """The program has no such version."""
 
@@ -290,6 +309,37 @@ class AlreadyEnrolled(Rejected):
         self.member_id = member_id
 
 
+class MemberErased(Rejected):
+    """There was a member under that id, who has been forgotten; the id is not given out again."""
+
+    code = "member_erased"
+
+    def __init__(self, member_id: str) -> None:
+        super().__init__(member_id)
+        self.member_id = member_id
+
+
+class MemberMerged(Rejected):
+    """The member's record went into another, under which they go on."""
+
+    code = "member_merged"
+
+    def __init__(self, *, member_id: str, into: str) -> None:
+        super().__init__(member_id, into)
+        self.member_id = member_id
+        self.into = into
+
+
+class MemberNotMerged(Rejected):
+    """The member's record is not merged into another, so there is nothing to undo."""
+
+    code = "member_not_merged"
+
+    def __init__(self, member_id: str) -> None:
+        super().__init__(member_id)
+        self.member_id = member_id
+
+
 class IdentityTaken(Rejected):
     """The identity is another member's, or as many members' as may share it; whose is not said."""
 
@@ -331,6 +381,48 @@ class SaleNotHeld(Rejected):
         self.status = status
 
 
+class SaleNotRulable(Rejected):
+    """Nobody may decide so about the sale where it stands; `status` says where that is."""
+
+    code = "sale_not_rulable"
+
+    def __init__(self, *, sale_id: str, status: str) -> None:
+        super().__init__(sale_id, status)
+        self.sale_id = sale_id
+        self.status = status
+
+
+class SaleNotWaiting(Rejected):
+    """The sale waits for no owner, or no longer; whose it is is not said."""
+
+    code = "sale_not_waiting"
+
+    def __init__(self, sale_id: str) -> None:
+        super().__init__(sale_id)
+        self.sale_id = sale_id
+
+
+class AlreadyAnswered(Rejected):
+    """The member has said something else about the sale before; staff may decide otherwise."""
+
+    code = "already_answered"
+
+    def __init__(self, *, sale_id: str, answer: str) -> None:
+        super().__init__(sale_id, answer)
+        self.sale_id = sale_id
+        self.answer = answer
+
+
+class TooManyClaims(Rejected):
+    """The member has claimed as many sales lately as a member may."""
+
+    code = "too_many_claims"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
 class SaleNotCredited(Rejected):
     """The sale is no member's, so there are no points behind it."""
 
@@ -340,6 +432,17 @@ class SaleNotCredited(Rejected):
         super().__init__(sale_id, status)
         self.sale_id = sale_id
         self.status = status
+
+
+class SaleShared(Rejected):
+    """Several members share the sale: a person has to say whose share is refunded, by a ruling."""
+
+    code = "sale_shared"
+
+    def __init__(self, *, sale_id: str, members: int) -> None:
+        super().__init__(sale_id, members)
+        self.sale_id = sale_id
+        self.members = members
 
 
 class AdjustmentDecided(Rejected):

@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import from_item
 from forecourt.loyalty_table import entry_from_item
+from forecourt.merges import Stage, merge_from_item
+from forecourt.rulings import sale_of_entry
 from forecourt.stored_identities import evidence_key_from_item
+from forecourt.stored_rulings import ruling_from_item
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +33,7 @@ class DetailType(StrEnum):
     ENTRY_RECORDED = "EntryRecorded"
     MEMBER_ENROLLED = "MemberEnrolled"
     MEMBER_CHANGED = "MemberChanged"
+    MEMBER_ERASED = "MemberErased"
     IDENTITY_BOUND = "IdentityBound"
     IDENTITY_UNBOUND = "IdentityUnbound"
     PROGRAM_DRAFTED = "ProgramDrafted"
@@ -42,6 +46,10 @@ class DetailType(StrEnum):
     ADJUSTMENT_DECIDED = "AdjustmentDecided"
     SALE_EARNED_NOTHING = "SaleEarnedNothing"
     CONFIRMATION_ASKED = "ConfirmationAsked"
+    CONFIRMATION_ANSWERED = "ConfirmationAnswered"
+    SALE_RULED = "SaleRuled"
+    MEMBERS_MERGED = "MembersMerged"
+    MERGE_UNDONE = "MergeUndone"
     POINTS_EXPIRING = "PointsExpiring"
 
 
@@ -94,6 +102,8 @@ def _member(new: Image | None, old: Image | None) -> list[Event]:
     member_id = _after(new, "pk")
     version = from_item(new)["version"]
     kind = DetailType.MEMBER_ENROLLED if old is None else DetailType.MEMBER_CHANGED
+    if old is not None and new["status"] == {"S": "erasing"} != old["status"]:
+        kind = DetailType.MEMBER_ERASED
     return [_event(kind, f"{member_id}.{version}", member_id=member_id, version=version)]
 
 
@@ -243,11 +253,12 @@ def _verification(new: Image | None, old: Image | None) -> list[Event]:
 def _evaluation(new: Image | None, old: Image | None) -> list[Event]:
     if new is None or old is not None:
         return []
-    member_id, sale_id = _after(new, "pk"), _after(new, "sk")
+    member_id, entry_id = _after(new, "pk"), _after(new, "sk")
+    sale_id = sale_of_entry(entry_id)
     return [
         _event(
             DetailType.SALE_EARNED_NOTHING,
-            f"{member_id}.{sale_id}",
+            f"{member_id}.{entry_id}",
             member_id=member_id,
             sale_id=sale_id,
             program_version=from_item(new).get("program_version"),
@@ -272,6 +283,44 @@ def _question(new: Image | None, _old: Image | None) -> list[Event]:
     ]
 
 
+def _answer(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or (old is not None and old["type"] == new["type"]):
+        return []
+    member_id, sale_id = _after(new, "pk"), _after(new, "sk")
+    return [
+        _event(
+            DetailType.CONFIRMATION_ANSWERED,
+            f"{member_id}.{sale_id}.{new['answered_at']['S']}",
+            member_id=member_id,
+            sale_id=sale_id,
+            answer=new["answer"]["S"],
+            answered_by=new["answered_by"]["S"],
+            answered_at=new["answered_at"]["S"],
+        )
+    ]
+
+
+def _ruling(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or old is not None:
+        return []
+    applied = ruling_from_item(new)
+    ruling = applied.ruling
+    return [
+        _event(
+            DetailType.SALE_RULED,
+            f"{ruling.sale_id}.{ruling.number}",
+            sale_id=ruling.sale_id,
+            number=ruling.number,
+            verdict=str(ruling.verdict),
+            members=[each.member_id for each in ruling.shares],
+            taken_from=[each.share.member_id for each in applied.moved if each.reverses],
+            actor=ruling.actor,
+            reason=ruling.reason,
+            ruled_at=new["ruled_at"]["S"],
+        )
+    ]
+
+
 def _reminder(new: Image | None, old: Image | None) -> list[Event]:
     if new is None or old is not None:
         return []
@@ -291,6 +340,29 @@ def _reminder(new: Image | None, old: Image | None) -> list[Event]:
     ]
 
 
+def _merge(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or (old is not None and old["stage"] == new["stage"]):
+        return []
+    record = merge_from_item(new)
+    kinds = {Stage.MERGED: DetailType.MEMBERS_MERGED, Stage.UNDONE: DetailType.MERGE_UNDONE}
+    refused_to_undo = old is not None and old["stage"]["S"] == Stage.UNDOING
+    if record.stage not in kinds or (refused_to_undo and record.stage is Stage.MERGED):
+        return []
+    undone = record.stage is Stage.UNDONE
+    return [
+        _event(
+            kinds[record.stage],
+            f"{record.closing}.{record.number}",
+            member_id=record.closing,
+            into=record.into,
+            number=record.number,
+            actor=record.undone_by if undone else record.merged_by,
+            reason=record.undone_because if undone else record.reason,
+            at=new["undone_at" if undone else "merged_at"]["S"],
+        )
+    ]
+
+
 _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event]]] = {
     "entry": _entry,
     "member": _member,
@@ -305,6 +377,9 @@ _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event
     "adjustment": _adjustment,
     "evaluation": _evaluation,
     "question": _question,
+    "answer": _answer,
+    "ruling": _ruling,
+    "merge": _merge,
     "reminder": _reminder,
 }
 

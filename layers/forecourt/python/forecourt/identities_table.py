@@ -19,6 +19,7 @@ from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.contention import until_settled
 from forecourt.errors import (
     IdentityTaken,
+    MemberMerged,
     StaleWrite,
     TooManyIdentities,
     UnknownIdentity,
@@ -26,6 +27,7 @@ from forecourt.errors import (
 )
 from forecourt.instants import format_instant, parse_instant
 from forecourt.loyalty_table import member_key
+from forecourt.members_table import PRESENT
 from forecourt.sales import EvidenceKind
 from forecourt.stored_identities import (
     block_key,
@@ -106,18 +108,26 @@ class IdentitiesTable:
             if not codes:
                 return bound_at, True
             if codes[1] == _FAILED:
-                raise UnknownMember(member_id)
+                raise self._absence(member_id)
             if codes[2] == _FAILED:
                 raise TooManyIdentities(limit=IDENTITIES_MAX)
             raise StaleWrite
 
         return until_settled(attempt)
 
-    def unbind(self, member_id: str, key: EvidenceKey, *, unbound_at: datetime) -> bool:
+    def unbind(
+        self,
+        member_id: str,
+        key: EvidenceKey,
+        *,
+        unbound_at: datetime,
+        known_for: timedelta = UNBOUND_KNOWN,
+    ) -> bool:
         """
         Unbind an identity. `False`: it was unbound lately, which is what a retry finds.
 
-        Raise `UnknownIdentity` when the member never had it.
+        That it was is known for *known_for*. Raise `UnknownIdentity` when the member never had
+        it.
         """
 
         def attempt() -> bool:
@@ -132,7 +142,7 @@ class IdentitiesTable:
             value = self._open(bound, member_id) if key.kind == EvidenceKind.PHONE else ""
             codes = self._transact(
                 [
-                    self._put_unbound(member_id, key, unbound_at),
+                    self._put_unbound(member_id, key, unbound_at, known_for),
                     self._owned_by(left, key, before=item),
                     self._unportrayed(member_id, key),
                     *self._counted_in_block(key, value, by=-1),
@@ -143,6 +153,58 @@ class IdentitiesTable:
             return True
 
         return until_settled(attempt)
+
+    def move(
+        self,
+        giver: str,
+        receiver: str,
+        key: EvidenceKey,
+        *,
+        keeps: bool = False,
+        moved_at: datetime,
+    ) -> bool:
+        """
+        Give an identity of one member's to another, who may have it already.
+
+        With *keeps* the giver has it, too, afterwards. `False`: the giver has it no more, which is
+        what a retry finds. How many the receiver may have is for the caller to see to.
+        """
+
+        def attempt() -> bool:
+            bound = self._item(bound_key(giver, key))
+            if bound is None or bound["type"]["S"] != "bound":
+                return False
+            there = self._item(bound_key(receiver, key))
+            has = there is not None and there["type"]["S"] == "bound"
+            item = self._item(identity_key(key))
+            owners = [each for each in owners_from_item(item) if keeps or each != giver]
+            after = (*owners, *([] if receiver in owners else [receiver]))
+            writes = [self._owned_by(after, key, before=item)]
+            if not has:
+                value, bound_at = self._open(bound, giver), parse_instant(bound["bound_at"]["S"])
+                sealed = self._sealer.seal(value, context=_context(receiver, key))
+                writes += [
+                    self._put_bound(receiver, key, sealed, bound_at),
+                    self._marked(receiver, key),
+                ]
+            if not keeps:
+                writes += [
+                    self._put_unbound(giver, key, moved_at, timedelta(0)),
+                    self._unportrayed(giver, key),
+                ]
+            if self._transact(writes):
+                raise StaleWrite
+            return True
+
+        return until_settled(attempt)
+
+    def keys(self, member_id: str) -> list[EvidenceKey]:
+        """Return the keys of what is bound to a member; nothing is opened for that."""
+        return [
+            evidence_key_from_item(item)
+            for item in self._query_all(f"MEMBER#{member_id}", "IDENTITY#")
+            if item["type"]["S"] == "bound"
+        ]
 
     def identities(self, member_id: str) -> list[BoundIdentity]:
         """Return what is bound to a member, in clear, oldest first."""
@@ -192,8 +254,8 @@ class IdentitiesTable:
             "ConditionCheck": {
                 "TableName": self._name,
                 "Key": member_key(member_id),
-                # Excludes a member who was never enrolled.
-                "ConditionExpression": "attribute_exists(pk)",
+                # Excludes a member who was never enrolled, was erased, or goes on elsewhere.
+                "ConditionExpression": PRESENT,
             }
         }
 
@@ -216,6 +278,26 @@ class IdentitiesTable:
             }
         }
 
+    def _marked(self, member_id: str, key: EvidenceKey) -> dict[str, Any]:
+        return {
+            "Update": {
+                "TableName": self._name,
+                "Key": portrait_key(member_id),
+                "UpdateExpression": "SET #type = :type ADD bound :mark",
+                "ExpressionAttributeNames": {"#type": "type"},
+                "ExpressionAttributeValues": to_item(
+                    {":type": "portrait", ":mark": frozenset({portrait_mark(key)})}
+                ),
+            }
+        }
+
+    def _absence(self, member_id: str) -> UnknownMember | MemberMerged:
+        """Return why nothing can be bound to a member."""
+        item = from_item(self._item(member_key(member_id)) or {})
+        if "merged_into" in item:
+            return MemberMerged(member_id=member_id, into=item["merged_into"])
+        return UnknownMember(member_id)
+
     def _unportrayed(self, member_id: str, key: EvidenceKey) -> dict[str, Any]:
         mark = encode(frozenset({portrait_mark(key)}))
         return {
@@ -235,12 +317,12 @@ class IdentitiesTable:
         return {"Put": {"TableName": self._name, "Item": item}}
 
     def _put_unbound(
-        self, member_id: str, key: EvidenceKey, unbound_at: datetime
+        self, member_id: str, key: EvidenceKey, unbound_at: datetime, known_for: timedelta
     ) -> dict[str, Any]:
         unbound = {
             "type": "unbound",
             "unbound_at": format_instant(unbound_at),
-            "expires_at_epoch": int((unbound_at + UNBOUND_KNOWN).timestamp()),
+            "expires_at_epoch": int((unbound_at + known_for).timestamp()),
         }
         return {
             "Put": {

@@ -17,6 +17,9 @@ The Loyalty table.
 | program timeline | `PROGRAM` | `TIMELINE` |
 | program version | `PROGRAM` | `VERSION#<version>` |
 | case | `CASES#<station>` | `<business day>` |
+| question, answer | `ASKED#<member>` | `SALE#<sale id>` |
+| ruling | `RULINGS#<sale id>` | `<number>` |
+| merge of two members | `MERGES#<closing member>` | `<number>` |
 | adjustment by hand | `ADJUSTMENTS` | `OPEN#<id>`, `DONE#<id>`, `REQUEST#<request>` |
 | book of a closed day | `BOOKS` | `<business day>` |
 | verification that ended | `VERIFICATIONS` | `<run>` |
@@ -283,10 +286,20 @@ class LoyaltyTable:
             arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
     def record_evaluation(
-        self, member_id: str, sale: Sale, *, version: int | None, evaluation: Evaluation | None
+        self,
+        member_id: str,
+        sale: Sale,
+        *,
+        version: int | None,
+        evaluation: Evaluation | None,
+        entry_id: str | None = None,
     ) -> bool:
-        """Keep that *sale* was judged and earned nothing. `False`: known already."""
-        item = timeline_entry_key(member_id, sale.sale_id) | to_item(
+        """
+        Keep that *sale* was judged and earned nothing. `False`: known already.
+
+        *entry_id* is that of the entry it would have made, unless that is the sale's.
+        """
+        item = timeline_entry_key(member_id, entry_id or sale.sale_id) | to_item(
             {
                 "type": "evaluation",
                 "program_version": version,
@@ -307,12 +320,12 @@ class LoyaltyTable:
 
     def judged(self, sales: Sequence[tuple[str, str]]) -> dict[str, Entry | None]:
         """
-        Return what became of sales, given as (member id, sale id), by sale id.
+        Return what became of sales, given as (member id, entry id), by entry id.
 
         An entry, or `None` for a sale that was judged worth nothing; a sale that accrual has
-        not seen is not in the answer.
+        not seen is not in the answer. The entry's id is the sale's, unless a ruling gave it.
         """
-        keys = [timeline_entry_key(member_id, sale_id) for member_id, sale_id in sales]
+        keys = [timeline_entry_key(member_id, entry_id) for member_id, entry_id in sales]
         return {
             item["sk"]["S"].removeprefix("T#"): (
                 entry_from_item(item) if item["type"]["S"] == "entry" else None

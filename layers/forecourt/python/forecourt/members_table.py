@@ -3,14 +3,16 @@ Members in the Loyalty table (see `forecourt.loyalty_table`).
 
 | item | pk | sk | attributes |
 | --- | --- | --- | --- |
-| member | `MEMBER#<member>` | `PROFILE` | type `member`, version, sealed, status, enrolled_… |
+| member | `MEMBER#<member>` | `PROFILE` | type `member`, version, sealed, status, … |
 
-A member was `enrolled_at` some time, `enrolled_by` a caller. `sealed` is the profile under
-KMS. What is bound to a member is in `identities_table`.
+A member was `enrolled_at` some time, `enrolled_by` a caller; `erased_at`, `erased_by` likewise.
+`sealed` is the profile under KMS. Of two records that are one person's, the one that was closed
+names the other: `merged_into`. What is bound to a member is in `identities_table`.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,8 @@ from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.contention import until_settled
 from forecourt.errors import (
     AlreadyEnrolled,
+    MemberErased,
+    MemberMerged,
     StaleWrite,
     UnknownMember,
     VersionMismatch,
@@ -32,17 +36,35 @@ if TYPE_CHECKING:
     from forecourt.sealing import Sealer
 
 
+# Whoever is to get something has to be there: never enrolled, erased and merged members are not.
+PRESENT = "attribute_exists(sealed) AND attribute_not_exists(merged_into)"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """Somebody enrolled. `profile` is personal and `None` while it is sealed."""
+    """
+    Somebody enrolled. `profile` is personal and `None` while it is sealed.
+
+    Who was erased has no profile any more and is told by `status`: `erasing`, then `erased`.
+    `merged_into` says under which id the same person goes on, `absorbed` whose records went
+    into this one.
+    """
 
     member_id: str
     version: int
     status: str
     enrolled_at: datetime
     enrolled_by: str
-    sealed: bytes
+    sealed: bytes | None
+    erased_at: datetime | None = None
+    merged_into: str | None = None
+    absorbed: frozenset[str] = frozenset()
     profile: Mapping[str, Any] | None = None
+
+
+def _require_unmerged(member: Member) -> None:
+    if member.merged_into is not None:
+        raise MemberMerged(member_id=member.member_id, into=member.merged_into)
 
 
 def _member_from_item(item: Mapping[str, Mapping[str, Any]]) -> Member:
@@ -53,7 +75,10 @@ def _member_from_item(item: Mapping[str, Mapping[str, Any]]) -> Member:
         status=values["status"],
         enrolled_at=parse_instant(values["enrolled_at"]),
         enrolled_by=values["enrolled_by"],
-        sealed=values["sealed"],
+        sealed=values.get("sealed"),
+        erased_at=parse_instant(values["erased_at"]) if "erased_at" in values else None,
+        merged_into=values.get("merged_into"),
+        absorbed=values.get("absorbed", frozenset()),
     )
 
 
@@ -66,6 +91,7 @@ def _member_to_item(member: Member) -> Item:
             "enrolled_at": format_instant(member.enrolled_at),
             "enrolled_by": member.enrolled_by,
             "sealed": member.sealed,
+            "absorbed": member.absorbed or None,
         }
     )
 
@@ -113,7 +139,7 @@ class MembersTable:
                 ConditionExpression="attribute_not_exists(pk)",
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            enrolled = self.open(self.member(member_id))
+            enrolled = self._present(member_id)
             if enrolled.profile != profile:
                 raise AlreadyEnrolled(member_id) from None
             return enrolled, False
@@ -129,7 +155,9 @@ class MembersTable:
         return _member_from_item(response["Item"])
 
     def open(self, member: Member) -> Member:
-        """Return *member* with the profile in clear."""
+        """Return *member* with the profile in clear; who was erased has none."""
+        if member.sealed is None:
+            return member
         profile = self._sealer.open(member.sealed, context=_profile_context(member.member_id))
         return replace(member, profile=profile)
 
@@ -144,7 +172,7 @@ class MembersTable:
         """
 
         def attempt() -> Member:
-            member = self.open(self.member(member_id))
+            member = self._present(member_id)
             before = dict(member.profile or {})
             merged = {**before, **changes}
             profile = {name: value for name, value in merged.items() if value is not None}
@@ -171,3 +199,47 @@ class MembersTable:
             return changed
 
         return until_settled(attempt)
+
+    def erase(self, member_id: str, *, erased_by: str, erased_at: datetime) -> Member:
+        """
+        Destroy a member's profile and write that the rest has to go, which the bus is told.
+
+        Who is erased already is what a retry finds. Raise `UnknownMember`, or `MemberMerged`
+        when most of them is elsewhere.
+        """
+        with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
+            self._dynamodb.update_item(
+                TableName=self._name,
+                Key=member_key(member_id),
+                UpdateExpression=(
+                    "SET #status = :erasing, erased_at = :now, erased_by = :by, "
+                    "version = version + :one REMOVE sealed"
+                ),
+                # Excludes making a member of a name, erasing somebody twice, and leaving half of
+                # somebody behind whose record went into another.
+                ConditionExpression=PRESENT,
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=to_item(
+                    {
+                        ":erasing": "erasing",
+                        ":now": format_instant(erased_at),
+                        ":by": erased_by,
+                        ":one": 1,
+                    }
+                ),
+            )
+        erased = self.member(member_id)
+        _require_unmerged(erased)
+        return erased
+
+    def _present(self, member_id: str) -> Member:
+        """
+        Return a member, the profile in clear.
+
+        Raise `UnknownMember`, `MemberErased` or `MemberMerged`.
+        """
+        member = self.open(self.member(member_id))
+        if member.sealed is None:
+            raise MemberErased(member_id)
+        _require_unmerged(member)
+        return member

@@ -176,8 +176,11 @@ def _status_after(stored: StoredSale, *, held: bool, grew: bool) -> Status:
     Return where a sale stands when something joined it.
 
     Once it has an owner it keeps owner and points: the pump's figures are the ones it was
-    judged by. The contradiction is written on it all the same.
+    judged by. The contradiction is written on it all the same. What a person has ruled on
+    stays as ruled.
     """
+    if stored.ruled is not None:
+        return stored.status
     if held and stored.status in {Status.RECEIVED, Status.UNMATCHED, Status.PENDING}:
         return Status.HELD
     if grew and stored.status in {Status.UNMATCHED, Status.PENDING}:

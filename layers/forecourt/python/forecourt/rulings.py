@@ -13,9 +13,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 SHARERS_MAX = 4
+SEPARATOR = "~"  # between a sale's id and the number of a ruling; in no sale's id
 
 
 class Verdict(StrEnum):
@@ -54,12 +55,20 @@ class Ruling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """A share as somebody has it: by which entry of the ledger it was given."""
+
+    share: Share
+    entry_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """A share given to a member, or, with `reverses`, taken back as it was given."""
+    """A share given to a member, or, when it `reverses` an entry, taken back as it was given."""
 
     movement_id: str
     share: Share
-    reverses: bool
+    reverses: str | None = None
 
 
 def assign(
@@ -104,25 +113,83 @@ def split(
     )
 
 
-def movements(before: Ruling | None, after: Ruling) -> tuple[Movement, ...]:
+def decline(
+    sale_id: str,
+    verdict: Verdict,
+    *,
+    asked: str | None = None,
+    number: int,
+    actor: str,
+    reason: str,
+) -> Ruling:
+    """Return the ruling that a sale is nobody's, or nobody's before who is *asked* has answered."""
+    if (verdict is Verdict.ASK) != (asked is not None) or verdict in {
+        Verdict.ASSIGN,
+        Verdict.SPLIT,
+    }:
+        raise ValueError((verdict, asked))
+    return Ruling(
+        sale_id=sale_id,
+        number=number,
+        verdict=verdict,
+        shares=(),
+        asked=asked,
+        actor=actor,
+        reason=reason,
+    )
+
+
+def movements(held: Sequence[Holding], ruling: Ruling) -> tuple[Movement, ...]:
     """
-    Return what moves when *after* replaces *before*: what is taken back first.
+    Return what moves when *ruling* replaces what is *held*: what is taken back first.
 
     A member whose share stays the same keeps it: nothing is taken and given again.
     """
-    if before is not None and (before.sale_id, before.number + 1) != (after.sale_id, after.number):
-        raise ValueError((before.number, after.number))
-    had = set(before.shares) if before else set()
-    has = set(after.shares)
-    return tuple(
-        Movement(
-            movement_id=f"{after.sale_id}~{after.number}{'-' if reverses else '+'}{each.member_id}",
-            share=each,
-            reverses=reverses,
-        )
-        for reverses, moved in ((True, had - has), (False, has - had))
-        for each in sorted(moved, key=lambda share: share.member_id)
+    had, has = {each.share for each in held}, set(ruling.shares)
+    taken = [each for each in held if each.share not in has]
+    given = [each for each in ruling.shares if each not in had]
+    return (
+        *(
+            Movement(
+                movement_id=f"{_prefix(ruling)}-{each.share.member_id}",
+                share=each.share,
+                reverses=each.entry_id,
+            )
+            for each in sorted(taken, key=lambda each: each.share.member_id)
+        ),
+        *(
+            Movement(movement_id=f"{_prefix(ruling)}+{each.member_id}", share=each)
+            for each in sorted(given, key=lambda share: share.member_id)
+        ),
     )
+
+
+def holdings(held: Sequence[Holding], ruling: Ruling) -> tuple[Holding, ...]:
+    """Return who has what of the sale once *ruling* has replaced what is *held*."""
+    kept = {each.share: each for each in held}
+    return tuple(
+        kept.get(each) or Holding(share=each, entry_id=f"{_prefix(ruling)}+{each.member_id}")
+        for each in ruling.shares
+    )
+
+
+def sale_of_entry(entry_id: str) -> str:
+    """Return the sale by which an entry was earned; its id is the sale's or a movement's."""
+    return entry_id.partition(SEPARATOR)[0]
+
+
+def carried_over(points: int, *, taken: int, given: int) -> int:
+    """
+    Return what of *points* a share is worth whose *given* points were *taken* back before.
+
+    What a refund had taken is not there to be handed on: of 100 points 40 of which were
+    refunded, the next member gets 60. Rounding down favours nobody over the refund.
+    """
+    return points * taken // given if given else points
+
+
+def _prefix(ruling: Ruling) -> str:
+    return f"{ruling.sale_id}{SEPARATOR}{ruling.number}"
 
 
 def _divided(whole: int, parts: Mapping[str, int]) -> dict[str, int]:

@@ -15,14 +15,16 @@ sales and quarantined messages. It is sparse, so a sale that is matched at once 
 for it. Ids begin with an instant, so a station's business day is one range of `sk`.
 
 A sale's `status` goes received -> matched, pending or unmatched; held -> received or rejected;
-unmatched -> pending or matched; pending -> matched. A telling of till or payment provider may
+unmatched -> pending or matched; pending -> matched, or unmatched when who is asked says no. A
+person may rule it matched, pending or nobodys from any of held, pending, unmatched, matched and
+nobodys; after that no other decides. A telling of till or payment provider may
 take it from unmatched or pending back to received, or, from any of these three, to held. A
 zero sale is `void` from the start.
 
-The stream feeds matching (new image `received`) and accrual (changed to `matched`).
+The stream feeds matching (new image `received`) and accrual (changed to `matched` or `nobodys`).
 
 What an item holds and how it is encoded is in `stored_sales`; whose a sale is, is written by
-`decided_sales`, and what else is told of it by `retold_sales`.
+`decided_sales` and `ruled_sales`, and what else is told of it by `retold_sales`.
 """
 
 from __future__ import annotations
@@ -97,8 +99,8 @@ class SalesTable:
         return sale_from_item(response["Item"])
 
     def sales(self, sale_ids: Sequence[str]) -> dict[str, StoredSale]:
-        """Return those of *sale_ids* that exist, by id."""
-        keys = [sale_key(sale_id) for sale_id in sale_ids]
+        """Return those of *sale_ids* that exist, by id; raise `UnknownSale` for what is no id."""
+        keys = [sale_key(sale_id) for sale_id in dict.fromkeys(sale_ids)]
         items = batch_get(self._dynamodb, self._name, keys, consistent=False)
         return {stored.sale.sale_id: stored for stored in map(sale_from_item, items)}
 
@@ -138,6 +140,23 @@ class SalesTable:
     ) -> Iterator[StoredSale]:
         """Yield a station's sales completed from *opens_at* until before *closes_at*, in order."""
         yield from map(sale_from_item, self._range(station_id, "SALE", opens_at, closes_at))
+
+    def latest(self, station_id: str, *, since: datetime, limit: int) -> list[StoredSale]:
+        """Return a station's latest sales completed *since* then, newest first."""
+        response = self._dynamodb.query(
+            TableName=self._name,
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
+            ExpressionAttributeValues=to_item(
+                {
+                    ":pk": f"STATION#{station_id}",
+                    ":low": f"SALE#{compact_instant(since)}",
+                    ":high": "SALE#~",  # behind every instant
+                }
+            ),
+            ScanIndexForward=False,
+            Limit=limit,
+        )
+        return [sale_from_item(item) for item in response["Items"]]
 
     def readings(
         self, station_id: str, *, opens_at: datetime, closes_at: datetime

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.loyalty_table import account_from_item, entry_from_item
+from forecourt.rulings import sale_of_entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ QUERIES_MAX = 8  # a page may be short; a request that never ends may not
 class Judgement:
     """What a sale earned its member: points, and by which rule."""
 
+    entry_id: str
     sale_id: str
     points: int
     program_version: int | None
@@ -107,13 +109,16 @@ def _judgement(item: Item) -> Judgement | None:
         if kind != "sale":
             return None
         return Judgement(
+            entry_id=entry.entry_id,
             sale_id=sale_id,
             points=entry.points,
             program_version=entry.program_version,
             trace=entry.trace,
         )
+    entry_id = values["sk"].removeprefix("T#")
     return Judgement(
-        sale_id=values["sk"].removeprefix("T#"),
+        entry_id=entry_id,
+        sale_id=sale_of_entry(entry_id),
         points=0,
         program_version=values.get("program_version"),
         trace=tuple(values["trace"]),

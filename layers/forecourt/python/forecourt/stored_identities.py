@@ -7,6 +7,7 @@ What the Loyalty table holds of identities and of whoever has them, and how it i
 | bound identity | `MEMBER#<member>` | `IDENTITY#<kind>#<digest>` | type `bound`, sealed, bound_at |
 | unbound identity | the same | the same | type `unbound`, unbound_at, expires_at_epoch |
 | portrait | `PORTRAIT#<member>` | `PORTRAIT` | type `portrait`, bound, behaviour, counted |
+| erased portrait | the same | the same | type `erased` |
 | block | `BLOCK#<digest>` | `NUMBERS` | type `block`, numbers |
 
 An identity names its `owners`; that and the portrait is all that matching reads. A portrait
@@ -30,6 +31,8 @@ from forecourt.sales import EvidenceKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+ERASED = "erased"  # what is left of whoever was: neither profile nor portrait comes back
 
 # A phone, an account and a tag are one person's. A family shares a car, a fleet its cars and a
 # card. All of them are let in: were the fifth refused, the four before would be taken for the

@@ -20,7 +20,9 @@ from forecourt.identity import EvidenceKey
 from forecourt.inquiry import UNSEEN, Observation
 from forecourt.instants import format_instant, parse_instant
 from forecourt.messages import NozzleReading
+from forecourt.rulings import Holding, Share
 from forecourt.sales import Sale, parse_sale_id
+from forecourt.stored_rulings import applied_from_map
 from forecourt.weighing import Decision, Outcome, Piece, Reason
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from forecourt.messages import GapMessage, ReadingMessage
+    from forecourt.stored_rulings import AppliedRuling
 
 QUARANTINE_KEPT = timedelta(days=180)
 
@@ -41,6 +44,7 @@ class Status(StrEnum):
     MATCHED = "matched"
     PENDING = "pending"
     UNMATCHED = "unmatched"
+    NOBODYS = "nobodys"
     REJECTED = "rejected"
 
 
@@ -83,6 +87,8 @@ class StoredSale:
     `sale.evidence` is empty here: `evidence` has the hashes and `sealed` the values.
     `told` are the tellings of till and payment provider that joined it, `local_hour` is the
     hour of the day at the station, `decision` what came of weighing.
+    `claimed_by` and `denied_by` are members who said that the sale is theirs, or is not;
+    `ruled` is what a person decided last, by which weighing is over.
     """
 
     sale: Sale
@@ -97,6 +103,9 @@ class StoredSale:
     decision: Decision | None = None
     decided_at: datetime | None = None
     decided_by: str | None = None
+    claimed_by: frozenset[str] = frozenset()
+    denied_by: frozenset[str] = frozenset()
+    ruled: AppliedRuling | None = None
 
     @property
     def sealed_values(self) -> tuple[tuple[str, bytes], ...]:
@@ -141,9 +150,25 @@ class StoredSale:
     @property
     def asked(self) -> str | None:
         """Return which member is asked whether the sale is theirs."""
-        if self.status is not Status.PENDING or self.decision is None:
+        if self.status is not Status.PENDING:
             return None
-        return self.decision.member_id
+        if self.ruled is not None:
+            return self.ruled.ruling.asked
+        return self.decision.member_id if self.decision else None
+
+    @property
+    def held(self) -> tuple[Holding, ...]:
+        """Return who has what of the sale, and by which entry of the ledger."""
+        if self.ruled is not None:
+            return self.ruled.held
+        if self.member_id is None:
+            return ()
+        whole = Share(
+            member_id=self.member_id,
+            volume_ml=self.sale.volume_ml,
+            amount_fen=self.sale.amount_fen,
+        )
+        return (Holding(share=whole, entry_id=self.sale.sale_id),)
 
     @property
     def matched_by(self) -> tuple[str, ...]:
@@ -239,6 +264,13 @@ def sale_from_item(item: Mapping[str, Mapping[str, Any]]) -> StoredSale:
         decision=decision_from_map(values["decision"]) if "decision" in values else None,
         decided_at=parse_instant(decided_at) if decided_at else None,
         decided_by=values.get("decided_by"),
+        claimed_by=values.get("claimed_by", frozenset()),
+        denied_by=values.get("denied_by", frozenset()),
+        ruled=(
+            applied_from_map(values["ruling"], sale_id=values["sk"].removeprefix("SALE#"))
+            if "ruling" in values
+            else None
+        ),
     )
 
 

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     NEEDS_SECOND_IDENTITY = "needs_second_identity"
     CONTRADICTION = "contradiction"
     IMPLAUSIBLE = "implausible"
+    DENIED = "denied"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

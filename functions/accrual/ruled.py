@@ -1,0 +1,146 @@
+"""
+What has to move because a person decided whose a sale is.
+
+First every share that is taken back, then every share that is given, each under the rules of
+the sale's day. A movement's id comes from the ruling, so a record that comes again moves
+nothing, and one that comes before the entry it takes back is parked by the ledger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from forecourt.ledger import EntryKind, wallet_of
+from forecourt.ledger.commands import Earn, Reverse
+from forecourt.ledger.entries import DEBT
+from forecourt.ledger.refusals import AlreadyReversed, CeilingExceeded, NothingToReverse
+from forecourt.loyalty_table import trace_to_map
+from forecourt.program import evaluate
+from forecourt.rulings import carried_over
+
+if TYPE_CHECKING:
+    from forecourt.ledger import Entry, Policies
+    from forecourt.ledger_table import LedgerTable
+    from forecourt.loyalty_table import LoyaltyTable
+    from forecourt.program import Program
+    from forecourt.rulings import Movement
+    from forecourt.stored_rulings import AppliedRuling
+    from forecourt.stored_sales import StoredSale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mover:
+    """
+    Carries rulings out.
+
+    *judging* is the program of the sale's day, `None` before the first; *policies* are those
+    by which accounts are kept now.
+    """
+
+    loyalty: LoyaltyTable
+    ledger: LedgerTable
+    policies: Policies
+    judging: Program | None
+
+    def move(self, stored: StoredSale, applied: AppliedRuling) -> int:
+        """Return the points that members have more, or less, by a ruling; again, nothing moves."""
+        moved = given = taken = 0
+        for each in applied.moved:
+            if each.reverses is None:
+                moved += self._give(stored, applied, each, given=given, taken=taken)
+                continue
+            gave, entry, new = self._take_back(applied, each)
+            if gave is not None and entry is not None:
+                given += gave.given
+                taken += _taken_by(entry)
+            elif gave is not None:
+                given += gave.given  # a refund had taken all of it
+            moved += entry.points if entry is not None and new else 0
+        return moved
+
+    def _take_back(
+        self, applied: AppliedRuling, movement: Movement
+    ) -> tuple[Entry | None, Entry | None, bool]:
+        """Return what had been given, what took it back, and whether that was only just now."""
+        member_id, entry_id = movement.share.member_id, movement.reverses or ""
+        *_, owner = self._owners(member_id)
+        ruling = applied.ruling
+        answer = self.ledger.execute(
+            Reverse(
+                entry_id=movement.movement_id,
+                owner=owner,
+                reverses=entry_id,
+                reverses_owner=member_id if owner != member_id else None,
+                document=movement.movement_id,
+                source=f"sale:{ruling.sale_id}",
+                reason=ruling.reason,
+                actor=ruling.actor,
+                occurred_at=applied.ruled_at,
+            ),
+            policies=self.policies,
+        )
+        gave = self.loyalty.judged([(member_id, entry_id)]).get(entry_id)
+        if isinstance(answer.refusal, NothingToReverse | AlreadyReversed):
+            # It was worth nothing, or a refund took all of it, or this is an old movement's
+            # repeat after two members became one.
+            return gave, None, False
+        entry = answer.posted()
+        return gave, (None if entry.kind is EntryKind.PARK else entry), not answer.repeated
+
+    def _give(
+        self,
+        stored: StoredSale,
+        applied: AppliedRuling,
+        movement: Movement,
+        *,
+        given: int,
+        taken: int,
+    ) -> int:
+        share, ruling, entry_id = movement.share, applied.ruling, movement.movement_id
+        *before, owner = self._owners(share.member_id)
+        if before and self.loyalty.judged([(each, entry_id) for each in before]):
+            return 0  # given before the account went into another one, and gone there with it
+        part = replace(stored.sale, volume_ml=share.volume_ml, amount_fen=share.amount_fen)
+        evaluation = evaluate(self.judging, part) if self.judging else None
+        version = self.judging.version if self.judging else None
+        points = carried_over(evaluation.points, taken=taken, given=given) if evaluation else 0
+        if evaluation is None or points == 0:
+            self.loyalty.record_evaluation(
+                owner, stored.sale, version=version, evaluation=evaluation, entry_id=entry_id
+            )
+            return 0
+        answer = self.ledger.execute(
+            Earn(
+                entry_id=entry_id,
+                owner=owner,
+                points=points,
+                expires_on=evaluation.expires_on,
+                activates_on=evaluation.activates_on,
+                source=f"sale:{ruling.sale_id}",
+                reason=ruling.reason,
+                actor=ruling.actor,
+                program_version=version or 0,
+                trace=tuple(trace_to_map(each) for each in evaluation.trace),
+                occurred_at=stored.sale.key.completed_at,
+            ),
+            policies=self.policies,
+        )
+        if isinstance(answer.refusal, CeilingExceeded):
+            return 0  # kept in the entry's place: to try again would not make the wallet larger
+        answer.posted()
+        return 0 if answer.repeated else points
+
+    def _owners(self, member_id: str) -> list[str]:
+        """Return the accounts a member's points went through, the one that has them at the end."""
+        owners = [member_id]
+        while (into := self.loyalty.account(owners[-1]).merged_into) is not None:
+            owners.append(into)
+        return owners
+
+
+def _taken_by(reversal: Entry) -> int:
+    """Return how much of what had been given a reversal took back, from whomever it got it."""
+    wallet = wallet_of(reversal.member_id, reversal.wallet)
+    returned = (leg.points for leg in reversal.legs if leg.account not in (wallet, DEBT))
+    return sum(returned) + reversal.uncovered

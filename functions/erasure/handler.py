@@ -1,0 +1,168 @@
+"""
+Forget a member who asked for it.
+
+Invoked by the bus for every `MemberErased`: the profile is gone by then and nothing can be
+bound any more. Identities, questions and portrait go, sales lose every trace of who made
+them, and the ledger stays as it is. Whose records went into the member's is the same person
+and goes along. More sales than one invocation can take are handed on to the next, named by
+`"rest"`: whose they are, and behind which entry. Everything may be done twice, and a repeat
+finds less to do.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from forecourt.candidates_table import CandidatesTable
+from forecourt.decided_sales import DecidedSales
+from forecourt.erasing import Erasing
+from forecourt.identities_table import IdentitiesTable
+from forecourt.identity import digest_of_block
+from forecourt.questions_table import QuestionsTable
+from forecourt.sales_table import SalesTable
+from forecourt.sealing import Sealer
+from forecourt.settings import Settings
+from forecourt.variants import phone_block
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from forecourt.identity import EvidenceKey
+
+PAGE = 50
+ENOUGH_MILLISECONDS = 30_000  # for one more page, however slow the tables are
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureSettings(Settings):
+    sales_table: str
+    loyalty_table: str
+    identity_secret_id: str
+    seal_key_id: str
+
+
+settings = ErasureSettings.from_env()
+logger = Logger()
+metrics = Metrics()
+
+
+@cache
+def identity_secret() -> bytes:
+    """Return the key of the identities' hashes."""
+    vault = boto3.client("secretsmanager")
+    response = vault.get_secret_value(SecretId=settings.identity_secret_id)
+    return str(response["SecretString"]).encode()
+
+
+def block_of(phone: str) -> str:
+    """Return the keyed hash of the block a phone number is in."""
+    return digest_of_block(identity_secret(), phone_block(phone))
+
+
+_dynamodb = boto3.client("dynamodb")
+_tables = {"sales": settings.sales_table, "loyalty": settings.loyalty_table}
+sales = SalesTable(_dynamodb, name=settings.sales_table)
+decided = DecidedSales(_dynamodb, **_tables)
+erasing = Erasing(_dynamodb, **_tables)
+candidates = CandidatesTable(_dynamodb, name=settings.loyalty_table)
+questions = QuestionsTable(_dynamodb, name=settings.loyalty_table)
+identities = IdentitiesTable(
+    _dynamodb,
+    name=settings.loyalty_table,
+    sealer=Sealer(boto3.client("kms"), key_id=settings.seal_key_id),
+    block_of=block_of,
+)
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: LambdaContext) -> None:
+    member_id = event["detail"]["member_id"]
+    if not erasing.is_asked_for(member_id):
+        raise ValueError(member_id)  # an event without its cause: nobody's data goes for that
+    records = [member_id, *erasing.absorbed(member_id)]
+    begun, after = event.get("rest", (None, None))
+    if begun is None:
+        for each in records:
+            forget_person(each)
+    else:
+        records = records[records.index(begun) :]
+    for each in records:
+        while True:
+            after = forget_sales(each, after)
+            if after is None:
+                break
+            if context.get_remaining_time_in_millis() < ENOUGH_MILLISECONDS:
+                hand_on(event, (each, after), function=context.invoked_function_arn)
+                return
+    if erasing.finish(member_id):
+        metrics.add_metric(name="MembersErased", unit=MetricUnit.Count, value=1)
+    logger.info("member erased", member_id=member_id)
+
+
+def forget_person(member_id: str) -> None:
+    """Forget what is stored under a member's id but for their sales."""
+    erasing.forget_profile(member_id)
+    forget_keys(member_id)
+    forget_questions(member_id)
+    erasing.forget_portrait(member_id)
+
+
+def forget_keys(member_id: str) -> None:
+    """Unbind everything, and take from waiting sales what nobody else has."""
+    for key in identities.keys(member_id):
+        if candidates.owners([key]).get(key) == (member_id,):
+            forget_orphans(key)
+        # A retry of an unbinding will not come: nothing has to remember the hash.
+        identities.unbind(
+            member_id, key, unbound_at=datetime.now(UTC), known_for=timedelta(seconds=0)
+        )
+
+
+def forget_orphans(key: EvidenceKey) -> None:
+    """Take from the sales that wait with *key* everything they wait with."""
+    for sale_id in list(decided.orphans(key)):
+        stored = sales.sale(sale_id)
+        for each in stored.evidence_keys:
+            decided.forget_orphan(each, sale_id)
+        if not stored.held:
+            erasing.anonymise(stored)
+        decided.forget_orphan(key, sale_id)
+
+
+def forget_questions(member_id: str) -> None:
+    """Remove what a member was asked and said; who is asked no more has denied it."""
+    for asked in questions.everything(member_id):
+        stored = sales.sale(asked.sale_id)
+        if stored.asked == member_id:
+            decided.deny(stored, member_id, denied_at=datetime.now(UTC))
+        erasing.forget_question(member_id, asked.sale_id)
+
+
+def forget_sales(member_id: str, after: str | None) -> str | None:
+    """Anonymise a page of a member's sales; return where to go on."""
+    sale_ids, last = erasing.sale_ids(member_id, after=after, limit=PAGE)
+    for stored in sales.sales(sale_ids).values():
+        holders = {each.share.member_id for each in stored.held}
+        # What somebody else has by now has their evidence.
+        if not holders or member_id in holders:
+            erasing.anonymise(stored)
+    return last
+
+
+def hand_on(event: dict[str, Any], rest: tuple[str, str], *, function: str) -> None:
+    """Let another invocation do the *rest*: whose sales, and behind which entry."""
+    boto3.client("lambda").invoke(
+        FunctionName=function,
+        InvocationType="Event",
+        Payload=json.dumps({**event, "rest": rest}),
+    )
+    logger.info("erasure handed on", member_id=event["detail"]["member_id"])

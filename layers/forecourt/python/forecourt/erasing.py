@@ -1,0 +1,157 @@
+"""
+Forgetting a member: what of them lies in the two tables beside their identities.
+
+| item | table | what becomes of it |
+| --- | --- | --- |
+| member | Loyalty | sealed profile goes at once, status `erasing`, then `erased` |
+| identities, traces of unbound ones | Loyalty | `identities_table` unbinds them |
+| portrait | Loyalty | replaced by one that says `erased`: no late event begins a new one |
+| questions and answers | Loyalty | deleted |
+| sales, tellings | Sales | lose hashes and sealed values, and stay |
+| accounts, entries | Loyalty | stay under the member's id, which names nobody any more |
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from forecourt.attributes import Item, encode, from_item, to_item
+from forecourt.decided_sales import question_key
+from forecourt.loyalty_table import member_key
+from forecourt.rulings import sale_of_entry
+from forecourt.sales import parse_sale_id
+from forecourt.stored_identities import ERASED, portrait_key
+from forecourt.stored_sales import Told, sale_key, told_to_map
+
+if TYPE_CHECKING:
+    from forecourt.stored_sales import StoredSale
+
+
+class Erasing:
+    """The tables *sales* and *loyalty* (names) behind the DynamoDB client *dynamodb*."""
+
+    def __init__(self, dynamodb: Any, *, sales: str, loyalty: str) -> None:
+        self._dynamodb = dynamodb
+        self._sales = sales
+        self._loyalty = loyalty
+
+    def sale_ids(
+        self, member_id: str, *, after: str | None, limit: int
+    ) -> tuple[list[str], str | None]:
+        """
+        Return a page of the sales a member's entries are about, and where to go on.
+
+        `None` is the end. A sale that several entries are about is named once a page.
+        """
+        arguments: dict[str, Any] = {
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "ExpressionAttributeValues": to_item({":pk": f"MEMBER#{member_id}", ":prefix": "T#"}),
+            "ProjectionExpression": "sk",
+            "ConsistentRead": True,
+            "Limit": limit,
+        }
+        if after is not None:
+            start = {"pk": f"MEMBER#{member_id}", "sk": f"T#{after}"}
+            arguments["ExclusiveStartKey"] = to_item(start)
+        response = self._dynamodb.query(TableName=self._loyalty, **arguments)
+        entry_ids = [item["sk"]["S"].removeprefix("T#") for item in response["Items"]]
+        last = response.get("LastEvaluatedKey")
+        return (
+            list(dict.fromkeys(filter(_is_sale, map(sale_of_entry, entry_ids)))),
+            last["sk"]["S"].removeprefix("T#") if last else None,
+        )
+
+    def anonymise(self, stored: StoredSale) -> None:
+        """Take from a sale, and from what was told of it, everything that names somebody."""
+        told = [told_to_map(Told(telling_id=each.telling_id)) for each in stored.told]
+        self._strip(sale_key(stored.sale.sale_id), told=told)
+        for each in stored.told:
+            station_id = stored.sale.key.station_id
+            self._strip(
+                to_item({"pk": f"STATION#{station_id}", "sk": f"TELLING#{each.telling_id}"})
+            )
+
+    def forget_question(self, member_id: str, sale_id: str) -> None:
+        """Remove a question to a member, or what they said."""
+        self._dynamodb.delete_item(TableName=self._loyalty, Key=question_key(member_id, sale_id))
+
+    def forget_portrait(self, member_id: str) -> None:
+        """Leave of a portrait that its member was erased."""
+        self._dynamodb.put_item(
+            TableName=self._loyalty, Item=portrait_key(member_id) | to_item({"type": ERASED})
+        )
+
+    def finish(self, member_id: str) -> bool:
+        """Write that a member is erased. `False`: that is written, or nobody is being erased."""
+        try:
+            self._dynamodb.update_item(
+                TableName=self._loyalty,
+                Key=member_key(member_id),
+                UpdateExpression="SET #status = :erased, version = version + :one",
+                # Excludes erasing somebody who did not ask for it, and telling it twice.
+                ConditionExpression="#status = :erasing",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=to_item(
+                    {":erased": ERASED, ":erasing": "erasing", ":one": 1}
+                ),
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def absorbed(self, member_id: str) -> list[str]:
+        """Return whose records went into a member's, directly or by way of others."""
+        found: list[str] = []
+        waiting = [member_id]
+        while waiting:
+            response = self._dynamodb.get_item(
+                TableName=self._loyalty, Key=member_key(waiting.pop()), ConsistentRead=True
+            )
+            more = sorted(from_item(response.get("Item", {})).get("absorbed", frozenset()))
+            found += more
+            waiting += more
+        return found
+
+    def forget_profile(self, member_id: str) -> None:
+        """Destroy the profile of somebody whose record went into one that is erased."""
+        with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
+            self._dynamodb.update_item(
+                TableName=self._loyalty,
+                Key=member_key(member_id),
+                UpdateExpression="SET version = version + :one REMOVE sealed",
+                # Excludes making a member of a name, and telling it twice.
+                ConditionExpression="attribute_exists(sealed)",
+                ExpressionAttributeValues=to_item({":one": 1}),
+            )
+
+    def is_asked_for(self, member_id: str) -> bool:
+        """Return whether a member is being erased, or was."""
+        response = self._dynamodb.get_item(
+            TableName=self._loyalty, Key=member_key(member_id), ConsistentRead=True
+        )
+        return from_item(response.get("Item", {})).get("status") in {"erasing", ERASED}
+
+    def _strip(self, key: Item, *, told: list[dict[str, Any]] | None = None) -> None:
+        expression = "REMOVE evidence, sealed"
+        arguments: dict[str, Any] = {}
+        if told:
+            expression = f"SET told = :told {expression}"
+            arguments["ExpressionAttributeValues"] = {":told": encode(told)}
+        with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
+            self._dynamodb.update_item(
+                TableName=self._sales,
+                Key=key,
+                UpdateExpression=expression,
+                # Excludes making an item of a name.
+                ConditionExpression="attribute_exists(pk)",
+                **arguments,
+            )
+
+
+def _is_sale(name: str) -> bool:
+    try:
+        parse_sale_id(name)
+    except ValueError:
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""Money, litres and points are whole numbers wherever they are counted; nothing is rounded twice."""
+"""Money, litres and points are whole numbers wherever they are counted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FIRST_THAT_NO_DOUBLE_HOLDS = 2**53 + 1
 
 
 def inexact(source: str) -> Iterator[str]:
-    """Yield what in *source* makes a float: a literal that is no pause, a division, a conversion."""
+    """Yield what in *source* makes a float: a literal, a division, a conversion, but no pause."""
     tree = ast.parse(source)
     pauses = {
         id(node.value)

@@ -130,9 +130,10 @@ class PointsWalletDocument(Document):
 
     Points become active `pending_days` after they were earned; members of the tiers in
     `never_for` keep them for ever (there are no tiers yet, so naming one is an error).
-    `slide` carries everything along whenever something is earned. `shortfall` says what a refund does when the points are spent, `grace_days` how long
-    what comes back after its last day is good (null: not at all). `transfer_points` and
-    `transfer_count` are a member's for a day.
+    `slide` carries everything along whenever something is earned. `shortfall` says what a
+    refund does when the points are spent, `grace_days` how long what comes back after its last
+    day is good (null: not at all). `transfer_points` and `transfer_count` are a member's for a
+    day.
     """
 
     pending_days: Annotated[StrictInt, Field(ge=0, le=MAX_PENDING_DAYS)] = 0

@@ -128,7 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
         run_id = options.run or start(boto3.client("lambda"), outputs["VerificationFunctionName"])
     except (BotoCoreError, ClientError) as error:
         # No region, no credentials, no such stack: what the platform says is what helps.
-        print(f"No stack {options.stack} could be asked: {error}", file=sys.stderr)
+        said = f"No stack {options.stack} could be asked: {error}"
+        Console(stderr=True, soft_wrap=True).print(said, markup=False)
         return Ending.NOT_REACHED
     console.print(f"run {run_id}", markup=False)
     files = VerificationFiles(

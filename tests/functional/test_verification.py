@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from contextlib import redirect_stdout
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -461,7 +462,7 @@ def test_the_command_says_when_there_is_no_stack_to_ask(
     def client(_: str) -> None:
         raise failure
 
-    monkeypatch.setattr(verify.boto3, "client", client)
+    monkeypatch.setattr(verify, "boto3", SimpleNamespace(client=client))
 
     code = verify.main(["--stack", "Elsewhere"])
 

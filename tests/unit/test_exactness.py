@@ -43,7 +43,7 @@ def inexact(source: str) -> Iterator[str]:
             continue
         match node:
             case ast.Constant(value=float()):
-                yield f"{node.lineno}: {node.value}"
+                yield f"{node.lineno}: {node.value!r}"
             case ast.BinOp(op=ast.Div()) | ast.AugAssign(op=ast.Div()):
                 yield f"{node.lineno}: /"
             case ast.Call(func=ast.Name(id="float")):

@@ -25,6 +25,7 @@ STAGES ?=
 FILLS ?=
 MEMBERS ?=
 RUN ?=
+SEEDS ?=
 
 .PHONY: help
 help: ## list the targets

@@ -5,25 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_scheduler_targets as scheduler_targets
 from constructs import Construct
 
 from infra.buckets import FileBucket
-from infra.findings import accept
 from infra.functions import PlatformFunction
-from infra.jobs import zone_of
-from infra.queues import FailureQueue, WorkQueue, accept_encrypted_sends, usable_by
+from infra.queues import FailureQueue, WorkQueue, report_failures, usable_by
+from infra.schedules import schedule, scheduler_role, zone_of
 from infra.streams import Pace, read_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from infra.functions import Runtime
     from infra.keys import Keys
     from infra.tables import Tables
@@ -78,7 +72,6 @@ class Books(Construct):
         self._tables = tables
         self._keys = keys
         self._runtime = runtime
-        self._group = group
         target = runtime.target
         self.closed = FileBucket(
             self, "Closed", keys=keys, target=target, locked_for=BOOKS_LOCKED_FOR
@@ -97,13 +90,31 @@ class Books(Construct):
         self.archive = self._archive()
         self.closing = self._closing(not_closed)
         self.verification = self._verification(not_started)
-        role = self._scheduler_role()
-        self._schedule("DailyClose", CLOSED_AT, self.closing, not_closed, role=role, input_={})
-        self._schedule(
-            "WeeklyVerification",
-            VERIFIED_AT,
+        role = scheduler_role(
+            self,
+            self.closing,
             self.verification,
-            not_started,
+            description="closes the books and has them verified",
+        )
+        schedule(
+            self,
+            "DailyClose",
+            description="Closes the books of the day before",
+            at=CLOSED_AT,
+            group=group,
+            function=self.closing,
+            input_={},
+            failures=not_closed,
+            role=role,
+        )
+        schedule(
+            self,
+            "WeeklyVerification",
+            description="Verifies the whole ledger",
+            at=VERIFIED_AT,
+            group=group,
+            function=self.verification,
+            failures=not_started,
             role=role,
             # However often the scheduler tries, it is one run.
             input_={"run_id": scheduler.ContextAttribute.scheduled_time},
@@ -156,7 +167,7 @@ class Books(Construct):
         self.closed.let(closing, "GetObject", "PutObject", below="books/")
         self.workings.let(closing, "GetObject", "PutObject", below="arrivals/")
         self.workings.let_list(closing, below="arrivals/")
-        _report_failures(closing, failures)
+        report_failures(closing, failures)
         return closing
 
     def _verification(self, failures: FailureQueue) -> PlatformFunction:
@@ -203,66 +214,11 @@ class Books(Construct):
         self.closed.let(verification, "GetObject", below="books/")
         self.workings.let(verification, "GetObject", "PutObject", below="verifications/")
         self.workings.let_list(verification, below="verifications/")
-        _report_failures(verification, failures)
+        report_failures(verification, failures)
         return verification
-
-    def _schedule(
-        self,
-        construct_id: str,
-        at: Mapping[str, str],
-        function: PlatformFunction,
-        failures: FailureQueue,
-        *,
-        role: iam.Role,
-        input_: Mapping[str, str],
-    ) -> None:
-        scheduler.Schedule(
-            self,
-            construct_id,
-            description=function.node.id,
-            schedule=scheduler.ScheduleExpression.cron(
-                **at, time_zone=cdk.TimeZone.of(zone_of(self))
-            ),
-            schedule_group=self._group,
-            target=scheduler_targets.LambdaInvoke(
-                function,
-                input=scheduler.ScheduleTargetInput.from_object(dict(input_)),
-                dead_letter_queue=failures,
-                max_event_age=cdk.Duration.hours(4),
-                retry_attempts=10,
-                role=role,
-            ),
-        )
-
-    def _scheduler_role(self) -> iam.Role:
-        role = iam.Role(
-            self,
-            "SchedulerRole",
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
-            ),
-            description="Forecourt scheduler: closes the books and has them verified",
-        )
-        accept(
-            role,
-            {
-                f"AwsSolutions-IAM5[Resource::{function.function_arn}:*]": "CDK grants the "
-                "versions of a function along with it; there are none."
-                for function in (self.closing, self.verification)
-            },
-        )
-        accept_encrypted_sends(role)
-        return role
 
     def _failures(self, construct_id: str) -> FailureQueue:
         return FailureQueue(self, construct_id, keys=self._keys, target=self._runtime.target)
-
-
-def _report_failures(function: PlatformFunction, failures: FailureQueue) -> None:
-    function.configure_async_invoke(
-        on_failure=destinations.SqsDestination(usable_by(function, failures)), retry_attempts=2
-    )
 
 
 def _expiring(prefix: str, after: cdk.Duration) -> s3.LifecycleRule:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as events_targets
-from aws_cdk import aws_lambda_destinations as destinations
 from constructs import Construct
 
 from infra.functions import PlatformFunction
 from infra.keys import about
-from infra.queues import FailureQueue, usable_by
+from infra.queues import FailureQueue, report_failures
 from infra.rulings import let_rule
 from infra.streams import read_stream
 
@@ -141,9 +140,7 @@ class Earning(Construct):
             environment=self._assignment_environment(),
             timeout=cdk.Duration.seconds(60),
         )
-        claims.configure_async_invoke(
-            on_failure=destinations.SqsDestination(usable_by(claims, failures)), retry_attempts=2
-        )
+        report_failures(claims, failures)
         self._let_assign(claims)
         self._tables.sales.let(claims, "Query", "DeleteItem", leading_keys=["EVIDENCE#*"])
         # A member's yes to what a person asked is a ruling.
@@ -179,9 +176,7 @@ class Earning(Construct):
             runtime=self._runtime,
             environment={"SALES_TABLE": sales.table_name, "LOYALTY_TABLE": loyalty.table_name},
         )
-        habits.configure_async_invoke(
-            on_failure=destinations.SqsDestination(usable_by(habits, failures)), retry_attempts=2
-        )
+        report_failures(habits, failures)
         sales.let(habits, "GetItem", leading_keys=["STATION#*"])
         loyalty.let(habits, "GetItem", "UpdateItem", leading_keys=["PORTRAIT#*"])
         for construct_id, description, pattern in (

@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_scheduler_targets as scheduler_targets
 from constructs import Construct
 
-from infra.findings import accept
 from infra.functions import PlatformFunction
-from infra.jobs import ZONE_DEFAULT
-from infra.queues import FailureQueue, WorkQueue, accept_encrypted_sends, usable_by
+from infra.queues import FailureQueue, WorkQueue, report_failures, usable_by
+from infra.schedules import schedule, scheduler_role
 from infra.tables import DUE_INDEX
 
 if TYPE_CHECKING:
@@ -65,28 +61,21 @@ class Expiry(Construct):
         loyalty.let(self.reminders, "PutItem", leading_keys=["MEMBER#*"])
         failures = FailureQueue(self, "NotSearched", keys=keys, target=runtime.target)
         self.due = self._finder(expiry_queue, reminders_queue, failures)
-        role = self._role()
+        role = scheduler_role(self, self.due, description="starts the search for what is due")
         for name, description, job, at in (
             ("Hourly", "Settles what is due", "settle", SETTLED_AT),
             ("Daily", "Reminds of what runs out soon", "remind", REMINDED_AT),
         ):
-            scheduler.Schedule(
+            schedule(
                 self,
                 name,
                 description=description,
-                schedule=scheduler.ScheduleExpression.cron(
-                    **at,
-                    time_zone=cdk.TimeZone.of(self.node.try_get_context("zone") or ZONE_DEFAULT),
-                ),
-                schedule_group=group,
-                target=scheduler_targets.LambdaInvoke(
-                    self.due,
-                    input=scheduler.ScheduleTargetInput.from_object({"job": job}),
-                    dead_letter_queue=failures,
-                    max_event_age=cdk.Duration.hours(4),
-                    retry_attempts=10,
-                    role=role,
-                ),
+                at=at,
+                group=group,
+                function=self.due,
+                input_={"job": job},
+                failures=failures,
+                role=role,
             )
 
     def _worker(self, name: str, description: str) -> tuple[PlatformFunction, WorkQueue]:
@@ -139,9 +128,7 @@ class Expiry(Construct):
             },
             timeout=cdk.Duration.minutes(15),  # Lambda's most: millions of accounts on one day
         )
-        due.configure_async_invoke(
-            on_failure=destinations.SqsDestination(usable_by(due, failures)), retry_attempts=2
-        )
+        report_failures(due, failures)
         for queue in (expiry, reminders):
             usable_by(due, queue).grant_send_messages(due)
         self._let_read_program(due)
@@ -151,23 +138,3 @@ class Expiry(Construct):
 
     def _let_read_program(self, function: PlatformFunction) -> None:
         self._tables.loyalty.let(function, "GetItem", leading_keys=["PROGRAM"])
-
-    def _role(self) -> iam.Role:
-        role = iam.Role(
-            self,
-            "SchedulerRole",
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
-            ),
-            description="Forecourt scheduler: starts the search for what is due",
-        )
-        accept(
-            role,
-            {
-                f"AwsSolutions-IAM5[Resource::{self.due.function_arn}:*]": "CDK grants the "
-                "versions of a function along with it; there are none."
-            },
-        )
-        accept_encrypted_sends(role)
-        return role

@@ -8,12 +8,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as events_targets
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda_destinations as destinations
 from constructs import Construct
 
 from infra.functions import PlatformFunction
 from infra.keys import about
-from infra.queues import FailureQueue, usable_by
+from infra.queues import FailureQueue, report_failures
 
 if TYPE_CHECKING:
     from infra.functions import Runtime
@@ -52,9 +51,7 @@ class Forgetting(Construct):
             },
             timeout=cdk.Duration.minutes(5),
         )
-        erasure.configure_async_invoke(
-            on_failure=destinations.SqsDestination(usable_by(erasure, failures)), retry_attempts=2
-        )
+        report_failures(erasure, failures)
         # Apart from the role's own policy, which the function waits for: that would be a circle.
         iam.Policy(
             self,

@@ -6,31 +6,22 @@ from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_scheduler_targets as scheduler_targets
 from constructs import Construct
 
-from infra.findings import accept
 from infra.functions import PlatformFunction
-from infra.queues import FailureQueue, accept_encrypted_sends, usable_by
+from infra.queues import FailureQueue, report_failures
+from infra.schedules import schedule, scheduler_role
 
 if TYPE_CHECKING:
     from infra.functions import Runtime
     from infra.keys import Keys
     from infra.tables import Tables
 
-__all__ = ["Jobs", "zone_of"]
+__all__ = ["Jobs"]
 
-# The zone business days are counted in, unless the context key `zone` names another.
-ZONE_DEFAULT = "Asia/Shanghai"
 # Late enough that a station which was offline at midnight has usually sent its readings.
 RECONCILED_AT = {"hour": "2", "minute": "0"}
-
-
-def zone_of(scope: Construct) -> str:
-    """Return the IANA zone the jobs' clock is in."""
-    return str(scope.node.try_get_context("zone") or ZONE_DEFAULT)
 
 
 class Jobs(Construct):
@@ -70,10 +61,7 @@ class Jobs(Construct):
                 )
             ],
         )
-        self.reconciliation.configure_async_invoke(
-            on_failure=destinations.SqsDestination(usable_by(self.reconciliation, failures)),
-            retry_attempts=2,
-        )
+        report_failures(self.reconciliation, failures)
         tables.sales.let(self.reconciliation, "Query", leading_keys=["STATION#*"])
         tables.loyalty.let(self.reconciliation, "Query", leading_keys=["STATIONS"])
         tables.loyalty.let(self.reconciliation, "BatchGetItem", leading_keys=["MEMBER#*"])
@@ -81,41 +69,14 @@ class Jobs(Construct):
         self.group = scheduler.ScheduleGroup(
             self, "Group", removal_policy=cdk.RemovalPolicy.DESTROY
         )
-        scheduler.Schedule(
+        schedule(
             self,
             "Daily",
             description="Reconciles the last seven business days of all stations",
-            schedule=scheduler.ScheduleExpression.cron(
-                **RECONCILED_AT,
-                time_zone=cdk.TimeZone.of(zone_of(self)),
-            ),
-            schedule_group=self.group,
-            target=scheduler_targets.LambdaInvoke(
-                self.reconciliation,
-                input=scheduler.ScheduleTargetInput.from_object({}),
-                dead_letter_queue=failures,
-                max_event_age=cdk.Duration.hours(4),
-                retry_attempts=10,
-                role=self._role(),
-            ),
+            at=RECONCILED_AT,
+            group=self.group,
+            function=self.reconciliation,
+            input_={},
+            failures=failures,
+            role=scheduler_role(self, self.reconciliation, description="starts the jobs"),
         )
-
-    def _role(self) -> iam.Role:
-        role = iam.Role(
-            self,
-            "SchedulerRole",
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
-            ),
-            description="Forecourt scheduler: starts the jobs",
-        )
-        accept(
-            role,
-            {
-                f"AwsSolutions-IAM5[Resource::{self.reconciliation.function_arn}:*]": "CDK grants "
-                "the versions of a function along with it; there are none."
-            },
-        )
-        accept_encrypted_sends(role)
-        return role

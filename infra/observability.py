@@ -45,6 +45,7 @@ ALARMING_METRICS = {
     "verification": {
         "AccountsDifferent": "an account is not what its entries add up to",
         "DaysNotAsBooked": "a closed day has other entries than its book",
+        "PassagesNotAtZero": "what one account gave is not what another got",
     },
 }
 

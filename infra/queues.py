@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
+from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_sqs as sqs
 
 from infra.findings import accept
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from infra.keys import Keys
     from infra.target import Target
 
-__all__ = ["FailureQueue", "WorkQueue", "accept_encrypted_sends", "usable_by"]
+__all__ = ["FailureQueue", "WorkQueue", "accept_encrypted_sends", "report_failures", "usable_by"]
 
 # SQS keeps no message longer.
 RETENTION_MAX = cdk.Duration.days(14)
@@ -55,6 +56,13 @@ def usable_by(function: PlatformFunction, queue: sqs.Queue) -> sqs.IQueue:
         conditions={"StringEquals": {"kms:ViaService": f"sqs.{queue.stack.region}.amazonaws.com"}},
     )
     return sqs.Queue.from_queue_arn(queue, f"For{function.node.id}", queue.queue_arn)
+
+
+def report_failures(function: PlatformFunction, failures: FailureQueue) -> None:
+    """Leave in *failures* the events on which *function* failed three times."""
+    function.configure_async_invoke(
+        on_failure=destinations.SqsDestination(usable_by(function, failures)), retry_attempts=2
+    )
 
 
 class FailureQueue(sqs.Queue):

@@ -6,7 +6,8 @@ Verify the whole ledger of a deployed stack, and tell what does not agree.
 Starts a run of the verification function and follows it: progress while it reads, then every
 difference as one JSON line, then the sums. It can be broken off and taken up again with
 `--run RUN_ID`; the run goes on meanwhile. Ends with 0 when everything agrees, 1 when something
-does not, and 2 when the run stands still, which the queue `NotVerified` can tell more about.
+does not, 2 when the run stands still, which the queue `NotVerified` can tell more about, and 3
+when no stack could be asked.
 
 The stack is the one the environment's credentials lead to; with `AWS_ENDPOINT_URL` also a local
 one.
@@ -22,10 +23,11 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from forecourt.verification import SEGMENTS, VerificationFiles
+from forecourt.verification import SEGMENTS, VerificationFiles, agrees
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,6 +44,7 @@ class Ending(IntEnum):
     AGREES = 0
     DIFFERS = 1
     STANDS_STILL = 2
+    NOT_REACHED = 3
 
 
 def outputs_of(cloudformation: Any, stack: str) -> dict[str, str]:
@@ -101,15 +104,17 @@ def tell(files: VerificationFiles, report: Mapping[str, Any], console: Console) 
             f"{day['day']}: {day['counted']} entries in the table, {day['booked']} in the books",
             markup=False,
         )
+    for account, points in report["not_at_zero"].items():
+        console.print(f"{account}: {points:+} over all owners instead of 0", markup=False)
     console.print(
         f"accounts: {report['accounts']}, entries: {report['entries']}, "
         f"closed days: {report['books']}, differences: {report['differences']}, "
-        f"days not as booked: {len(report['days_not_as_booked'])}",
+        f"days not as booked: {len(report['days_not_as_booked'])}, "
+        f"not at zero: {len(report['not_at_zero'])}",
         markup=False,
         soft_wrap=True,
     )
-    agrees = not report["differences"] and not report["days_not_as_booked"]
-    return Ending.AGREES if agrees else Ending.DIFFERS
+    return Ending.AGREES if agrees(report) else Ending.DIFFERS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -118,8 +123,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--run", help="follow this run instead of starting one")
     options = parser.parse_args(arguments)
     console = Console()
-    outputs = outputs_of(boto3.client("cloudformation"), options.stack)
-    run_id = options.run or start(boto3.client("lambda"), outputs["VerificationFunctionName"])
+    try:
+        outputs = outputs_of(boto3.client("cloudformation"), options.stack)
+        run_id = options.run or start(boto3.client("lambda"), outputs["VerificationFunctionName"])
+    except (BotoCoreError, ClientError) as error:
+        # No region, no credentials, no such stack: what the platform says is what helps.
+        said = f"No stack {options.stack} could be asked: {error}"
+        Console(stderr=True, soft_wrap=True).print(said, markup=False)
+        return Ending.NOT_REACHED
     console.print(f"run {run_id}", markup=False)
     files = VerificationFiles(
         boto3.client("s3"), bucket=outputs["WorkingsBucketName"], run_id=run_id

@@ -7,7 +7,6 @@ and changes nothing. Routes are in the modules beside this one.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from forecourt.adjustments_table import AdjustmentsTable
-from forecourt.doors import Door
+from forecourt.doors import Door, plain_fingerprint
 from forecourt.keeping import Keeping
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
@@ -49,14 +48,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def fingerprint(content: bytes) -> str:
-    """Return what is kept of a request's content, which holds nothing personal here."""
-    return hashlib.sha256(content).hexdigest()
-
-
 door = Door(
     requests=Requests(dynamodb, name=settings.requests_table),
-    fingerprint=fingerprint,
+    fingerprint=plain_fingerprint,
     logger=logger,
 )
 loyalty = LoyaltyTable(dynamodb, name=settings.loyalty_table)

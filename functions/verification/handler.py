@@ -1,5 +1,5 @@
 """
-Verify the whole ledger: every account against its entries, every closed day against its book.
+Verify the whole ledger: accounts against entries, closed days against books, giver against getter.
 
 Invoked by the scheduler, or by an operator with a `run_id` of their own, it puts one message per
 segment on its own queue. A message is worked on until time runs short; what is left goes back on
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 # What the next page and the largest account on it may take.
 TIME_RESERVED_MS = 5 * 60 * 1000
+# What was posted longer ago than this has both its sides, however slowly they were written.
+SETTLED_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +66,22 @@ shelf = Bookshelf(_s3, _dynamodb, bucket=settings.books_bucket, table=settings.l
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if "Records" not in event:
-        return start(event.get("run_id") or compact_instant(datetime.now(UTC)))
+        now = datetime.now(UTC)
+        return start(event.get("run_id") or compact_instant(now), now=now)
     for record in event["Records"]:  # one: a step has the invocation's time for itself
         step(Position.from_text(record["body"]), context)
     return {}
 
 
-def start(run_id: str) -> dict[str, Any]:
+def start(run_id: str, *, now: datetime) -> dict[str, Any]:
     """Begin a run; begun twice, it is the same run."""
+    settled_before = (now - SETTLED_AFTER).date().isoformat()
     for segment in range(SEGMENTS):
-        put(Position(run_id=run_id, segment=segment, segments=SEGMENTS))
+        put(
+            Position(
+                run_id=run_id, segment=segment, segments=SEGMENTS, settled_before=settled_before
+            )
+        )
     logger.info("verification started", run_id=run_id, segments=SEGMENTS)
     return {"run_id": run_id, "segments": SEGMENTS}
 
@@ -108,6 +116,7 @@ def verify(
 ) -> tuple[Tally, list[Difference], Position | None]:
     """Return what was read and found, and where to go on."""
     tally, found = Tally(), list[Difference]()
+    settled_before = date.fromisoformat(position.settled_before)
     closed = latest_closed_days()
     start, last_owner = position.start, position.last_owner
     while True:
@@ -118,7 +127,7 @@ def verify(
                 continue
             holdings, differences = reader.audit(owner)
             differences += not_booked(holdings, closed)
-            tally.count(holdings, differences)
+            tally.count(holdings, differences, settled_before=settled_before)
             found += differences
             last_owner = owner
         start = page.next_key
@@ -164,6 +173,10 @@ def finish(position: Position) -> None:
             name="DaysNotAsBooked",
             unit=MetricUnit.Count,
             value=len(report["days_not_as_booked"]),
+        )
+    if report["not_at_zero"]:
+        metrics.add_metric(
+            name="PassagesNotAtZero", unit=MetricUnit.Count, value=len(report["not_at_zero"])
         )
     logger.info("verification finished", **report)
 

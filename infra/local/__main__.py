@@ -17,6 +17,9 @@ def main() -> int:
             print(f"{'API':20} {stack.api_url}")
             print(f"{'MQTT':20} {stack.mqtt_host}:{stack.mqtt_port}")
             print(f"{'Operator token':20} {stack.token('operator')}")
+            print("AWS, for the aws command, boto3 and `make verify` in another terminal:")
+            for name, value in sorted(stack.settings().items()):
+                print(f"  export {name}={value}")
             print("Ctrl-C ends it.", flush=True)
             signal.pause()
     except KeyboardInterrupt:

@@ -86,16 +86,19 @@ class MiniStack:
         with DIRECT.open(f"{self.endpoint_url}{path}", timeout=5) as response:
             return bytes(response.read())
 
-    def environment(self) -> dict[str, str]:
-        """Return the environment in which AWS is this emulator and the caller its administrator."""
+    def settings(self) -> dict[str, str]:
+        """Return the variables by which a process finds this emulator as its administrator."""
         return {
-            **environment_without_aws(),
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": ADMINISTRATOR,
             "AWS_SECRET_ACCESS_KEY": ADMINISTRATOR,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
         }
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment in which AWS is this emulator and the caller its administrator."""
+        return {**environment_without_aws(), **self.settings()}
 
     def close(self) -> None:
         self._stop()

@@ -96,6 +96,10 @@ class LocalStack:
     def outputs(self) -> dict[str, str]:
         return dict(self._outputs)
 
+    def settings(self) -> dict[str, str]:
+        """Return the variables by which a process finds this stack and is its administrator."""
+        return self._emulator.settings()
+
     def environment(self) -> dict[str, str]:
         """Return an environment in which AWS is this stack and the caller its administrator."""
         return self._emulator.environment()

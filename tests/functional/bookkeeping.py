@@ -45,6 +45,9 @@ class Till:
     def spend(self, points: int, *, owner: str = "ann") -> Entry:
         return self._post(c.Spend, owner=owner, points=points)
 
+    def give(self, points: int, *, owner: str, receiver: str) -> Entry:
+        return self._post(c.Transfer, owner=owner, receiver=receiver, points=points)
+
     def records(self) -> list[dict[str, Any]]:
         """Return what the stream has for the archive since the last call."""
         return [

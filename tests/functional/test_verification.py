@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from contextlib import redirect_stdout
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 from rich.console import Console
 
 from forecourt.attributes import to_item
 from forecourt.events import DetailType, events_of
 from forecourt.ledger_reader import LedgerReader
 from forecourt.loyalty_table import account_key, timeline_entry_key
-from forecourt.verification import SEGMENTS, Position, Tally, VerificationFiles
+from forecourt.verification import SEGMENTS, Position, Tally, VerificationFiles, report_of
 from infra import verify
 from tests.functional.bookkeeping import TUESDAY, TUESDAY_NOON, WEDNESDAY, Till
 from tests.functional.clients import Before
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from tests.functional.world import World
 
 RUN = "2026-11-22T20:00:00Z"
+LONG_AFTER = TUESDAY_NOON + timedelta(days=30)
 
 
 @pytest.fixture
@@ -57,7 +62,7 @@ def run(verification: ModuleType, context: Any) -> Callable[..., dict[str, Any]]
     """Return what has a whole run made, as Lambda would; returns its report."""
 
     def whole(*, twice: bool = False) -> dict[str, Any]:
-        assert verification.handle({"run_id": RUN}, context)["run_id"] == RUN
+        assert verification.start(RUN, now=LONG_AFTER)["run_id"] == RUN
         while messages := received():
             for record in messages * 2 if twice else messages:
                 verification.handle({"Records": [record]}, context)
@@ -79,6 +84,19 @@ def received() -> list[dict[str, Any]]:
 
 def files(run_id: str = RUN) -> VerificationFiles:
     return VerificationFiles(client("s3"), bucket=WORKINGS_BUCKET, run_id=run_id)
+
+
+def remove(till: Till, owner: str) -> None:
+    """Take all that is *owner*'s out of the table."""
+    dynamodb = till.world.dynamodb
+    for item in dynamodb.scan(TableName=LOYALTY_TABLE)["Items"]:
+        if item["pk"] == account_key(owner)["pk"]:
+            key = {name: item[name] for name in ("pk", "sk")}
+            dynamodb.delete_item(TableName=LOYALTY_TABLE, Key=key)
+
+
+def position(run_id: str) -> Position:
+    return Position(run_id=run_id, segment=0, segments=1, settled_before=WEDNESDAY.isoformat())
 
 
 def found() -> list[tuple[str, str]]:
@@ -109,6 +127,7 @@ def test_an_honest_ledger_is_verified_whole_and_found_right(till: Till, run: Any
         "owners_different": 0,
         "books": 0,
         "days_not_as_booked": [],
+        "not_at_zero": {},
     }
     assert till.books == []
 
@@ -151,7 +170,7 @@ def test_a_time_with_enough_left_is_used_for_the_next_page(
     monkeypatch.setattr(verification, "TIME_RESERVED_MS", 0)
     till.earn()
 
-    verification.step(Position(run_id=RUN, segment=0, segments=1), context)
+    verification.step(position(RUN), context)
 
     assert files().progress()[0] == 1
     assert len(files().progress()[1]) == 1
@@ -281,6 +300,36 @@ def test_a_closed_day_that_lost_an_entry_or_got_one_is_reported(
     assert counted()["DaysNotAsBooked"] == 1
 
 
+def test_what_somebody_got_from_nobody_is_found_though_all_that_is_left_agrees(
+    till: Till, run: Any, counted: Callable[[], dict[str, int]]
+) -> None:
+    till.earn(70, owner="ghost")
+    till.give(50, owner="ghost", receiver="ann")
+    remove(till, "ghost")
+    counted()
+
+    report = run()
+
+    assert (report["differences"], report["not_at_zero"]) == (0, {"program:transfer": -50})
+    assert counted()["PassagesNotAtZero"] == 1
+
+
+def test_what_is_given_while_a_run_goes_on_is_for_the_next_run(
+    till: Till, verification: ModuleType, context: Any
+) -> None:
+    verification.start(RUN, now=till.now)
+    till.give(50, owner="ann", receiver="bo")
+    remove(till, "ann")  # as if only the other one had been read since
+
+    while messages := received():
+        for record in messages:
+            verification.handle({"Records": [record]}, context)
+
+    report = files().report()
+    assert report is not None
+    assert report["not_at_zero"] == {}
+
+
 def test_what_the_verification_missed_in_the_books_comes_into_the_next(
     till: Till, run: Any
 ) -> None:
@@ -297,9 +346,13 @@ def test_what_the_verification_missed_in_the_books_comes_into_the_next(
     assert (run()["days_not_as_booked"], found()) == ([], [])
 
 
-def test_a_run_is_started_once_for_each_segment(verification: ModuleType, context: Any) -> None:
-    answer = verification.handle({}, context)
+@pytest.mark.parametrize("run_id", [None, RUN])
+def test_a_run_is_started_once_for_each_segment(
+    verification: ModuleType, context: Any, run_id: str | None
+) -> None:
+    answer = verification.handle({} if run_id is None else {"run_id": run_id}, context)
 
+    assert run_id in {None, answer["run_id"]}
     positions = []
     while messages := received():
         positions += [Position.from_text(message["body"]) for message in messages]
@@ -372,6 +425,19 @@ def test_the_command_fails_for_a_day_that_is_not_as_booked(till: Till, command: 
     assert (code, "2026-11-23: 5 entries in the table, 4 in the books" in printed) == (1, True)
 
 
+def test_the_command_fails_for_what_somebody_got_from_nobody(
+    command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = Tally(passing=Counter({"program:transfer": -50, "budget:spring": 0}))
+    monkeypatch.setattr(verify, "follow", lambda *_: report_of(lost, [], run_id=RUN))
+
+    code, printed = command()
+
+    assert code == 1
+    assert "program:transfer: -50 over all owners instead of 0" in printed
+    assert "not at zero: 1" in printed
+
+
 def test_the_command_follows_a_run_that_goes_on(till: Till, run: Any, command: Any) -> None:
     till.forge(till.earn())
     run()
@@ -379,6 +445,29 @@ def test_the_command_follows_a_run_that_goes_on(till: Till, run: Any, command: A
     code, printed = command("--run", RUN)
 
     assert (code, f"run {RUN}" in printed) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        NoRegionError(),
+        NoCredentialsError(),
+        ClientError({"Error": {"Code": "ValidationError"}}, "DescribeStacks"),
+    ],
+    ids=type,
+)
+def test_the_command_says_when_there_is_no_stack_to_ask(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], failure: Exception
+) -> None:
+    def client(_: str) -> None:
+        raise failure
+
+    monkeypatch.setattr(verify, "boto3", SimpleNamespace(client=client))
+
+    code = verify.main(["--stack", "Elsewhere"])
+
+    assert code == 3
+    assert f"No stack Elsewhere could be asked: {failure}" in capsys.readouterr().err
 
 
 def test_the_command_says_when_a_run_stands_still(
@@ -398,7 +487,7 @@ def test_a_run_without_a_new_step_is_waited_for_as_long_as_patience_lasts(aws: N
     def sleep(seconds: float) -> None:
         slept.append(seconds)
         if len(slept) == 3:
-            files("r1").keep(Position(run_id="r1", segment=0, segments=1), Tally(), [], last=False)
+            files("r1").keep(position("r1"), Tally(), [], last=False)
 
     console = Console(file=io.StringIO())
     report = verify.follow(files("r1"), console, patience_seconds=10, sleep=sleep)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.due import JobKind, job_from_event
 from forecourt.ledger_table import DUE_INDEX
-from infra.jobs import ZONE_DEFAULT
+from infra.schedules import ZONE_DEFAULT
 from tests.infra.templates import referenced
 
 if TYPE_CHECKING:

@@ -52,6 +52,12 @@ def test_less_than_a_litre_counts_for_nothing(volume_ml: int, points: int) -> No
     assert evaluate(PROGRAM, sale(volume_ml=volume_ml)).points == points
 
 
+def test_what_is_left_of_a_litre_is_not_carried_to_the_next_sale() -> None:
+    six_tenths = [sale(volume_ml=600, transaction=number) for number in (1, 2)]
+
+    assert [evaluate(PROGRAM, each).points for each in six_tenths] == [0, 0]
+
+
 def test_ten_a_litre_multiplies_before_it_rounds() -> None:
     ten = replace(ONE_A_LITRE, points=10)
 

@@ -201,6 +201,7 @@ def test_a_sale_that_started_and_ended_in_one_second_is_not_backwards() -> None:
         (601, [Doubt.DEVICE_CLOCK_OFF]),
         (-601, [Doubt.DEVICE_CLOCK_OFF]),
         (31_536_000, [Doubt.DEVICE_CLOCK_OFF]),
+        (-31_536_000, [Doubt.DEVICE_CLOCK_OFF]),
         (None, []),
     ],
 )
@@ -215,6 +216,23 @@ def test_a_gateway_clock_may_be_ten_minutes_off(sign: int) -> None:
 
     assert doubts(SALE, sent_at=at_the_limit) == []
     assert doubts(SALE, sent_at=beyond) == [Doubt.GATEWAY_CLOCK_OFF]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_sale_of_a_clock_that_is_a_year_off_is_held_and_not_judged(sign: int) -> None:
+    off = sign * timedelta(days=365)
+    began = SALE.started_at
+    assert began is not None
+    made = sale(
+        completed_at=COMPLETED_AT + off,
+        started_at=began + off,
+        recorded_at=SALE.recorded_at + off,
+    )
+
+    found = doubts(made, sent_at=RECEIVED_AT + off)
+
+    # The gateway's own clock gives it away, whichever way it is off.
+    assert Doubt.GATEWAY_CLOCK_OFF in found
 
 
 def test_without_any_clock_to_trust_a_sale_may_wait_ten_minutes() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,8 +11,9 @@ import pytest
 from forecourt.ledger import Shortfall
 from forecourt.ledger import commands as c
 from forecourt.ledger.chain import intact, seal
-from forecourt.ledger.verifying import Holdings, differences, reversed_points
-from tests.unit.books import JUNE, Ledger
+from forecourt.ledger.entries import TRANSFER
+from forecourt.ledger.verifying import Holdings, differences, passing, reversed_points
+from tests.unit.books import JUNE, TODAY, Ledger
 
 if TYPE_CHECKING:
     from forecourt.ledger import Entry
@@ -229,3 +230,28 @@ def test_an_entry_said_to_reverse_what_cannot_be_reversed_changes_no_sum(ledger:
     odd = replace(reversal, refers_to=reversal.entry_id)
 
     assert reversed_points([reversal, odd]) == {}
+
+
+def left_in_passing(
+    ledger: Ledger, owner: str, *, before: date = TODAY + timedelta(days=1)
+) -> dict[str, int]:
+    return dict(passing(held(ledger, owner).entries, settled_before=before))
+
+
+def test_what_one_owner_gives_another_gets_and_an_award_is_what_its_budget_gave() -> None:
+    ledger = Ledger()
+    ledger.earn(100, owner="budget:spring")
+    ledger.earn(30, funded_by="budget:spring")
+    ledger.run(c.Transfer, receiver="bo", points=20)
+
+    assert left_in_passing(ledger, "ann") == {"budget:spring": -30, TRANSFER: 20}
+    assert left_in_passing(ledger, "bo") == {TRANSFER: -20}
+    assert left_in_passing(ledger, "budget:spring") == {"budget:spring": 30}
+
+
+def test_what_may_be_seen_from_one_side_only_is_not_counted() -> None:
+    ledger = Ledger()
+    ledger.earn(100)
+    ledger.run(c.Transfer, receiver="bo", points=20)
+
+    assert left_in_passing(ledger, "bo", before=TODAY) == {}

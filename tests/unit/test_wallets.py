@@ -238,6 +238,13 @@ def test_points_that_would_run_out_before_they_are_active_are_found_and_not_buil
         ),
         ({"points": {"minimum": 200, "multiple": 100}}, []),
         (
+            {"points": {"never_for": ["black", "gold"]}},
+            [
+                ("error", "unknown_tier", "/wallets/points/never_for/0"),
+                ("error", "unknown_tier", "/wallets/points/never_for/1"),
+            ],
+        ),
+        (
             {"points": {"spending_slides": True}},
             [("warning", "spending_slides_without_slide", "/wallets/points/spending_slides")],
         ),

@@ -129,10 +129,11 @@ class PointsWalletDocument(Document):
     How a wallet of points is kept. Null is no limit.
 
     Points become active `pending_days` after they were earned; members of the tiers in
-    `never_for` keep them for ever. `slide` carries everything along whenever something is
-    earned. `shortfall` says what a refund does when the points are spent, `grace_days` how long
-    what comes back after its last day is good (null: not at all). `transfer_points` and
-    `transfer_count` are a member's for a day.
+    `never_for` keep them for ever (there are no tiers yet, so naming one is an error).
+    `slide` carries everything along whenever something is earned. `shortfall` says what a
+    refund does when the points are spent, `grace_days` how long what comes back after its last
+    day is good (null: not at all). `transfer_points` and `transfer_count` are a member's for a
+    day.
     """
 
     pending_days: Annotated[StrictInt, Field(ge=0, le=MAX_PENDING_DAYS)] = 0
@@ -334,6 +335,11 @@ def _points_findings(
         findings.append(
             _error("pending_longer_than_validity", f"{at}/pending_days", pending_days=days)
         )
+    # No tier is known yet, and a promise that nothing keeps must not come into force.
+    findings += [
+        _error("unknown_tier", f"{at}/never_for/{index}", tier=tier)
+        for index, tier in enumerate(wallet.never_for)
+    ]
     if wallet.slide and validity is None:
         findings.append(_warning("slide_without_validity", f"{at}/slide"))
     if wallet.spending_slides and wallet.slide is None:

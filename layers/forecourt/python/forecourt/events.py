@@ -245,6 +245,7 @@ def _verification(new: Image | None, old: Image | None) -> list[Event]:
             entries=values["entries"],
             differences=values["differences"],
             days_not_as_booked=values["days_not_as_booked"],
+            not_at_zero=values["not_at_zero"],
             finished_at=values["finished_at"],
         )
     ]

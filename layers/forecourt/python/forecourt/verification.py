@@ -26,6 +26,7 @@ from forecourt.attributes import to_item
 from forecourt.instants import format_instant
 from forecourt.ledger.commands import canonical
 from forecourt.ledger.daybook import day_of, unbooked
+from forecourt.ledger.verifying import passing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,11 +41,16 @@ LAST = ".last.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Where a segment of a run goes on: what a message on the queue says."""
+    """
+    Where a segment of a run goes on: what a message on the queue says.
+
+    `settled_before` is the day up to which the run compares owners with each other.
+    """
 
     run_id: str
     segment: int
     segments: int
+    settled_before: str
     step: int = 0
     start: Mapping[str, Any] | None = None
     last_owner: str = ""
@@ -59,7 +65,12 @@ class Position:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """How much was read; `by_day` counts entries by the day they belong to."""
+    """
+    How much was read.
+
+    `by_day` counts entries by the day they belong to, `passing` adds up what points only pass
+    through.
+    """
 
     owners: int = 0
     accounts: int = 0
@@ -67,8 +78,11 @@ class Tally:
     differences: int = 0
     owners_different: int = 0
     by_day: Counter[date] = field(default_factory=Counter)
+    passing: Counter[str] = field(default_factory=Counter)
 
-    def count(self, holdings: Holdings, found: Sequence[Difference]) -> None:
+    def count(
+        self, holdings: Holdings, found: Sequence[Difference], *, settled_before: date
+    ) -> None:
         """Count one owner."""
         self.owners += 1
         self.accounts += len(holdings.accounts)
@@ -76,35 +90,53 @@ class Tally:
         self.differences += len(found)
         self.owners_different += bool(found)
         self.by_day.update(map(day_of, holdings.entries))
+        self.passing.update(passing(holdings.entries, settled_before=settled_before))
 
     def add(self, other: Tally) -> None:
         """Count what *other* counted."""
         for name in ("owners", "accounts", "entries", "differences", "owners_different"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.by_day.update(other.by_day)
+        self.passing.update(other.passing)
 
 
 def tally_to_record(tally: Tally) -> dict[str, Any]:
     """Return *tally* as plain values."""
     by_day = {day.isoformat(): count for day, count in sorted(tally.by_day.items())}
-    return {**asdict(tally), "by_day": by_day}
+    return {**asdict(tally), "by_day": by_day, "passing": dict(tally.passing)}
 
 
 def tally_from_record(record: Mapping[str, Any]) -> Tally:
     """Return the tally that `tally_to_record` wrote."""
     by_day = Counter({date.fromisoformat(day): n for day, n in record["by_day"].items()})
-    return Tally(**{**record, "by_day": by_day})
+    return Tally(**{**record, "by_day": by_day, "passing": Counter(record["passing"])})
 
 
 def report_of(total: Tally, books: Sequence[Book], *, run_id: str) -> dict[str, Any]:
-    """Return what a finished run came to, closed days compared with their books included."""
+    """
+    Return what a finished run came to.
+
+    That includes closed days that are not as in their books, and accounts that points only
+    pass through and that are not at zero over all owners.
+    """
     counts = tally_to_record(total)
-    del counts["by_day"]
+    del counts["by_day"], counts["passing"]
     days = [
         {"day": day.isoformat(), "counted": counted, "booked": booked}
         for day, counted, booked in unbooked(total.by_day, books)
     ]
-    return {"run_id": run_id, **counts, "books": len(books), "days_not_as_booked": days}
+    return {
+        "run_id": run_id,
+        **counts,
+        "books": len(books),
+        "days_not_as_booked": days,
+        "not_at_zero": {name: points for name, points in sorted(total.passing.items()) if points},
+    }
+
+
+def agrees(report: Mapping[str, Any]) -> bool:
+    """Return whether a run found nothing at all."""
+    return not (report["differences"] or report["days_not_as_booked"] or report["not_at_zero"])
 
 
 class VerificationFiles:
@@ -180,6 +212,7 @@ def tell_verification(
             "accounts": report["accounts"],
             "differences": report["differences"],
             "days_not_as_booked": [each["day"] for each in report["days_not_as_booked"]],
+            "not_at_zero": list(report["not_at_zero"]),
             "finished_at": format_instant(finished_at),
         }
     )

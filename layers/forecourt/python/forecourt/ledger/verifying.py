@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 from forecourt.ledger.accounts import Account, apply
 from forecourt.ledger.chain import faults
-from forecourt.ledger.entries import DEBT, EntryKind, wallet_of
+from forecourt.ledger.entries import BUDGET_PREFIX, DEBT, TRANSFER, EntryKind, wallet_of
 from forecourt.ledger.records import account_to_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import date
 
     from forecourt.ledger.decisions import Parked, Reversals
     from forecourt.ledger.entries import Entry
@@ -157,6 +158,24 @@ def _of_reversals(holdings: Holdings) -> list[Difference]:
         for entry_id, points in reversed_.items()
         if points > noted.get(entry_id, 0)
     ]
+
+
+def passing(entries: Iterable[Entry], *, settled_before: date) -> Counter[str]:
+    """
+    Return what *entries* leave in the accounts that points only pass through.
+
+    What one owner gives another receives, and what an award takes from a budget a member gets:
+    each alone balances, and over all owners these accounts are at zero. Owners are read at
+    different moments, so only what was posted before a day that is long over may be counted:
+    both sides of it are there to be read.
+    """
+    left: Counter[str] = Counter()
+    for entry in entries:
+        if entry.posted_at.date() < settled_before:
+            for leg in entry.legs:
+                if leg.account == TRANSFER or leg.account.startswith(BUDGET_PREFIX):
+                    left[leg.account] += leg.points
+    return left
 
 
 def reversed_points(entries: Iterable[Entry]) -> dict[str, int]:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from forecourt_edge.config import OutboxConfig
+from forecourt_edge.config import JoiningConfig, OutboxConfig
 from forecourt_edge.errors import OutboxFull, OutboxInUse
 from forecourt_edge.outbox import Cursor, Lane, Message, Outbox
+from forecourt_edge.sightings import Sightings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +63,13 @@ def at(number: int) -> Cursor:
 def fill(outbox: Outbox, count: int) -> None:
     for number in range(1, count + 1):
         outbox.take_over(at(number), messages=[sale(number)])
+
+
+def damage_the_middle(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    page = 4096 * (len(data) // 4096 // 2)
+    data[page : page + 4096] = os.urandom(4096)
+    path.write_bytes(data)
 
 
 def test_cursor_and_sale_are_there_together_after_every_kill(path: Path) -> None:
@@ -187,10 +195,7 @@ def test_of_a_damaged_file_everything_readable_is_kept(path: Path) -> None:
     for number in range(1, 201):
         outbox.take_over(at(number), messages=[sale(number, padding="x" * 200)])
     outbox.close()
-    data = bytearray(path.read_bytes())
-    page = 4096 * (len(data) // 4096 // 2)
-    data[page : page + 4096] = os.urandom(4096)
-    path.write_bytes(data)
+    damage_the_middle(path)
 
     with closing(Outbox(OutboxConfig(path=path))) as opened:
         kept = [waiting.body["n"] for waiting in opened.after(0, 1000)]
@@ -198,6 +203,57 @@ def test_of_a_damaged_file_everything_readable_is_kept(path: Path) -> None:
         assert kept == sorted(kept)
         opened.take_over(at(201), messages=[sale(201)])
     assert path.with_name("outbox.db.damaged-1").exists()
+
+
+def made_by_an_older_program(path: Path, *, sales: int) -> None:
+    """Leave the file of a gateway whose program did not know the doubts about characters."""
+    with closing(Outbox(OutboxConfig(path=path))) as outbox:
+        outbox.connection.execute("ALTER TABLE sightings DROP COLUMN character_confidences")
+        for number in range(1, sales + 1):
+            outbox.take_over(at(number), messages=[sale(number, padding="x" * 200)])
+        outbox.connection.execute(
+            "INSERT INTO sightings (event_id, camera, kind, value, confidence, nozzles, seen_at)"
+            " VALUES ('e-1', 'camera-1', 'plate', '浙A12345', 97, '[1]', 1000.5)"
+        )
+
+
+def plates_in(outbox: Outbox) -> list[tuple[str, int | None, tuple[int, ...]]]:
+    joined = Sightings(outbox, JoiningConfig()).for_sale(
+        nozzle=1, lifted_at=1_010, completed_at=1_060
+    )
+    return [(each.value, each.confidence, each.character_confidences) for each in joined.sightings]
+
+
+def test_the_file_of_an_older_program_is_taken_over_with_all_its_rows(path: Path) -> None:
+    made_by_an_older_program(path, sales=3)
+
+    for _ in range(2):
+        with closing(Outbox(OutboxConfig(path=path))) as opened:
+            ids = [waiting.message_id for waiting in opened.after(0, 10)]
+            assert ids == ["sale-1", "sale-2", "sale-3"]
+            assert opened.cursor(1, "SN1") == at(3)
+            assert plates_in(opened) == [("浙A12345", 97, ())]
+
+
+def test_of_a_damaged_file_of_an_older_program_everything_readable_is_kept(path: Path) -> None:
+    made_by_an_older_program(path, sales=200)
+    damage_the_middle(path)
+
+    with closing(Outbox(OutboxConfig(path=path))) as opened:
+        assert path.with_name("outbox.db.damaged-1").exists()
+        assert opened.count() > 150
+        assert plates_in(opened) == [("浙A12345", 97, ())]
+
+
+def test_after_a_roll_back_a_damaged_file_of_a_newer_program_is_still_saved(path: Path) -> None:
+    with closing(Outbox(OutboxConfig(path=path))) as outbox:
+        outbox.connection.execute("ALTER TABLE messages ADD COLUMN something_new TEXT")
+        for number in range(1, 201):
+            outbox.take_over(at(number), messages=[sale(number, padding="x" * 200)])
+    damage_the_middle(path)
+
+    with closing(Outbox(OutboxConfig(path=path))) as opened:
+        assert opened.count() > 150
 
 
 def test_a_file_that_is_no_database_is_set_aside_not_overwritten(path: Path) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,8 @@ from forecourt_edge.sightings import Sightings
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+SECTOR_BYTES = 512
 
 WRITER = """
 import sys
@@ -188,6 +191,71 @@ def test_a_torn_tail_of_the_log_costs_nothing_that_was_answered(path: Path) -> N
     with closing(Outbox(OutboxConfig(path=path))) as opened:
         assert opened.count() == 20
         assert opened.cursor(1, "SN1") == at(20)
+
+
+def test_a_sale_is_synced_before_it_is_answered_and_nothing_else_waits_for_the_disk(
+    outbox: Outbox,
+) -> None:
+    statements: list[str] = []
+    fill(outbox, 1)
+    outbox.accept(["sale-1"])
+    outbox.connection.set_trace_callback(statements.append)
+
+    outbox.take_over(at(2), messages=[sale(2)])
+    taking_over = statements.copy()
+    statements.clear()
+    outbox.accept(["sale-2"])
+
+    assert taking_over[-1] == "COMMIT"
+    begun = taking_over.index("BEGIN IMMEDIATE")
+    assert taking_over[begun - 1] == "PRAGMA synchronous = FULL"
+    assert not any("synchronous" in statement for statement in taking_over[begun:])
+    assert statements[0] == "PRAGMA synchronous = NORMAL"
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_power_cut_that_loses_unsynced_sectors_loses_nothing_that_was_answered(
+    path: Path, seed: int
+) -> None:
+    """
+    What the disk has not synced it may keep or lose, sector by sector and in any order.
+
+    Only a take-over is synced: the acknowledgement and the reading after it may be undone.
+    """
+    log_path = path.with_name("outbox.db-wal")
+    with closing(Outbox(OutboxConfig(path=path))) as outbox:
+        fill(outbox, 3)
+        data, synced = path.read_bytes(), log_path.read_bytes()
+        outbox.accept(["sale-1"])
+        reading = Message(lane=Lane.READINGS, message_id="r-1", body={"padding": "x" * 9_000})
+        outbox.put_reading(reading, fact=("last", "1"))
+        outbox.accept(["sale-2"])
+        assert path.read_bytes() == data, "a checkpoint moved what this test cuts"
+        written = log_path.read_bytes()
+    assert len(written) > len(synced) + 10 * SECTOR_BYTES
+
+    log_path.write_bytes(after_a_power_cut(synced, written, Random(seed)))
+    path.write_bytes(data)
+    with closing(Outbox(OutboxConfig(path=path))) as opened:
+        waiting = {each.message_id for each in opened.after(0, 10)}
+        assert opened.cursor(1, "SN1") == at(3)
+    assert "sale-3" in waiting
+    # In the order in which it happened, up to some moment.
+    assert waiting in [
+        {"sale-1", "sale-2", "sale-3"},
+        {"sale-2", "sale-3"},
+        {"sale-2", "sale-3", "r-1"},
+        {"sale-3", "r-1"},
+    ]
+    assert not path.with_name("outbox.db.damaged-1").exists()
+
+
+def after_a_power_cut(synced: bytes, written: bytes, rng: Random) -> bytes:
+    """Return a file as it may lie on the disk: each sector changed since the sync, or not."""
+    before = synced.ljust(len(written), b"\0")
+    sectors = range(0, len(written), SECTOR_BYTES)
+    kept = [rng.choice((before, written))[at : at + SECTOR_BYTES] for at in sectors]
+    return b"".join(kept)[: rng.randint(len(synced), len(written))]
 
 
 def test_of_a_damaged_file_everything_readable_is_kept(path: Path) -> None:

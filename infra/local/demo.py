@@ -40,6 +40,7 @@ ROWS_SHOWN = 16
 DRAINS_WITHIN_SECONDS = 180.0
 
 FAULTY = 1
+ENDING = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
 
 # Column and least width: together they fit into 80 columns, and what decided takes the rest.
@@ -71,8 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def say(line: str) -> None:
         console.print(f"[dim]{time.monotonic() - began:5.1f} s[/]  {line}")
 
-    # Until the event loop listens for it, SIGTERM ends us as Ctrl-C does: tidily.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for each in ENDING:
+        signal.signal(each, _interrupt_once)
     try:
         with contextlib.ExitStack() as running:
             stack = running.enter_context(LocalStack(say=say))
@@ -95,7 +96,7 @@ async def _run(
     say: Callable[[str], None],
 ) -> int:
     """Play the scene on *stack* and end *running* after it, before a thread that still asks it."""
-    _end_once()
+    _cancel_once()
     counted = options.sales is not None
     with running:
         scene = Scene(
@@ -116,19 +117,25 @@ async def _run(
         return FAULTY if result.faults or not drained else 0
 
 
-def _end_once() -> None:
-    """Let the first signal cancel this task; an impatient second must not cancel the tidying."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    signals = (signal.SIGINT, signal.SIGTERM)
+def _interrupt_once(*_: object) -> None:
+    """Interrupt what runs; an impatient second signal must not interrupt the tidying."""
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
-    def end() -> None:
-        for each in signals:
+
+def _cancel_once() -> None:
+    """Let the signals cancel this task instead, which an event loop survives tidily."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def cancel() -> None:
+        for each in ENDING:
             loop.add_signal_handler(each, lambda: None)
         if task is not None:
             task.cancel()
 
-    for each in signals:
-        loop.add_signal_handler(each, end)
+    for each in ENDING:
+        loop.add_signal_handler(each, cancel)
 
 
 async def _show(console: Console, scene: Scene, board: Board, *, sales: int | None) -> bool:

@@ -21,11 +21,15 @@ export PYTHONDONTWRITEBYTECODE :=
 
 # Options of the targets below, for example `make demo SALES=200` or `make replay FILLS=500`.
 SALES ?=
+SEEDS ?=
 STAGES ?=
 FILLS ?=
 MEMBERS ?=
 RUN ?=
-SEEDS ?=
+# Said before anything is set up.
+is_count = $(shell [[ '$($1)' =~ ^[1-9][0-9]*$$ ]] && echo yes)
+$(foreach each,SALES SEEDS FILLS MEMBERS,$(if $($(each)),$(if $(call is_count,$(each)),,\
+    $(error $(each)=$($(each)) is no positive whole number))))
 
 .PHONY: help
 help: ## list the targets
@@ -64,33 +68,33 @@ $(CDK_READY): package.json $(STACK_READY)
 ##### Seeing it run
 
 .PHONY: demo
-demo: setup ## run two stations against the local stack; SALES=200 runs that many and reconciles
+demo: setup ## see sales become points; SALES=200: so many, then reconcile
 	@$(BIN)/python -m infra.local.demo $(if $(SALES),--sales $(SALES))
 
 .PHONY: replay
-replay: setup $(TEST_READY) ## run 11,830 real petrol purchases; FILLS=500 runs that many
+replay: setup $(TEST_READY) ## run 11,830 real petrol purchases; FILLS=500: the first so many
 	@$(BIN)/python -m infra.local.replay $(if $(FILLS),--fills $(FILLS))
 
 .PHONY: sim
-sim: setup ## run SEEDS histories of the ledger; print the first that fails, cut short
-	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000)
+sim: setup ## run SEEDS histories of the ledger, print the first that fails
+	@$(BIN)/python -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS))
 
 .PHONY: bench
 bench: setup $(TEST_READY) ## measure costs and speed, write build/bench.json
 	@$(BIN)/python -m tests.bench
 
 .PHONY: match-eval
-match-eval: setup $(TEST_READY) ## judge simulated sales of 100,000 members; MEMBERS=10000000 of so many
+match-eval: setup $(TEST_READY) ## judge sales of MEMBERS simulated members, 100,000 unless told
 	@$(BIN)/python -m tests.bench.match_eval $(if $(MEMBERS),--members $(MEMBERS))
 
 ##### Proving it right
 
 .PHONY: test
-test: setup $(TEST_READY) ## run all tests; STAGES="unit edge" runs these
+test: setup $(TEST_READY) ## run all tests; STAGES="unit edge": these stages
 	@$(BIN)/python -m tests.stages $(STAGES)
 
 .PHONY: chaos
-chaos: setup $(TEST_READY) ## sell 2,000 times while everything breaks at random; SALES=500 that many
+chaos: setup $(TEST_READY) ## sell 2,000 times while everything breaks; SALES=500: so often
 	@CHAOS_SALES=$(or $(SALES),2000) $(BIN)/python -m pytest -q -s tests/e2e/test_chaos.py
 
 .PHONY: format
@@ -99,7 +103,7 @@ format: $(TEST_READY) ## format the code and mend what can be mended by itself
 	@$(BIN)/ruff check --fix
 
 .PHONY: verify
-verify: setup ## verify the ledger of a deployed stack, print what differs; RUN=id watches that run
+verify: setup ## verify a deployed stack's ledger; RUN=id: watch that run
 	@$(BIN)/python -m infra.verify $(if $(RUN),--run $(RUN))
 
 ##### Into AWS, with the credentials of the environment
@@ -115,7 +119,7 @@ deploy: setup ## deploy into the AWS account of your credentials
 	@$(CDK) deploy
 
 .PHONY: destroy
-destroy: setup ## remove the stack from AWS; tables, keys, queues and users stay behind
+destroy: setup ## remove the stack from AWS; tables, keys, users stay behind
 	@$(CDK) destroy
 
 ##### Cleaning up

@@ -35,12 +35,14 @@ class PlateRead:
     """
     One event of a camera; `plate` is `None` when it saw a car without a readable one.
 
+    `character_confidences` has one percentage a character of the plate, or is empty.
     `shown_at` is the camera's own clock, which is wrong in practice, or `None`.
     """
 
     event_id: str
     plate: str | None
     confidence: int | None
+    character_confidences: tuple[int, ...]
     lane: int | None
     shown_at: datetime | None
     retransmitted: bool
@@ -141,10 +143,14 @@ def _read_alert(texts: dict[str, str]) -> PlateRead | None:
     if not re.fullmatch(r"[0-9A-Za-z-]{1,64}", event_id):
         raise Unreadable("no UUID")
     lane = texts.get(f"{root}/ANPR/laneNo") or texts.get(f"{root}/ANPR/line", "")
+    plate = tidy_plate(texts.get(f"{root}/ANPR/licensePlate", ""))
     return PlateRead(
         event_id=event_id,
-        plate=tidy_plate(texts.get(f"{root}/ANPR/licensePlate", "")),
+        plate=plate,
         confidence=_percent(texts.get(f"{root}/ANPR/confidenceLevel", "")),
+        character_confidences=_percentages(
+            texts.get(f"{root}/ANPR/plateCharBelieve", ""), characters=len(plate or "")
+        ),
         lane=int(lane) if re.fullmatch(r"[0-9]{1,3}", lane) else None,
         shown_at=_instant(texts.get(f"{root}/dateTime", "")),
         retransmitted=texts.get(f"{root}/isDataRetransmission", "").lower() == "true",
@@ -153,6 +159,18 @@ def _read_alert(texts: dict[str, str]) -> PlateRead | None:
 
 def _percent(text: str) -> int | None:
     return min(int(text), _PERCENT_MAX) if re.fullmatch(r"[0-9]{1,4}", text) else None
+
+
+def _percentages(text: str, *, characters: int) -> tuple[int, ...]:
+    """
+    Return what the camera says of each character, or nothing.
+
+    A list of another length cannot be told apart by character, nor can one with a value
+    that is no percentage: it says nothing, and the plate counts as it was read.
+    """
+    found = [_percent(part.strip()) for part in text.split(",")]
+    sure = tuple(each for each in found if each is not None)
+    return sure if len(sure) == len(found) == characters else ()
 
 
 def _instant(text: str) -> datetime | None:

@@ -46,6 +46,7 @@ class Sighting:
     nozzles: tuple[int, ...]
     seen_at: float
     used_at: float | None = None
+    character_confidences: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

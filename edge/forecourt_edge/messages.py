@@ -153,6 +153,8 @@ def _evidence_body(evidence: Evidence) -> dict[str, Any]:
     body: dict[str, Any] = {"kind": evidence.kind.value, "value": evidence.value}
     if evidence.confidence is not None:
         body["confidence"] = evidence.confidence
+    if evidence.character_confidences:
+        body["character_confidences"] = list(evidence.character_confidences)
     if evidence.source is not None:
         body["source"] = evidence.source
     return body

@@ -38,7 +38,8 @@ CREATE TABLE IF NOT EXISTS sightings (
     confidence INTEGER,
     nozzles TEXT NOT NULL,
     seen_at REAL NOT NULL,
-    used_at REAL
+    used_at REAL,
+    character_confidences TEXT
 ) STRICT;
 CREATE TABLE IF NOT EXISTS quarantine (
     quarantine_id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -50,6 +51,9 @@ CREATE TABLE IF NOT EXISTS quarantine (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
+# Columns that came later: the file of a gateway outlives the program that made it. A new one
+# may be null, so that the program before it can still write the file after a roll-back.
+_ADDED = {("sightings", "character_confidences"): "TEXT"}
 
 
 def lock(path: Path) -> IO[bytes]:
@@ -84,10 +88,18 @@ def _connect(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         _check(database)
         database.executescript(_SCHEMA)
+        _add_columns(database)
     except sqlite3.DatabaseError:
         database.close()
         raise
     return database
+
+
+def _add_columns(database: sqlite3.Connection) -> None:
+    for (table, name), kind in _ADDED.items():
+        known = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
+        if name not in known:
+            database.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
 
 
 def _check(database: sqlite3.Connection) -> None:

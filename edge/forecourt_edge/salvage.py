@@ -13,15 +13,15 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-_TABLES = {
-    "cursors": ("rowid", 4),
-    "messages": ("local_id", 7),
-    "sightings": ("sighting_id", 9),
-    "quarantine": ("quarantine_id", 6),
-    "facts": ("rowid", 2),
+_KEYS = {
+    "cursors": "rowid",
+    "messages": "local_id",
+    "sightings": "sighting_id",
+    "quarantine": "quarantine_id",
+    "facts": "rowid",
 }
 
 
@@ -38,28 +38,51 @@ def set_aside(path: Path) -> Path:
 
 
 def copy_readable(damaged: Path, fresh: sqlite3.Connection) -> dict[str, int]:
-    """Copy what can be read; return the number of rows by table."""
+    """
+    Copy what can be read; return the number of rows by table.
+
+    Columns are copied by name: the damaged file may be of an older program, or of a newer one
+    that was rolled back.
+    """
     copied: dict[str, int] = {}
     with contextlib.closing(sqlite3.connect(damaged)) as source:
-        for table, (key, columns) in _TABLES.items():
-            rows = {row[0]: row[1:] for row in _rows(source, table, key)}
-            places = ", ".join("?" * columns)
+        for table, key in _KEYS.items():
+            kept = set(_columns(fresh, table))
+            names = [name for name in _columns(source, table) if name in kept]
+            rows = {row[0]: row[1:] for row in _rows(source, table, [key, *names])}
+            places = ", ".join("?" * len(names))
+            insert = f"INSERT OR IGNORE INTO {table} ({', '.join(names)}) VALUES ({places})"  # noqa: S608 - our own names
             fresh.execute("BEGIN")
             for _, values in sorted(rows.items()):
                 with contextlib.suppress(sqlite3.Error):
-                    fresh.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", values)  # noqa: S608 - fixed names
+                    fresh.execute(insert, values)
             fresh.execute("COMMIT")
             copied[table] = len(rows)
     return copied
 
 
-def _rows(source: sqlite3.Connection, table: str, key: str) -> Iterator[tuple[object, ...]]:
-    """Read from both ends up to the damaged page; the caller removes what comes twice."""
+def _columns(database: sqlite3.Connection, table: str) -> list[str]:
+    """Return the columns the file has; none when not even its schema can be read."""
+    try:
+        return [str(row[1]) for row in database.execute(f"PRAGMA table_info({table})")]
+    except sqlite3.DatabaseError:
+        return []
+
+
+def _rows(
+    source: sqlite3.Connection, table: str, columns: Sequence[str]
+) -> Iterator[tuple[object, ...]]:
+    """
+    Read from both ends up to the damaged page, in the order of the first column.
+
+    The caller removes what comes twice.
+    """
+    key, names = columns[0], ", ".join(columns)
     for direction, beyond in (("ASC", ">"), ("DESC", "<")):
         last: object = None
         while True:
             where = "" if last is None else f"WHERE {key} {beyond} ?"
-            query = f"SELECT {key}, * FROM {table} {where} ORDER BY {key} {direction} LIMIT 1"  # noqa: S608 - fixed names
+            query = f"SELECT {names} FROM {table} {where} ORDER BY {key} {direction} LIMIT 1"  # noqa: S608 - fixed names
             try:
                 row = source.execute(query, () if last is None else (last,)).fetchone()
             except sqlite3.DatabaseError:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from forecourt_edge.config import JoiningConfig
     from forecourt_edge.outbox import Outbox
 
-_COLUMNS = "sighting_id, camera, kind, value, confidence, nozzles, seen_at, used_at"
-_Row = tuple[int, str, str, str, int | None, str, float, float | None]
+_COLUMNS = (
+    "sighting_id, camera, kind, value, confidence, nozzles, seen_at, used_at, character_confidences"
+)
+_Row = tuple[int, str, str, str, int | None, str, float, float | None, str | None]
 
 
 class Sightings:
@@ -39,6 +41,7 @@ class Sightings:
         confidence: int | None,
         nozzles: Sequence[int],
         seen_at: float,
+        character_confidences: Sequence[int] = (),
     ) -> bool:
         """
         Store a read of a plate; `False` means it told nothing new.
@@ -55,8 +58,14 @@ class Sightings:
             if earlier is not None:
                 if better_read(earlier, plate, confidence):
                     database.execute(
-                        "UPDATE sightings SET value = ?, confidence = ? WHERE sighting_id = ?",
-                        (plate, confidence, earlier.sighting_id),
+                        "UPDATE sightings SET value = ?, confidence = ?,"
+                        " character_confidences = ? WHERE sighting_id = ?",
+                        (
+                            plate,
+                            confidence,
+                            _percentages(character_confidences),
+                            earlier.sighting_id,
+                        ),
                     )
                 return False
             self._insert(
@@ -67,6 +76,7 @@ class Sightings:
                 confidence=confidence,
                 nozzles=nozzles,
                 seen_at=seen_at,
+                character_confidences=character_confidences,
             )
         return True
 
@@ -131,13 +141,23 @@ class Sightings:
         confidence: int | None,
         nozzles: Sequence[int],
         seen_at: float,
+        character_confidences: Sequence[int] = (),
     ) -> None:
         database = self._outbox.connection
         places = json.dumps(list(nozzles))
         inserted = database.execute(
-            "INSERT INTO sightings (event_id, camera, kind, value, confidence, nozzles, seen_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (event_id, camera, kind, value, confidence, places, seen_at),
+            "INSERT INTO sightings (event_id, camera, kind, value, confidence, nozzles, seen_at,"
+            " character_confidences) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                event_id,
+                camera,
+                kind,
+                value,
+                confidence,
+                places,
+                seen_at,
+                _percentages(character_confidences),
+            ),
         )
         database.execute(
             "DELETE FROM sightings WHERE sighting_id <= ?",
@@ -145,8 +165,12 @@ class Sightings:
         )
 
 
+def _percentages(character_confidences: Sequence[int]) -> str | None:
+    return json.dumps(list(character_confidences)) if character_confidences else None
+
+
 def _sighting(row: _Row) -> Sighting:
-    sighting_id, camera, kind, value, confidence, nozzles, seen_at, used_at = row
+    sighting_id, camera, kind, value, confidence, nozzles, seen_at, used_at, characters = row
     return Sighting(
         sighting_id=sighting_id,
         camera=camera,
@@ -156,4 +180,5 @@ def _sighting(row: _Row) -> Sighting:
         nozzles=tuple(json.loads(nozzles)),
         seen_at=seen_at,
         used_at=used_at,
+        character_confidences=tuple(json.loads(characters)) if characters else (),
     )

@@ -279,6 +279,7 @@ def _evidence(joined: Joined, sold: Transaction) -> list[Evidence]:
             kind=EvidenceKind(each.kind),
             value=each.value,
             confidence=each.confidence,
+            character_confidences=each.character_confidences,
             source=each.camera,
         )
         for each in joined.sightings

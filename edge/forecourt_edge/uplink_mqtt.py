@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+import sys
 from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import Client, MQTTMessage
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 _NAME = "mqtt"
 _ALPN_PORT = 443  # AWS IoT Core serves MQTT beside HTTPS there and tells them apart by ALPN.
 _CONNECT_SECONDS = 10
+# A broker that does not know a certificate may only hang up on it; a line that is cut once
+# looks the same, and is no refusal.
+_UNANSWERED_MAX = 2
 
 
 class MqttUplink:
@@ -43,6 +47,8 @@ class MqttUplink:
         self._on_message: Callable[[str, bytes], None] | None = None
         self._topic = ""
         self._subscribed = False
+        self._unanswered = 0
+        self._told = ""
 
     @property
     def connected(self) -> bool:
@@ -60,6 +66,7 @@ class MqttUplink:
         client.tls_set_context(self._tls())
         client.connect_timeout = _CONNECT_SECONDS
         client.on_connect = self._connected
+        client.on_connect_fail = self._not_reached
         client.on_subscribe = self._granted
         client.on_disconnect = self._disconnected
         client.on_publish = self._published
@@ -105,9 +112,19 @@ class MqttUplink:
 
     # Called in paho's thread.
 
+    def _not_reached(self, _client: Client, _data: Any) -> None:
+        error = sys.exception()  # paho calls this where it has caught it, and does not pass it on
+        if isinstance(error, ssl.SSLEOFError):
+            self._hung_up()
+        elif isinstance(error, ssl.SSLError):
+            self._tell_once(journal.alarm, "uplink_refused", str(error))
+        else:
+            self._tell_once(journal.warn, "uplink_not_reached", str(error))
+
     def _connected(
         self, client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
+        self._unanswered = 0
         if reason.is_failure:
             journal.alarm("uplink_refused", uplink=_NAME, reason=str(reason))
             return
@@ -121,6 +138,7 @@ class MqttUplink:
             journal.alarm("subscription_refused", uplink=_NAME, topic=self._topic)
             return
         self._subscribed = True
+        self._told = ""
         journal.note("uplink_connected", uplink=_NAME)
 
     def _disconnected(
@@ -128,6 +146,8 @@ class MqttUplink:
     ) -> None:
         if self._subscribed:
             journal.warn("uplink_lost", uplink=_NAME, reason=str(reason))
+        elif self._client is not None:
+            self._hung_up()
         self._subscribed = False
         self._set_pace(client)
 
@@ -136,6 +156,17 @@ class MqttUplink:
     ) -> None:
         if reason.is_failure:
             journal.alarm("publish_refused", uplink=_NAME, reason=str(reason))
+
+    def _hung_up(self) -> None:
+        self._unanswered += 1
+        if self._unanswered > _UNANSWERED_MAX:
+            self._tell_once(journal.alarm, "uplink_refused", "closed before it answered")
+
+    def _tell_once(self, tell: Callable[..., None], event: str, reason: str) -> None:
+        """Say it until something else is the reason: without a network we try for days."""
+        if reason != self._told:
+            self._told = reason
+            tell(event, uplink=_NAME, reason=reason)
 
     def _received(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if self._loop is not None and self._on_message is not None:

@@ -82,6 +82,7 @@ class Witness:
             camera=camera.name,
             plate=read.plate,
             confidence=read.confidence,
+            character_confidences=read.character_confidences,
             nozzles=camera.sees(read.lane),
             seen_at=seen_at.timestamp(),
         )

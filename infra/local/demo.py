@@ -32,7 +32,7 @@ from infra.local.stack import LocalStack
 from infra.local.tally import Tally, read_books, tally
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 SPEED = 20.0
 SPEED_OF_A_COUNTED_RUN = 60.0
@@ -40,8 +40,10 @@ ROWS_SHOWN = 16
 DRAINS_WITHIN_SECONDS = 180.0
 
 FAULTY = 1
+ENDING = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
 
-# Column and least width; what decided gives way first on a narrow terminal.
+# Column and least width: together they fit into 80 columns, and what decided takes the rest.
 COLUMNS = {
     "station": 7,
     "no": 2,
@@ -65,25 +67,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="another seed, other drivers")
     options = parser.parse_args(arguments)
     console = Console(highlight=False)
-    try:
-        return asyncio.run(_run(options, console))
-    except LocalStackError as error:
-        console.print(str(error), style="red", markup=False)
-        return FAULTY
-
-
-async def _run(options: argparse.Namespace, console: Console) -> int:
     began = time.monotonic()
 
     def say(line: str) -> None:
         console.print(f"[dim]{time.monotonic() - began:5.1f} s[/]  {line}")
 
-    running = asyncio.current_task()
-    if running is not None:
-        for stop in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(stop, running.cancel)
-    with contextlib.suppress(asyncio.CancelledError), LocalStack(say=say) as stack:
-        counted = options.sales is not None
+    for each in ENDING:
+        signal.signal(each, _interrupt_once)
+    try:
+        with contextlib.ExitStack() as running:
+            stack = running.enter_context(LocalStack(say=say))
+            return asyncio.run(_run(options, stack, running, console=console, say=say))
+    except LocalStackError as error:
+        console.print(str(error), style="red", markup=False)
+        return FAULTY
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.print("\nEnded: every process of the demo has been stopped.")
+        # Without a number to reach, Ctrl-C is how it is meant to end.
+        return 0 if options.sales is None else INTERRUPTED
+
+
+async def _run(
+    options: argparse.Namespace,
+    stack: LocalStack,
+    running: contextlib.ExitStack,
+    *,
+    console: Console,
+    say: Callable[[str], None],
+) -> int:
+    """Play the scene on *stack* and end *running* after it, before a thread that still asks it."""
+    _cancel_once()
+    counted = options.sales is not None
+    with running:
         scene = Scene(
             stack,
             speed=SPEED_OF_A_COUNTED_RUN if counted else SPEED,
@@ -100,8 +115,27 @@ async def _run(options: argparse.Namespace, console: Console) -> int:
         result = tally(scene.stations, truths, await asyncio.to_thread(read_books, stack))
         _print_tally(console, result, board)
         return FAULTY if result.faults or not drained else 0
-    console.print("\nEnded: every process of the demo has been stopped.")
-    return 0
+
+
+def _interrupt_once(*_: object) -> None:
+    """Interrupt what runs; an impatient second signal must not interrupt the tidying."""
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _cancel_once() -> None:
+    """Let the signals cancel this task instead, which an event loop survives tidily."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def cancel() -> None:
+        for each in ENDING:
+            loop.add_signal_handler(each, lambda: None)
+        if task is not None:
+            task.cancel()
+
+    for each in ENDING:
+        loop.add_signal_handler(each, cancel)
 
 
 async def _show(console: Console, scene: Scene, board: Board, *, sales: int | None) -> bool:
@@ -131,7 +165,7 @@ class Board:
         self._progress = Progress(
             TextColumn("settled"), BarColumn(), MofNCompleteColumn(), auto_refresh=False
         )
-        self._task = self._progress.add_task("settled", total=wanted)
+        self._task = self._progress.add_task("settled", total=wanted, visible=wanted is not None)
 
     def put(self, followed: Followed) -> None:
         sale_id = str(followed.truth.sale_id)
@@ -151,7 +185,11 @@ class Board:
 
     def render(self) -> Group:
         table = Table(
-            title="Sales, from the nozzle to the balance", box=box.SIMPLE_HEAD, pad_edge=False
+            title="Sales, from the nozzle to the balance",
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
         )
         for name, width in COLUMNS.items():
             numeric = name in NUMERIC

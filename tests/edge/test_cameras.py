@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ def alert(plate: str = PLATE, **changes: str) -> bytes:
         "type": "ANPR",
         "line": "1",
         "confidence": "97",
+        "characters": "99,98,97,55,99,99,99",
         "again": "false",
         "at": "2026-11-23T14:00:00+08:00",
         **changes,
@@ -45,7 +47,8 @@ def alert(plate: str = PLATE, **changes: str) -> bytes:
         '<EventNotificationAlert version="2.0" xmlns="http://www.hikvision.com/ver20/XMLSchema">'
         f"<dateTime>{values['at']}</dateTime><eventType>{values['type']}</eventType>"
         f"<ANPR><licensePlate>{plate}</licensePlate><line>{values['line']}</line>"
-        f"<confidenceLevel>{values['confidence']}</confidenceLevel></ANPR>"
+        f"<confidenceLevel>{values['confidence']}</confidenceLevel>"
+        f"<plateCharBelieve>{values['characters']}</plateCharBelieve></ANPR>"
         f"<UUID>{values['uuid']}</UUID>"
         f"<isDataRetransmission>{values['again']}</isDataRetransmission>"
         "</EventNotificationAlert>"
@@ -78,6 +81,27 @@ def test_a_push_of_a_camera_is_read() -> None:
     assert (read.plate, read.confidence, read.lane, read.event_id) == (PLATE, 97, 1, "e-1")
     assert read.shown_at == datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
     assert not read.retransmitted
+
+
+@pytest.mark.parametrize(
+    ("plate", "characters", "expected"),
+    [
+        (PLATE, "99,98,97,55,100,0,1", (99, 98, 97, 55, 100, 0, 1)),
+        ("蓝" + PLATE, " 9, 8, 7, 5, 9, 9, 9", (9, 8, 7, 5, 9, 9, 9)),
+        # One too few, one too many, or no list of percentages: it says nothing.
+        (PLATE, "99,98,97,55,99,99", ()),
+        (PLATE, "99,98,97,55,99,99,99,99", ()),
+        (PLATE, "99,98,97,,99,99,99", ()),
+        (PLATE, "99,98,97,-1,99,99,99", ()),
+        (PLATE, "99,98,97,0.5,99,99,99", ()),
+        (PLATE, "", ()),
+        ("无牌车", "99,99,99", ()),
+    ],
+)
+def test_a_camera_says_how_sure_it_is_of_each_character(
+    plate: str, characters: str, expected: tuple[int, ...]
+) -> None:
+    assert push(alert(plate, characters=characters)).character_confidences == expected
 
 
 def test_xml_alone_is_read_as_well() -> None:
@@ -321,6 +345,42 @@ def test_the_plate_goes_into_the_sale_of_its_lane(tmp_path: Path) -> None:
             assert plate.kind == EvidenceKind.PLATE
             assert plate.source == "camera-1"
             assert plate.confidence is not None
+
+    asyncio.run(story())
+
+
+def test_what_a_camera_doubts_of_a_plate_goes_into_the_sale(tmp_path: Path) -> None:
+    """Whose plate it is can be found by the character that the camera itself doubts."""
+
+    async def story() -> None:
+        async with watched(tmp_path) as (station, url):
+            camera = Camera(name="camera-1", url=url, lanes={1: 1, 2: 2}, eyesight=EXACT)
+            event = camera.look(PLATE, nozzle=1, at=clock_of(station).now())
+            assert event is not None
+            doubted = (99, 98, 97, 55, 99, 99, 99)
+            await camera.push(replace(event, confidences=doubted))
+            fuel(station, 1)
+            await station.settle()
+
+            [plate] = station.cloud.sales[0].evidence
+            assert (plate.confidence, plate.character_confidences) == (55, doubted)
+
+    asyncio.run(story())
+
+
+def test_the_better_read_of_a_car_brings_its_own_doubts(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with watched(tmp_path) as (station, url):
+            camera = Camera(name="camera-1", url=url, lanes={1: 1, 2: 2}, eyesight=EXACT)
+            for plate, confidences in (("浙A1234S", (60,) * 7), (PLATE, (95,) * 7)):
+                event = camera.look(plate, nozzle=1, at=clock_of(station).now())
+                assert event is not None
+                await camera.push(replace(event, confidences=confidences))
+            fuel(station, 1)
+            await station.settle()
+
+            [seen] = station.cloud.sales[0].evidence
+            assert (seen.value, seen.character_confidences) == (PLATE, (95,) * 7)
 
     asyncio.run(story())
 

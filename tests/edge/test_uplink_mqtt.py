@@ -63,6 +63,11 @@ async def connected(
             await uplink.stop()
 
 
+def told(caplog: pytest.LogCaptureFixture) -> dict[str, dict[str, Any]]:
+    """Return the facts of what the component said, by event."""
+    return {each.msg: vars(each)["facts"] for each in caplog.records if "facts" in vars(each)}
+
+
 async def until(holds: Any) -> None:
     while not holds():  # noqa: ASYNC110 - another thread changes it
         await asyncio.sleep(0.01)
@@ -125,15 +130,19 @@ UNCLOSED = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWa
 
 
 @UNCLOSED
-def test_a_broker_of_another_authority_is_not_believed(tmp_path: Path) -> None:
+def test_a_broker_of_another_authority_is_not_believed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def story() -> None:
         authority, foreign = Authority(tmp_path), Authority(tmp_path, "foreign")
         async with Broker(foreign) as broker:
             config = MqttUplinkConfig.model_validate(settings(tmp_path, authority, broker))
             uplink = MqttUplink(config, client_id="s0001")
             await uplink.start(subscribe_to=ACKS, on_message=lambda _topic, _payload: None)
-            await asyncio.sleep(0.5)
+            async with asyncio.timeout(5):
+                await until(lambda: "uplink_refused" in told(caplog))
 
+            assert "CERTIFICATE_VERIFY_FAILED" in told(caplog)["uplink_refused"]["reason"]
             assert not uplink.connected
             assert broker.clients == []
             await uplink.stop()
@@ -142,7 +151,9 @@ def test_a_broker_of_another_authority_is_not_believed(tmp_path: Path) -> None:
 
 
 @UNCLOSED
-def test_a_certificate_that_is_not_ours_gets_no_connection(tmp_path: Path) -> None:
+def test_a_certificate_that_is_not_ours_gets_no_connection(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def story() -> None:
         authority, foreign = Authority(tmp_path), Authority(tmp_path, "foreign")
         async with Broker(authority) as broker:
@@ -153,11 +164,36 @@ def test_a_certificate_that_is_not_ours_gets_no_connection(tmp_path: Path) -> No
             }
             uplink = MqttUplink(MqttUplinkConfig.model_validate(document), client_id="s0001")
             await uplink.start(subscribe_to=ACKS, on_message=lambda _topic, _payload: None)
-            await asyncio.sleep(0.5)
+            async with asyncio.timeout(15):
+                await until(lambda: "uplink_refused" in told(caplog))
 
             assert not uplink.connected
             assert broker.clients == []
             await uplink.stop()
+        # However often it tried: a gateway's log is small, and one line says it.
+        assert [each.msg for each in caplog.records].count("uplink_refused") == 1
+
+    asyncio.run(story())
+
+
+def test_a_station_without_network_says_so_once_and_is_no_refusal(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        authority = Authority(tmp_path)
+        async with Broker(authority) as broker:
+            config = MqttUplinkConfig.model_validate(settings(tmp_path, authority, broker))
+        uplink = MqttUplink(config, client_id="s0001")
+        await uplink.start(subscribe_to=ACKS, on_message=lambda _topic, _payload: None)
+        async with asyncio.timeout(5):
+            await until(lambda: "uplink_not_reached" in told(caplog))
+        async with broker:
+            async with asyncio.timeout(10):
+                await until(lambda: uplink.connected)
+            await uplink.stop()
+
+        assert [each.msg for each in caplog.records].count("uplink_not_reached") == 1
+        assert "uplink_refused" not in told(caplog)
 
     asyncio.run(story())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from tests.infra.templates import Synthesised
 
 ROOT = Path(__file__).parents[2]
+OPERATIONS = ROOT / "docs" / "operations.md"
 STREAM_READERS = {"matching", "accrual", "relay", "archive"}
 # Invoked without anybody waiting for the answer.
 STARTED_BY_OTHERS = {"claims", "closing", "due", "habits", "reconciliation", "verification"}
@@ -165,6 +167,15 @@ def test_every_queue_of_failures_has_an_alarm(aws: Synthesised) -> None:
     watched = alarms_on(aws, "ApproximateNumberOfMessagesVisible", "QueueName")
 
     assert failure_queues(aws) == watched
+
+
+def test_every_queue_of_failures_has_a_documented_replay(aws: Synthesised) -> None:
+    rows = re.findall(r"^\| (`[A-Z].*?) \|", OPERATIONS.read_text("utf-8"), re.MULTILINE)
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    queues = failure_queues(aws)
+
+    assert [each for each in queues if not any(name in each for name in documented)] == []
+    assert [name for name in documented if not any(name in each for each in queues)] == []
 
 
 def test_every_queue_is_either_worked_on_or_a_place_for_failures(aws: Synthesised) -> None:

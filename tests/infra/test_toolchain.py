@@ -86,18 +86,30 @@ def test_a_package_that_is_not_what_was_pinned_is_not_installed(
 
 
 def test_help_lists_every_target() -> None:
-    listed = subprocess.run(
-        ["make", "help"],  # noqa: S607 - make as the user calls it
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
+    listed = make("help").stdout
 
     targets = re.findall(r"^\.PHONY: (\S+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert targets
     for target in targets:
         assert f"make {target}" in listed
+
+
+def test_help_fits_a_terminal_of_the_usual_width() -> None:
+    assert [line for line in make("help").stdout.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["demo SALES=abc", "demo SALES=-3", "replay FILLS=0", "sim SEEDS=1e3", "chaos SALES=1.5"],
+)
+def test_a_count_that_is_none_is_refused_before_anything_is_set_up(wrong: str) -> None:
+    target, option = wrong.split()
+
+    refused = make("--dry-run", target, option)
+
+    assert refused.returncode == 2
+    assert f"{option} is no positive whole number" in refused.stderr
+    assert refused.stdout == ""
 
 
 def test_every_folder_of_tests_is_a_stage() -> None:
@@ -113,6 +125,16 @@ def test_ci_does_what_a_user_does() -> None:
     *_, last = (ROOT / ".ci" / "run").read_text().splitlines()
 
     assert last.endswith("exec make test")
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", *arguments],  # noqa: S607 - make as the user calls it
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
 
 
 def tracked_files() -> set[str]:

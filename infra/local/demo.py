@@ -40,7 +40,7 @@ ROWS_SHOWN = 16
 DRAINS_WITHIN_SECONDS = 180.0
 
 FAULTY = 1
-ENDING = (signal.SIGINT, signal.SIGTERM)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last when a terminal is closed
 INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
 
 # Column and least width: together they fit into 80 columns, and what decided takes the rest.

@@ -67,17 +67,18 @@ def processes_in(folder: Path) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("options", "said", "code"),
+    ("by", "options", "said", "code"),
     [
-        ([], "MiniStack answers", 0),
-        ([], "gateways read", 0),
+        (signal.SIGINT, [], "MiniStack answers", 0),
+        # The terminal is closed.
+        (signal.SIGHUP, [], "gateways read", 0),
         # A count that was broken off has compared nothing: it must not look like a success.
-        (["--sales", "500"], "gateways read", INTERRUPTED),
+        (signal.SIGINT, ["--sales", "500"], "gateways read", INTERRUPTED),
     ],
     ids=["while deploying", "while selling", "while counting"],
 )
-def test_ctrl_c_ends_every_process_of_the_demo(
-    tmp_path: Path, options: list[str], said: str, code: int
+def test_a_signal_ends_every_process_of_the_demo(
+    *, tmp_path: Path, by: signal.Signals, options: list[str], said: str, code: int
 ) -> None:
     with demo(tmp_path, *options) as process:
         read_until(process, said)
@@ -85,7 +86,7 @@ def test_ctrl_c_ends_every_process_of_the_demo(
 
         # Somebody who does not like to wait.
         for _ in range(3):
-            process.send_signal(signal.SIGINT)
+            process.send_signal(by)
             time.sleep(0.2)
         told, _ = process.communicate(timeout=60)
 

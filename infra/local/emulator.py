@@ -16,16 +16,19 @@ import signal
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from ministack.app import main
 from ministack.core import iam_actions
+from ministack.services import eventbridge, lambda_svc
 
 from infra.local.leading_keys import enforce_leading_keys
 
 LOOPBACK = "127.0.0.1"
 FOLDER_PREFIX = "forecourt-"
+BUS_STARTS_AT_ONCE = 2
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - the value to be replaced
 
 
@@ -86,6 +89,23 @@ def judge_batches_of_messages_by_their_members() -> None:
     iam_actions.extract_iam_action = action_of_members
 
 
+def queue_what_the_bus_starts() -> None:
+    """
+    Let functions take what the bus has for them from a line, as Lambda does with events.
+
+    MiniStack starts a process for every event at once: a burst of some hundred stops the machine.
+    """
+    line = ThreadPoolExecutor(BUS_STARTS_AT_ONCE, thread_name_prefix="bus")
+
+    def dispatch(arn: str, payload: str) -> None:
+        function, config, _ = lambda_svc._get_func_record_for_ref(arn)  # noqa: SLF001
+        if function and config:
+            record = lambda_svc._execution_record_for_config(function, config)  # noqa: SLF001
+            line.submit(lambda_svc._execute_function_with_config_scope, record, json.loads(payload))  # noqa: SLF001
+
+    eventbridge._dispatch_to_lambda = dispatch  # noqa: SLF001
+
+
 def end_with_parent() -> None:
     """End when standard input closes: the parent holds its other end."""
 
@@ -105,6 +125,7 @@ if __name__ == "__main__":
     enforce_leading_keys()
     judge_policies_by_their_certificate()
     know_encryption_contexts()
+    queue_what_the_bus_starts()
     judge_batches_of_messages_by_their_members()
     end_with_parent()
     main()

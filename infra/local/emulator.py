@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import shutil
 import signal
 import sys
 import tempfile
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from ministack.app import main
@@ -95,14 +96,26 @@ def queue_what_the_bus_starts() -> None:
 
     MiniStack starts a process for every event at once: a burst of some hundred stops the machine.
     """
-    line = ThreadPoolExecutor(BUS_STARTS_AT_ONCE, thread_name_prefix="bus")
+    line: SimpleQueue[tuple[Any, Any]] = SimpleQueue()
+    execute = lambda_svc._execute_function_with_config_scope  # noqa: SLF001
+
+    def take() -> None:
+        while True:
+            try:
+                execute(*line.get())
+            except Exception:
+                # One event less must not mean one place less for all that follow.
+                logging.getLogger(__name__).exception("an event was not handed over")
 
     def dispatch(arn: str, payload: str) -> None:
         function, config, _ = lambda_svc._get_func_record_for_ref(arn)  # noqa: SLF001
         if function and config:
             record = lambda_svc._execution_record_for_config(function, config)  # noqa: SLF001
-            line.submit(lambda_svc._execute_function_with_config_scope, record, json.loads(payload))  # noqa: SLF001
+            line.put((record, json.loads(payload)))
 
+    for _ in range(BUS_STARTS_AT_ONCE):
+        # Daemons: what still waits must not keep the emulator alive.
+        threading.Thread(target=take, daemon=True).start()
     eventbridge._dispatch_to_lambda = dispatch  # noqa: SLF001
 
 

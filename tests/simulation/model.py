@@ -231,7 +231,8 @@ def _share_of(past: Past, undone: Undone, command: c.Reverse) -> int:
         if whole not in (0, part.whole) or done + part.part > part.whole:
             raise Refused("over_reversed")
         done, whole = done + part.part, part.whole
-        by_share = past.points * done // whole
+        otherwise = undone.points - undone.by_share
+        by_share = max(undone.by_share, (past.points - otherwise) * done // whole)
         points = by_share - undone.by_share
     elif isinstance(part, c.Line):
         if part.item in items or part.item not in past.items:

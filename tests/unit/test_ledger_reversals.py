@@ -119,6 +119,29 @@ def test_shares_of_two_different_wholes_do_not_add_up_and_are_refused() -> None:
         books.reverse(sale, c.Share(part=1, whole=4))
 
 
+@pytest.mark.parametrize("before", [1, 2])
+def test_a_share_is_of_what_other_reversals_left_and_all_shares_are_all_of_it(before: int) -> None:
+    books = Ledger()
+    sale = books.earn(39)
+    parts: list[c.Part] = [c.Share(part=1, whole=2), c.Share(part=1, whole=2)]
+    parts.insert(before - 1, c.Exactly(points=10))
+
+    taken = [-books.reverse(sale, part).points for part in parts]
+
+    assert taken == ([10, 14, 15] if before == 1 else [19, 10, 10])
+    assert books.notes[sale.entry_id].complete
+
+
+def test_a_share_takes_nothing_when_an_earlier_share_took_more_than_is_due_by_now() -> None:
+    books = Ledger()
+    sale = books.earn(40)
+    books.reverse(sale, c.Share(part=2, whole=4))
+    books.reverse(sale, c.Exactly(points=19))
+
+    assert books.reverse(sale, c.Share(part=1, whole=4)).points == 0
+    assert books.has() == 1
+
+
 def test_one_refund_document_has_one_effect_under_any_id() -> None:
     books = Ledger()
     sale = books.earn(100)

@@ -165,10 +165,13 @@ def _part(original: Entry, note: Reversals, part: Part) -> tuple[Reversals, int]
 
 
 def _share(note: Reversals, share: Share) -> tuple[Reversals, int]:
+    """Return what a share takes: of what was given, less what was reversed for other reasons."""
     if note.part + share.part > share.whole or note.whole not in (0, share.whole):
         raise OverReversed(given=note.whole, reversed=note.part, requested=share.part)
     part = note.part + share.part
-    target = divide(note.given * part, share.whole, Rounding.FLOOR)
+    shared = note.given - (note.reversed - note.by_share)
+    # Never less than was taken: the other reversal may have come between two shares.
+    target = max(divide(shared * part, share.whole, Rounding.FLOOR), note.by_share)
     points = target - note.by_share
     return replace(note, part=part, whole=share.whole, by_share=target), points
 

@@ -176,6 +176,32 @@ def test_five_hundred_awards_never_exceed_a_budget_and_use_it_up(
     assert books.balance()
 
 
+def test_a_coupon_for_one_use_redeemed_fifty_times_at_once_at_two_sites_is_used_once(
+    stack: LocalStack, place: Place
+) -> None:
+    """What may be used once is a budget of one: whoever redeems it takes the one there is."""
+    coupon = f"budget:{PREFIX}coupon"
+    fill(place, 1, coupon)
+    redemptions = [
+        command(
+            c.Earn,
+            owner=f"{PREFIX}site{number % 2}",
+            points=1,
+            expires_on=None,
+            funded_by=coupon,
+            source=f"coupon:{PREFIX}{number}",
+        )
+        for number in range(50)
+    ]
+
+    outcomes = at_once(place, redemptions)
+
+    assert refusals(outcomes) == {None: 1, "budget_exhausted": 49}
+    books = Books(stack)
+    used = [books.has(f"{PREFIX}site{number}") for number in range(2)]
+    assert (sum(used), books.has(coupon), books.balance()) == (1, 0, True)
+
+
 def test_fifty_earns_of_one_household_at_once_all_arrive_and_none_waits_for_long(
     stack: LocalStack, place: Place
 ) -> None:

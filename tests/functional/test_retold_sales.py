@@ -32,13 +32,14 @@ PHONE = Evidence(kind=EvidenceKind.PHONE, value="13812345678", source="till-1")
 BY_PLATE = sale(evidence=(PLATE,))
 
 
-def _told_by_till() -> Telling:
-    message = read_message(payload(sample("station/samples/telling")))
+def _told_by_till(name: str) -> Telling:
+    message = read_message(payload(sample(f"station/samples/{name}")))
     assert isinstance(message, TellingMessage)
     return message.telling
 
 
-TILL = _told_by_till()
+TILL = _told_by_till("telling")
+WITH_RECEIPT = _told_by_till("telling-with-receipt")
 PAYMENT = replace(
     TILL, source=Source.PAYMENT, told_id="P-1", nozzle=None, volume_ml=None,
     at=TILL.at + timedelta(minutes=1),
@@ -113,6 +114,7 @@ def questions(world: World) -> list[str]:
     [
         StoredTelling(telling=TILL, received_at=RECEIVED_AT, sealed=b"sealed"),
         StoredTelling(telling=PAYMENT, received_at=RECEIVED_AT),
+        StoredTelling(telling=WITH_RECEIPT, received_at=RECEIVED_AT),
     ],
 )
 def test_a_telling_survives_the_table(stored: StoredTelling) -> None:
@@ -317,6 +319,83 @@ def test_a_sale_decided_while_a_telling_joins_is_joined_as_it_is_then(
 
     assert world.stored(BY_PLATE).member_id == "m9"
     assert tellers(world) == ["till"]
+
+
+def receipt_record() -> dict[str, Any]:
+    """Return the queue's record of a till's telling with the receipt."""
+    document = sample("station/samples/telling-with-receipt")
+    return sqs_record(payload(document), topic="forecourt/s0001/up/tellings", message_id="till")
+
+
+@pytest.mark.parametrize("first", ["pump", "till"])
+def test_a_receipt_is_written_on_the_sale_whoever_tells_first(
+    tell: Any, world: World, *, first: str
+) -> None:
+    records = [sale_record(BY_PLATE), receipt_record()]
+
+    tell(*(records if first == "pump" else reversed(records)))
+    before = world.snapshot()
+    tell(*records)
+
+    basket = world.stored(BY_PLATE).basket
+    assert basket is not None
+    assert (basket.basket.total_fen, basket.after) == (30_732, ())
+    assert basket.telling_id == "20261123T081730Z.s0001.till.R-20261123-0815"
+    assert world.stored(BY_PLATE).doubts == ()
+    assert world.snapshot() == before
+
+
+def test_a_receipt_and_its_payment_join_one_sale_and_a_sale_from_the_stream_has_both(
+    tell: Any, world: World
+) -> None:
+    tell(
+        telling_record(replace(PAYMENT, amount_fen=28_732), ACCOUNT),
+        sale_record(BY_PLATE),
+        receipt_record(),
+    )
+
+    image = world.records(SALES_TABLE, status="received")[-1]["dynamodb"]["NewImage"]
+
+    assert sorted(tellers(world)) == ["payment", "till"]
+    assert sale_from_item(image) == world.stored(BY_PLATE)
+
+
+def test_a_receipt_says_after_which_entries_it_came(tell: Any, world: World) -> None:
+    world.enrol("m1")
+    tell(sale_record(BY_PLATE))
+    world.credit(BY_PLATE, "m1")
+
+    tell(receipt_record())
+
+    basket = world.stored(BY_PLATE).basket
+    assert basket is not None
+    assert basket.after == (BY_PLATE.sale_id,)
+
+
+@pytest.mark.parametrize("credited", [True, False])
+def test_a_receipt_that_joins_while_a_person_rules_came_after_the_ruling(
+    tell: Any, world: World, *, credited: bool
+) -> None:
+    for member_id in ("m1", "m2"):
+        world.enrol(member_id)
+    tell(sale_record(BY_PLATE))
+    if credited:
+        world.credit(BY_PLATE, "m1")
+    retold(world).add(StoredTelling(telling=WITH_RECEIPT, received_at=RECEIVED_AT))
+
+    def decide() -> None:
+        if credited:
+            world.rule(BY_PLATE, "m2")
+        else:
+            world.credit(BY_PLATE, "m1")
+
+    rival = Interrupting(world.dynamodb, "transact_write_items", decide)
+    retold(world, rival).reunite(WITH_RECEIPT, now=RECEIVED_AT)
+
+    stored = world.stored(BY_PLATE)
+    assert stored.basket is not None
+    assert stored.basket.after == tuple(each.entry_id for each in stored.held)
+    assert len(stored.held) == 1
 
 
 def test_what_is_around_is_read_to_the_end(tell: Any, world: World) -> None:

@@ -30,13 +30,16 @@ from forecourt.merged_members import MergedMembers
 from forecourt.operator_table import OperatorTable
 from forecourt.portraits_table import PortraitsTable
 from forecourt.questions_table import QuestionsTable
+from forecourt.retellings import Source, Telling
+from forecourt.retold_sales import RetoldSales
 from forecourt.ruled_sales import RuledSales
-from forecourt.rulings import Verdict, assign, decline
+from forecourt.rulings import Verdict, assign, decline, split
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.statements import Statements
 from forecourt.stations_table import Station, StationsTable
 from forecourt.stored_sales import KeyedEvidence
+from forecourt.stored_tellings import StoredTelling
 from forecourt.variants import phone_block
 from tests.functional.conftest import (
     ACCOUNT_ID,
@@ -59,6 +62,7 @@ from tests.specimens import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from forecourt.baskets import Basket
     from forecourt.ledger import Entry
     from forecourt.ledger.commands import Command
     from forecourt.rulings import Ruling
@@ -206,6 +210,37 @@ class World:
             )
 
         return self.ruled.rule(sale.sale_id, number, decree, ruled_at=ruled_at)
+
+    def tell(self, sale: Sale, basket: Basket, told_id: str = "R-1") -> None:
+        """Let a till tell the receipt of a sale, as ingest does."""
+        telling = Telling(
+            source=Source.TILL,
+            told_id=told_id,
+            station_id=sale.key.station_id,
+            at=sale.key.completed_at,
+            amount_fen=basket.total_fen,
+            nozzle=sale.key.nozzle,
+            basket=basket,
+        )
+        retold = RetoldSales(self.dynamodb, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
+        retold.add(StoredTelling(telling=telling, received_at=RECEIVED_AT))
+        retold.reunite(telling, now=RECEIVED_AT)
+
+    def split(self, sale: Sale, parts: Mapping[str, int]) -> AppliedRuling:
+        """Let a person divide a sale among members."""
+
+        def decree(_: StoredSale) -> Ruling:
+            return split(
+                sale.sale_id,
+                parts,
+                volume_ml=sale.volume_ml,
+                amount_fen=sale.amount_fen,
+                number=1,
+                actor="op",
+                reason="shared_car",
+            )
+
+        return self.ruled.rule(sale.sale_id, 1, decree, ruled_at=RULED_AT)
 
     def activate(
         self, document: Mapping[str, Any] = LITRES, *, effective_at: datetime = OPEN_SINCE

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forecourt.baskets import Basket, Category, Line, Means, Payment
 from forecourt.retellings import (
     WINDOW,
     Conflict,
@@ -52,6 +53,58 @@ def test_three_sources_that_agree_are_one_sale() -> None:
 
     assert sale.sources == (Source.PUMP, Source.TILL, Source.PAYMENT)
     assert sale.held_because is None
+
+
+RECEIPT = replace(
+    TILL,
+    amount_fen=30_232 + 1_500 - 1_000,
+    volume_ml=None,
+    basket=Basket(
+        lines=(
+            Line(category=Category.FUEL, amount_fen=30_232, grade="92", volume_ml=39_990),
+            Line(category=Category.SHOP, amount_fen=1_500),
+            Line(category=Category.DISCOUNT, amount_fen=-1_000),
+        ),
+        payments=(
+            Payment(by=Means.POINTS, amount_fen=2_000),
+            Payment(by=Means.WALLET, amount_fen=28_732),
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize("paid_fen", [30_732, 28_732, 30_232])
+def test_a_receipt_tells_of_its_fill_and_a_payment_of_the_receipt(paid_fen: int) -> None:
+    (sale,) = merge([replace(PAYMENT, amount_fen=paid_fen), RECEIPT, PUMP])
+
+    assert sale.sources == (Source.PUMP, Source.TILL, Source.PAYMENT)
+    assert (sale.held_because, sale.receipt) == (None, RECEIPT)
+
+
+def test_a_payment_of_another_amount_is_not_of_this_receipt() -> None:
+    sales = merge([replace(PAYMENT, amount_fen=30_733), RECEIPT, PUMP])
+
+    assert [each.sources for each in sales] == [(Source.PUMP, Source.TILL), (Source.PAYMENT,)]
+
+
+def test_a_receipt_whose_fuel_had_another_price_contradicts_and_is_none() -> None:
+    dearer = replace(PUMP, amount_fen=30_732)  # what the whole receipt comes to
+
+    (sale,) = merge([RECEIPT, dearer])
+
+    assert (sale.held_because, sale.receipt) == (Conflict.AMOUNT_DIFFERS, None)
+
+
+def test_a_receipt_with_other_litres_contradicts() -> None:
+    (sale,) = merge([RECEIPT, replace(PUMP, volume_ml=39_900)])
+
+    assert sale.held_because is Conflict.VOLUME_DIFFERS
+
+
+def test_a_sale_nobody_printed_a_receipt_of_has_none() -> None:
+    (sale,) = merge([PUMP, TILL])
+
+    assert sale.receipt is None
 
 
 def test_a_telling_that_comes_again_changes_nothing() -> None:

@@ -18,6 +18,7 @@ from forecourt.attributes import from_item
 from forecourt.loyalty_table import entry_from_item
 from forecourt.merges import Stage, merge_from_item
 from forecourt.rulings import sale_of_entry
+from forecourt.stored_baskets import is_difference
 from forecourt.stored_identities import evidence_key_from_item
 from forecourt.stored_rulings import ruling_from_item
 
@@ -255,6 +256,8 @@ def _evaluation(new: Image | None, old: Image | None) -> list[Event]:
     if new is None or old is not None:
         return []
     member_id, entry_id = _after(new, "pk"), _after(new, "sk")
+    if is_difference(entry_id):
+        return []  # the receipt changed nothing; the sale may well have earned
     sale_id = sale_of_entry(entry_id)
     return [
         _event(

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from forecourt.basket_fields import take_basket
 from forecourt.errors import MalformedMessage
 from forecourt.instants import compact_instant
 from forecourt.message_fields import (
@@ -320,17 +321,26 @@ def _telling(document: dict[str, Any]) -> TellingMessage:
     source = take(body, "source", str, path)
     if source not in TELLERS:
         raise MalformedMessage(reason="unknown_kind", field="telling.source")
+    amount_fen = integer(body, "amount_fen", 0, MAX_AMOUNT_FEN, path)
+    basket = None
+    if source == Source.TILL:  # nobody else prints a receipt: from them it is unexpected
+        basket = take_basket(
+            body, path, amount_fen=amount_fen, highest_fen=MAX_AMOUNT_FEN, most_ml=MAX_VOLUME_ML
+        )
     telling = Telling(
         source=Source(source),
         told_id=matching_text(body, "told_id", TOLD_ID, path),
         station_id=matching_text(body, "station_id", STATION_ID, path),
         at=whole_second(body, "told_at", path),
-        amount_fen=integer(body, "amount_fen", 0, MAX_AMOUNT_FEN, path),
+        amount_fen=amount_fen,
         nozzle=_number_or_null(body, "nozzle", 1, MAX_NOZZLE, path),
         volume_ml=_number_or_null(body, "volume_ml", 0, MAX_VOLUME_ML, path),
+        basket=basket,
     )
     evidence = _evidence(body, path)
     refuse_rest(body, path)
+    if basket is not None and telling.volume_ml not in (None, basket.fuel.volume_ml):
+        raise MalformedMessage(reason="does_not_add_up", field="telling.volume_ml")
     if telling_id != telling_id_for(telling):
         raise MalformedMessage(reason="id_does_not_fit", field="telling.telling_id")
     return TellingMessage(

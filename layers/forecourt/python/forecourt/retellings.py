@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
+    from forecourt.baskets import Basket
+
 WINDOW = timedelta(minutes=10)  # hanging up, walking to the till, paying
 VOLUME_TOLERANCE_ML = 10  # a till prints hundredths of a litre
 
@@ -43,7 +45,11 @@ class Conflict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
-    """A sale as one source tells it, under the source's own id; `None` is not told."""
+    """
+    A sale as one source tells it, under the source's own id; `None` is not told.
+
+    `amount_fen` is all that was to be paid: with a `basket` more than the fuel, or less.
+    """
 
     source: Source
     told_id: str
@@ -52,6 +58,17 @@ class Telling:
     amount_fen: int
     nozzle: int | None = None
     volume_ml: int | None = None
+    basket: Basket | None = None
+
+    @property
+    def fuel_fen(self) -> int:
+        """Return what the fuel cost, before any discount."""
+        return self.basket.fuel.amount_fen if self.basket else self.amount_fen
+
+    @property
+    def fuel_ml(self) -> int | None:
+        """Return how much was fuelled."""
+        return self.basket.fuel.volume_ml if self.basket else self.volume_ml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +92,13 @@ class OneSale:
         the same amount within minutes are no reason to hold either.
         """
         return None if self.held_because is Conflict.AMBIGUOUS else self.held_because
+
+    @property
+    def receipt(self) -> Telling | None:
+        """Return what tells the sale's receipt, if one does and nothing contradicts the sale."""
+        if self.contradicted_by is not None:
+            return None
+        return next((each for each in self.tellings if each.basket is not None), None)
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -115,6 +139,19 @@ class _Group:
     tellings: list[Telling]
     held: Conflict | None = None
 
+    @property
+    def paid(self) -> frozenset[int]:
+        """Return the amounts a payment may be of, if a receipt tells more than the fuel."""
+        return frozenset(
+            amount_fen
+            for each in self.tellings
+            if each.basket is not None
+            for amount_fen in (
+                each.basket.total_fen,
+                *(payment.amount_fen for payment in each.basket.payments),
+            )
+        )
+
 
 def _add(groups: list[_Group], told: Sequence[Telling]) -> None:
     """Let the tellings of one source join the sales of the sources before it."""
@@ -154,7 +191,9 @@ def _by_id(told: Sequence[Telling]) -> list[list[Telling]]:
 
 def _fits(telling: Telling, group: _Group) -> bool:
     return all(
-        _near(telling, each) and _same_nozzle(telling, each) and _difference(telling, each) is None
+        _near(telling, each)
+        and _same_nozzle(telling, each)
+        and _difference(telling, each, group) is None
         for each in group.tellings
     )
 
@@ -168,7 +207,7 @@ def _contradicted(telling: Telling, groups: Sequence[_Group]) -> tuple[int, Conf
         for place, group in enumerate(groups)
         if _near(telling, group.tellings[0])
         and telling.nozzle == group.tellings[0].nozzle
-        and (difference := _difference(telling, group.tellings[0]))
+        and (difference := _difference(telling, group.tellings[0], group))
     ]
     return found[0] if len(found) == 1 else None
 
@@ -181,12 +220,13 @@ def _same_nozzle(one: Telling, two: Telling) -> bool:
     return one.nozzle is None or two.nozzle is None or one.nozzle == two.nozzle
 
 
-def _difference(one: Telling, two: Telling) -> Conflict | None:
-    if one.amount_fen != two.amount_fen:
+def _difference(one: Telling, two: Telling, group: _Group) -> Conflict | None:
+    by_receipt = one.source is Source.PAYMENT and one.amount_fen in group.paid
+    if one.fuel_fen != two.fuel_fen and not by_receipt:
         return Conflict.AMOUNT_DIFFERS
-    if one.volume_ml is None or two.volume_ml is None:
+    if one.fuel_ml is None or two.fuel_ml is None:
         return None
-    far = abs(one.volume_ml - two.volume_ml) > VOLUME_TOLERANCE_ML
+    far = abs(one.fuel_ml - two.fuel_ml) > VOLUME_TOLERANCE_ML
     return Conflict.VOLUME_DIFFERS if far else None
 
 

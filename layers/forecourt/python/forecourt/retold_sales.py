@@ -18,7 +18,9 @@ from forecourt.contention import passing, until_settled
 from forecourt.decided_sales import question_key
 from forecourt.errors import StaleWrite
 from forecourt.instants import compact_instant, format_instant
+from forecourt.messages import telling_id_for
 from forecourt.retellings import WINDOW, sale_of
+from forecourt.stored_baskets import ToldBasket, told_basket_to_map
 from forecourt.stored_sales import (
     Queue,
     Status,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from forecourt.retellings import Conflict, OneSale, Telling
+    from forecourt.retellings import OneSale, Telling
     from forecourt.stored_sales import StoredSale
     from forecourt.stored_tellings import StoredTelling
 
@@ -80,7 +82,7 @@ class RetoldSales:
             one = sale_of(subject, [*map(told_by_pump, sales.values()), *tellings])
             if one.pump is not None:
                 told = [tellings[each] for each in one.tellings if each in tellings]
-                self._join(sales[one.pump.told_id], told, one.contradicted_by, now=now)
+                self._join(sales[one.pump.told_id], told, one, now=now)
             return one
 
         return until_settled(attempt)
@@ -89,10 +91,11 @@ class RetoldSales:
         self,
         stored: StoredSale,
         told: Sequence[StoredTelling],
-        conflict: Conflict | None,
+        one: OneSale,
         *,
         now: datetime,
     ) -> None:
+        conflict = one.contradicted_by
         known = {each.telling_id for each in stored.told}
         new = [each for each in told if each.telling_id not in known]
         doubts = list(dict.fromkeys([*stored.doubts, *([str(conflict)] if conflict else [])]))
@@ -134,6 +137,9 @@ class RetoldSales:
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": to_item(values),
         }
+        basket = _basket_for(stored, one)
+        if basket is not None:
+            update = _with_basket(update, basket, stored)
         writes: list[dict[str, Any]] = [{"Update": update}]
         if stored.asked and status is not stored.status:
             key = question_key(stored.asked, stored.sale.sale_id)
@@ -169,6 +175,38 @@ class RetoldSales:
             if "LastEvaluatedKey" not in response:
                 return found
             arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
+
+
+def _basket_for(stored: StoredSale, one: OneSale) -> ToldBasket | None:
+    """Return the receipt the sale gets now. It has one at most, and the first one stays."""
+    receipt = one.receipt
+    if stored.basket is not None or receipt is None or receipt.basket is None:
+        return None
+    return ToldBasket(
+        basket=receipt.basket,
+        telling_id=telling_id_for(receipt),
+        after=tuple(each.entry_id for each in stored.held),
+    )
+
+
+def _with_basket(update: dict[str, Any], basket: ToldBasket, stored: StoredSale) -> dict[str, Any]:
+    values = {
+        ":basket": told_basket_to_map(basket),
+        ":decided_before": format_instant(stored.decided_at) if stored.decided_at else None,
+    }
+    decided = (
+        "decided_at = :decided_before" if stored.decided_at else "attribute_not_exists(decided_at)"
+    )
+    changes = update["UpdateExpression"].removeprefix("SET ")
+    return update | {
+        "UpdateExpression": f"SET basket = :basket, {changes}",
+        # Excludes a ruling since the sale was read: what is given before the receipt is known
+        # is judged without it, what is given after it with it, and nothing is in between.
+        "ConditionExpression": (
+            f"{update['ConditionExpression']} AND attribute_not_exists(basket) AND {decided}"
+        ),
+        "ExpressionAttributeValues": {**update["ExpressionAttributeValues"], **to_item(values)},
+    }
 
 
 def _status_after(stored: StoredSale, *, held: bool, grew: bool) -> Status:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Rounding(StrEnum):
@@ -35,3 +38,20 @@ def divide(numerator: int, denominator: int, rounding: Rounding) -> int:
             return quotient + (2 * remainder + quotient % 2 > denominator)
         case _:
             assert_never(rounding)
+
+
+def apportion(whole: int, weights: Sequence[int]) -> list[int]:
+    """
+    Return *whole* divided in proportion to *weights*, to the last unit.
+
+    What does not divide goes to the largest remainders, the first among equals. Without any
+    weight there is nobody to get anything.
+    """
+    total = sum(weights)
+    if total == 0:
+        return [0] * len(weights)
+    shares = [whole * weight // total for weight in weights]
+    remainders = sorted(range(len(weights)), key=lambda at: (-(whole * weights[at] % total), at))
+    for at in remainders[: whole - sum(shares)]:
+        shares[at] += 1
+    return shares

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from forecourt.rounding import apportion
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -193,10 +195,5 @@ def _prefix(ruling: Ruling) -> str:
 
 
 def _divided(whole: int, parts: Mapping[str, int]) -> dict[str, int]:
-    total = sum(parts.values())
-    shares = {each: whole * part // total for each, part in parts.items()}
-    left = whole - sum(shares.values())
-    remainders = sorted(parts, key=lambda each: (-(whole * parts[each] % total), each))
-    for each in remainders[:left]:
-        shares[each] += 1
-    return shares
+    members = sorted(parts)
+    return dict(zip(members, apportion(whole, [parts[each] for each in members]), strict=True))

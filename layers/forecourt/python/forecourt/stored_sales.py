@@ -19,6 +19,7 @@ from forecourt.identity import EvidenceKey
 from forecourt.instants import format_instant, parse_instant
 from forecourt.rulings import Holding, Share
 from forecourt.sales import Sale, parse_sale_id
+from forecourt.stored_baskets import told_basket_from_map
 from forecourt.stored_rulings import applied_from_map
 from forecourt.weighing import UNSEEN, Decision, Outcome, Piece, Reason
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from forecourt.baskets import Basket
+    from forecourt.stored_baskets import ToldBasket
     from forecourt.stored_rulings import AppliedRuling
 
 
@@ -79,8 +82,9 @@ class StoredSale:
     A sale and what became of it.
 
     `sale.evidence` is empty here: `evidence` has the hashes and `sealed` the values.
-    `told` are the tellings of till and payment provider that joined it, `local_hour` is the
-    hour of the day at the station, `decision` what came of weighing.
+    `told` are the tellings of till and payment provider that joined it, `basket` the receipt
+    one of them brought, `local_hour` is the hour of the day at the station, `decision` what came
+    of weighing.
     `claimed_by` and `denied_by` are members who said that the sale is theirs, or is not;
     `ruled` is what a person decided last, by which weighing is over.
     """
@@ -92,6 +96,7 @@ class StoredSale:
     evidence: tuple[KeyedEvidence, ...] = ()
     sealed: bytes | None = None
     told: tuple[Told, ...] = ()
+    basket: ToldBasket | None = None
     doubts: tuple[str, ...] = ()
     member_id: str | None = None
     decision: Decision | None = None
@@ -163,6 +168,17 @@ class StoredSale:
             amount_fen=self.sale.amount_fen,
         )
         return (Holding(share=whole, entry_id=self.sale.sale_id),)
+
+    @property
+    def paid_fen(self) -> int:
+        """Return what was paid for the sale and all that was bought along, as far as we know."""
+        return self.basket.basket.total_fen if self.basket else self.sale.amount_fen
+
+    def basket_for(self, entry_id: str) -> Basket | None:
+        """Return the receipt an entry is judged with, `None` when it came after the entry."""
+        if self.basket is None or entry_id in self.basket.after:
+            return None
+        return self.basket.basket
 
     @property
     def matched_by(self) -> tuple[str, ...]:
@@ -240,6 +256,7 @@ def sale_from_item(item: Mapping[str, Mapping[str, Any]]) -> StoredSale:
             Told(telling_id=each["id"], sealed=_bytes(each.get("sealed")))
             for each in values.get("told", ())
         ),
+        basket=told_basket_from_map(values["basket"]) if "basket" in values else None,
         doubts=tuple(values.get("doubts", ())),
         member_id=values.get("member_id"),
         decision=decision_from_map(values["decision"]) if "decision" in values else None,

@@ -9,6 +9,7 @@ from forecourt.attributes import Item, from_item, to_item
 from forecourt.instants import format_instant, parse_instant
 from forecourt.messages import telling_id_for
 from forecourt.retellings import Source, Telling
+from forecourt.stored_baskets import basket_from_map, basket_to_map
 from forecourt.stored_sales import KeyedEvidence, evidence_from_map, evidence_to_map
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def telling_to_item(stored: StoredTelling) -> Item:
             "amount_fen": telling.amount_fen,
             "nozzle": telling.nozzle,
             "volume_ml": telling.volume_ml,
+            "basket": basket_to_map(telling.basket) if telling.basket else None,
             "received_at": format_instant(stored.received_at),
             "evidence": [evidence_to_map(each) for each in stored.evidence] or None,
             "sealed": stored.sealed,
@@ -79,6 +81,7 @@ def telling_from_item(item: Mapping[str, Mapping[str, Any]]) -> StoredTelling:
             amount_fen=values["amount_fen"],
             nozzle=values.get("nozzle"),
             volume_ml=values.get("volume_ml"),
+            basket=basket_from_map(values["basket"]) if "basket" in values else None,
         ),
         received_at=parse_instant(values["received_at"]),
         evidence=tuple(map(evidence_from_map, values.get("evidence", ()))),

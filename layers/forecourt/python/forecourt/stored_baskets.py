@@ -1,0 +1,86 @@
+"""What the Sales table holds of receipts: with the telling, and on the sale it was told of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from forecourt.baskets import Basket, Category, Line, Means, Payment
+from forecourt.rulings import SEPARATOR
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DIFFERENCE = f"{SEPARATOR}basket."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldBasket:
+    """
+    The receipt of a sale, the telling it came with, and which entries it came `after`.
+
+    What was given before the receipt was known was judged without it, and the difference is an
+    entry of its own. Everything else is judged with it.
+    """
+
+    basket: Basket
+    telling_id: str
+    after: tuple[str, ...] = ()
+
+    def difference_id(self, entry_id: str) -> str:
+        """Return the id of the entry that makes the difference to *entry_id*."""
+        return f"{entry_id}{_DIFFERENCE}{self.telling_id.rpartition('.')[2]}"
+
+
+def is_difference(entry_id: str) -> bool:
+    """Return whether an entry is what a receipt changed, and not what a sale earned."""
+    return _DIFFERENCE in entry_id
+
+
+def basket_to_map(basket: Basket) -> dict[str, Any]:
+    """Encode a receipt; lists, because a sale with a short one still fits into a kilobyte."""
+    return {
+        "lines": [_line_to_list(line) for line in basket.lines],
+        "payments": [[str(each.by), each.amount_fen] for each in basket.payments],
+    }
+
+
+def basket_from_map(values: Mapping[str, Any]) -> Basket:
+    """Decode a receipt."""
+    return Basket(
+        lines=tuple(map(_line_from_list, values["lines"])),
+        payments=tuple(
+            Payment(by=Means(by), amount_fen=amount_fen) for by, amount_fen in values["payments"]
+        ),
+    )
+
+
+def told_basket_to_map(told: ToldBasket) -> dict[str, Any]:
+    """Encode the receipt of a sale."""
+    return {
+        **basket_to_map(told.basket),
+        "telling": told.telling_id,
+        "after": list(told.after),
+    }
+
+
+def told_basket_from_map(values: Mapping[str, Any]) -> ToldBasket:
+    """Decode the receipt of a sale."""
+    return ToldBasket(
+        basket=basket_from_map(values),
+        telling_id=values["telling"],
+        after=tuple(values["after"]),
+    )
+
+
+def _line_to_list(line: Line) -> list[Any]:
+    plain: list[Any] = [str(line.category), line.amount_fen]
+    return plain if line.volume_ml is None else [*plain, line.grade, line.volume_ml]
+
+
+def _line_from_list(values: list[Any]) -> Line:
+    category, amount_fen, *fuelled = values
+    grade, volume_ml = fuelled or (None, None)
+    return Line(
+        category=Category(category), amount_fen=amount_fen, grade=grade, volume_ml=volume_ml
+    )

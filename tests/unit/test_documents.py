@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from forecourt.baskets import Category
 from forecourt.documents import (
     Day,
     Finding,
@@ -16,7 +17,7 @@ from forecourt.documents import (
     findings_about,
     zone_exists,
 )
-from forecourt.program import Basis, program_from_document
+from forecourt.program import Basis, Scope, program_from_document
 from forecourt.rounding import Rounding
 from forecourt.validity import EndOf
 
@@ -126,6 +127,82 @@ def test_grades_sold_and_grades_ruled_are_compared() -> None:
         ("grade_without_rule", "0"),
         ("grade_not_sold", "98"),
     ]
+
+
+SHOP = rule(rule_id="shop", grades=[], categories=["shop"], basis="amount")
+
+
+def test_a_rule_on_goods_beside_one_on_fuel_is_sound_when_receipts_are_counted() -> None:
+    assert findings(RULE, SHOP, baskets={}) == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (
+            [RULE, SHOP, rule(rule_id="again", categories=["shop", "fuel"], basis="amount")],
+            [("error", "unreachable_rule", "/rules/2")],
+        ),
+        (
+            [RULE, SHOP, {**SHOP, "rule_id": "more", "categories": ["shop", "car_wash"]}],
+            [("warning", "partly_unreachable_rule", "/rules/2/categories")],
+        ),
+        (
+            [
+                rule(grades=[]),
+                SHOP,
+                rule(rule_id="b", categories=["car_wash", "fuel"], basis="amount"),
+            ],
+            [("warning", "partly_unreachable_rule", "/rules/2/grades")],
+        ),
+        (
+            [RULE, {**SHOP, "basis": "volume"}],
+            [("error", "goods_without_volume", "/rules/1/basis")],
+        ),
+        (
+            [RULE, {**SHOP, "categories": ["shop", "tobacco"]}],
+            [("warning", "category_excluded", "/rules/1/categories")],
+        ),
+        (
+            [RULE, {**SHOP, "categories": ["recharge"]}],
+            [("warning", "category_excluded", "/rules/1/categories")],
+        ),
+        (
+            [RULE, {**SHOP, "grades": ["92"]}],
+            [("warning", "grades_without_fuel", "/rules/1/grades")],
+        ),
+    ],
+)
+def test_what_is_wrong_with_rules_on_goods_is_found(
+    rules: list[dict[str, Any]], expected: list[tuple[str, str, str]]
+) -> None:
+    assert told(findings(*rules, baskets={})) == expected
+
+
+def test_a_rule_on_goods_cannot_come_into_force_when_nobody_looks_at_receipts() -> None:
+    assert told(findings(RULE, SHOP)) == [("error", "baskets_not_counted", "/rules/1/categories")]
+
+
+def test_a_recharge_that_earns_is_no_mistake_and_grades_of_goods_cover_none() -> None:
+    recharge = {**SHOP, "categories": ["recharge"]}
+
+    assert findings(RULE, recharge, baskets={"stored_value": "recharge"}) == []
+    assert told(findings(SHOP, baskets={})) == [("warning", "grade_without_rule", "/rules")]
+
+
+def test_a_document_from_before_there_were_baskets_is_about_fuel_and_rounds_once() -> None:
+    old = ProgramDocument.model_validate(PROGRAM).model_dump(mode="json")
+    del old["baskets"]
+    for each in old["rules"]:
+        del each["categories"], each["scope"]
+
+    program = program_from_document(old, version=1)
+
+    assert program == program_from_document(
+        ProgramDocument.model_validate(PROGRAM).model_dump(mode="json"), version=1
+    )
+    assert (program.baskets, program.rules[0].scope) == (None, Scope.SALE)
+    assert program.rules[0].categories == {Category.FUEL}
 
 
 def test_an_unknown_zone_is_found() -> None:

@@ -13,6 +13,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from forecourt import baskets, discounts
+from forecourt.baskets import Category
+from forecourt.discounts import DiscountTerms
 from forecourt.instants import business_day
 from forecourt.ledger.entries import POINTS_WALLET
 from forecourt.ledger.policy import Policies, Terms, WalletPolicy
@@ -21,9 +24,10 @@ from forecourt.validity import Validity, validity_from_document
 from forecourt.wallets import Holder, wallets_from_document
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import date, datetime
 
+    from forecourt.baskets import Basket, BasketTerms, Bought
     from forecourt.sales import Sale
     from forecourt.wallets import Wallet
 
@@ -35,6 +39,13 @@ class Basis(StrEnum):
     AMOUNT = "amount"
 
 
+class Scope(StrEnum):
+    """What is rounded once: all that a rule counts of a sale, or each line of the receipt."""
+
+    SALE = "sale"
+    LINE = "line"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarnRule:
     """
@@ -42,7 +53,8 @@ class EarnRule:
 
     `grades` empty means every grade. Below `minimum` (in the unit of `basis`) the rule gives
     nothing. Ten points a litre is `points=10, per=1000`; one point for each full yuan is
-    `points=1, per=100` with `Rounding.FLOOR`.
+    `points=1, per=100` with `Rounding.FLOOR`. A rule is about fuel unless `categories` names
+    what else was bought; minimum and rounding are by `scope`.
     """
 
     rule_id: str
@@ -52,15 +64,21 @@ class EarnRule:
     per: int
     minimum: int
     rounding: Rounding
+    categories: frozenset[Category] = frozenset({Category.FUEL})
+    scope: Scope = Scope.SALE
 
     def __post_init__(self) -> None:
-        """Refuse a rule that could take points away or divide by nothing."""
+        """Refuse a rule that could take points away, divide by nothing or count litres of goods."""
         if self.points < 0 or self.per <= 0 or self.minimum < 0:
             raise ValueError(self.rule_id)
+        if self.basis is Basis.VOLUME and self.categories != {Category.FUEL}:
+            raise ValueError(self.rule_id)
 
-    def covers(self, grade: str) -> bool:
-        """Return whether the rule speaks of *grade*."""
-        return not self.grades or grade in self.grades
+    def covers(self, line: Bought) -> bool:
+        """Return whether the rule speaks of what was bought."""
+        if line.category not in self.categories:
+            return False
+        return line.category is not Category.FUEL or not self.grades or line.grade in self.grades
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +87,9 @@ class Program:
     One version of the program. `validity` is `None` when points never run out.
 
     `wallets` are by name and holder. A program from before there were wallets has none: its
-    points are active at once, and everything else is as the ledger does it by itself.
+    points are active at once, and everything else is as the ledger does it by itself. One
+    without `baskets` counts what the pump tells and nothing that a till adds. `discounts` say
+    how far a reward may lower a price.
     """
 
     version: int
@@ -77,6 +97,8 @@ class Program:
     rules: tuple[EarnRule, ...]
     validity: Validity | None
     wallets: Mapping[str, Mapping[Holder, Wallet]] = field(default_factory=dict)
+    baskets: BasketTerms | None = None
+    discounts: DiscountTerms = field(default_factory=DiscountTerms)
 
     def policies(self, holder: Holder = Holder.REGISTERED) -> Policies:
         """Return the policies by which the wallets of *holder* are kept under this version."""
@@ -97,7 +119,7 @@ class Trace:
     """
     What a rule made of a sale: its points, or the reason it gave none.
 
-    `rule_id` is empty when no rule covers the grade.
+    `rule_id` is empty when no rule covers anything of it.
     """
 
     rule_id: str
@@ -142,11 +164,15 @@ def program_from_document(document: Mapping[str, Any], *, version: int) -> Progr
                 per=rule["per"],
                 minimum=rule["minimum"],
                 rounding=Rounding(rule["rounding"]),
+                categories=frozenset(map(Category, rule.get("categories", [Category.FUEL]))),
+                scope=Scope(rule.get("scope", Scope.SALE)),
             )
             for rule in document["rules"]
         ),
         validity=validity,
         wallets=wallets_from_document(document.get("wallets"), zone=zone, validity=validity),
+        baskets=baskets.terms_from_document(document.get("baskets")),
+        discounts=discounts.terms_from_document(document.get("discounts")),
     )
 
 
@@ -157,31 +183,56 @@ def in_force(timeline: Sequence[Activation], at: datetime) -> int | None:
     return max(reversed(past), key=lambda each: each.effective_at).version if past else None
 
 
-def evaluate(program: Program, sale: Sale) -> Evaluation:
+def evaluate(
+    program: Program, sale: Sale, basket: Basket | None = None, *, whole: Sale | None = None
+) -> Evaluation:
     """
-    Return what *sale* earns under *program*.
+    Return what *sale* earns under *program*, with all that was bought along when it is known.
 
-    The first rule that covers the grade decides, and no later one is asked. Rounding mode
-    and order (multiply, then round once) are the published ones of the rule.
+    Of each line the first rule that covers it decides, and no later one is asked. Rounding mode
+    and order (multiply, then round once) are the published ones of the rule. *whole* is the sale
+    that *basket* belongs to, when *sale* is a part of it.
 
-    The trace is kept with every sale, so it is silent about rules for other grades: the
+    The trace is kept with every sale, so it is silent about rules for other things: the
     version it is stored beside says which these were.
     """
-    rule = next((each for each in program.rules if each.covers(sale.grade)), None)
-    if rule is None:
+    lines: tuple[Bought, ...] = (baskets.fuel_of(sale),)
+    if basket is not None and program.baskets is not None:
+        lines = baskets.bought(basket, whole or sale, program.baskets)
+        lines = baskets.share_of(lines, sale, whole) if whole else lines
+    trace = tuple(_judge(rule, covered) for rule, covered in _covered(program.rules, lines))
+    if not trace:
         nothing = Trace(rule_id="", outcome="no_rule")
         return Evaluation(points=0, expires_on=None, trace=(nothing,))
-    quantity = sale.volume_ml if rule.basis is Basis.VOLUME else sale.amount_fen
-    if quantity < rule.minimum:
-        trace = Trace(rule_id=rule.rule_id, outcome="below_minimum")
-    else:
-        points = divide(quantity * rule.points, rule.per, rule.rounding)
-        trace = Trace(rule_id=rule.rule_id, outcome="earned", points=points)
     on = business_day(sale.key.completed_at, program.zone)
     activates_on, expires_on = program.terms().dates(on)
     return Evaluation(
-        points=trace.points,
+        points=sum(each.points for each in trace),
         expires_on=expires_on,
         activates_on=activates_on,
-        trace=(trace,),
+        trace=trace,
     )
+
+
+def _covered(
+    rules: Sequence[EarnRule], lines: Sequence[Bought]
+) -> Iterator[tuple[EarnRule, list[Bought]]]:
+    """Yield the rules that decide about any of *lines*, each with those it decides about."""
+    left = list(lines)
+    for rule in rules:
+        covered = [line for line in left if rule.covers(line)]
+        left = [line for line in left if line not in covered]
+        if covered:
+            yield rule, covered
+
+
+def _judge(rule: EarnRule, lines: Sequence[Bought]) -> Trace:
+    by_volume = rule.basis is Basis.VOLUME
+    quantities = [line.volume_ml if by_volume else line.amount_fen for line in lines]
+    if rule.scope is Scope.SALE:
+        quantities = [sum(quantities)]
+    enough = [quantity for quantity in quantities if quantity >= rule.minimum]
+    if not enough:
+        return Trace(rule_id=rule.rule_id, outcome="below_minimum")
+    points = sum(divide(each * rule.points, rule.per, rule.rounding) for each in enough)
+    return Trace(rule_id=rule.rule_id, outcome="earned", points=points)

@@ -5,7 +5,8 @@ Reads the stream of the Sales table, sales that became `matched` only, and those
 from everybody. The program version in force at the sale's business time judges it, and its
 terms say from when and until when the points are good; the account is kept by the policy in
 force now. The entry's id is the sale's, so a record that comes again finds its entry and
-changes nothing. What a person's ruling moves is in `functions.accrual.ruled`.
+changes nothing. What a person's ruling moves is in `functions.accrual.ruled`, what a till's
+receipt changes afterwards in `functions.accrual.late_baskets`.
 """
 
 from __future__ import annotations
@@ -76,7 +77,15 @@ def accrue(record: dict[str, Any], *, standings: Standings) -> None:
             ruling=stored.ruled.ruling.number,
             points=moved,
         )
-        return
+    else:
+        judge(stored, standings)
+    if stored.basket is not None and stored.basket.after:
+        changed = mover(stored, standings).late.settle(stored)
+        logger.info("receipt settled", sale_id=stored.sale.sale_id, points=changed)
+
+
+def judge(stored: StoredSale, standings: Standings) -> None:
+    """Post what a sale earns, and say so."""
     points = post(stored, standings)
     if points is None:
         logger.info("sale judged before", sale_id=stored.sale.sale_id)
@@ -101,7 +110,7 @@ def post(stored: StoredSale, standings: Standings) -> int | None:
         new = loyalty.record_evaluation(member_id, sale, version=None, evaluation=None)
         return 0 if new else None
     judging = program(version)
-    evaluation = evaluate(judging, sale)
+    evaluation = evaluate(judging, sale, stored.basket_for(sale.sale_id))
     if evaluation.points == 0:
         new = loyalty.record_evaluation(member_id, sale, version=version, evaluation=evaluation)
         return 0 if new else None

@@ -8,7 +8,7 @@ nothing, and one that comes before the entry it takes back is parked by the ledg
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forecourt.ledger import EntryKind, wallet_of
@@ -16,10 +16,12 @@ from forecourt.ledger.commands import Earn, Reverse
 from forecourt.ledger.entries import DEBT
 from forecourt.ledger.refusals import AlreadyReversed, CeilingExceeded, NothingToReverse
 from forecourt.loyalty_table import trace_to_map
-from forecourt.program import evaluate
 from forecourt.rulings import carried_over
+from functions.accrual.late_baskets import LateBaskets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from forecourt.ledger import Entry, Policies
     from forecourt.ledger_table import LedgerTable
     from forecourt.loyalty_table import LoyaltyTable
@@ -46,32 +48,45 @@ class Mover:
     def move(self, stored: StoredSale, applied: AppliedRuling) -> int:
         """Return the points that members have more, or less, by a ruling; again, nothing moves."""
         moved = given = taken = 0
-        for each in applied.moved:
+        for each in self._movements(stored, applied):
             if each.reverses is None:
                 moved += self._give(stored, applied, each, given=given, taken=taken)
                 continue
             gave, entry, new = self._take_back(applied, each)
-            if gave is not None and entry is not None:
-                given += gave.given
-                taken += _taken_by(entry)
-            elif gave is not None:
-                given += gave.given  # a refund had taken all of it
+            if gave is not None:
+                given += self.late.stood_for(stored, each, gave)
+                # Of what a refund had taken wholly, there is no entry.
+                taken += _taken_by(entry) if entry is not None else 0
             moved += entry.points if entry is not None and new else 0
         return moved
+
+    @property
+    def late(self) -> LateBaskets:
+        """Return what makes the difference when a receipt came late."""
+        return LateBaskets(
+            loyalty=self.loyalty, ledger=self.ledger, policies=self.policies, judging=self.judging
+        )
+
+    def _movements(self, stored: StoredSale, applied: AppliedRuling) -> Iterator[Movement]:
+        for each in applied.moved:
+            yield each
+            yield from self.late.also_taken(stored, each)
 
     def _take_back(
         self, applied: AppliedRuling, movement: Movement
     ) -> tuple[Entry | None, Entry | None, bool]:
         """Return what had been given, what took it back, and whether that was only just now."""
         member_id, entry_id = movement.share.member_id, movement.reverses or ""
-        *_, owner = self._owners(member_id)
+        owners = self.loyalty.owners(member_id)
+        made = self.loyalty.made(owners, entry_id)
+        owner, lies_with = owners[-1], made[0] if made else member_id
         ruling = applied.ruling
         answer = self.ledger.execute(
             Reverse(
                 entry_id=movement.movement_id,
                 owner=owner,
                 reverses=entry_id,
-                reverses_owner=member_id if owner != member_id else None,
+                reverses_owner=lies_with if lies_with != owner else None,
                 document=movement.movement_id,
                 source=f"sale:{ruling.sale_id}",
                 reason=ruling.reason,
@@ -80,13 +95,15 @@ class Mover:
             ),
             policies=self.policies,
         )
-        gave = self.loyalty.judged([(member_id, entry_id)]).get(entry_id)
+        gave = made[1] if made else None
         if isinstance(answer.refusal, NothingToReverse | AlreadyReversed):
             # It was worth nothing, or a refund took all of it, or this is an old movement's
             # repeat after two members became one.
             return gave, None, False
         entry = answer.posted()
-        return gave, (None if entry.kind is EntryKind.PARK else entry), not answer.repeated
+        if entry.kind is EntryKind.PARK:
+            return None, None, False  # also when what it waited for has come meanwhile
+        return gave, entry, not answer.repeated
 
     def _give(
         self,
@@ -98,11 +115,10 @@ class Mover:
         taken: int,
     ) -> int:
         share, ruling, entry_id = movement.share, applied.ruling, movement.movement_id
-        *before, owner = self._owners(share.member_id)
+        *before, owner = self.loyalty.owners(share.member_id)
         if before and self.loyalty.judged([(each, entry_id) for each in before]):
             return 0  # given before the account went into another one, and gone there with it
-        part = replace(stored.sale, volume_ml=share.volume_ml, amount_fen=share.amount_fen)
-        evaluation = evaluate(self.judging, part) if self.judging else None
+        evaluation = self.late.judge(stored, share, stored.basket_for(entry_id))
         version = self.judging.version if self.judging else None
         points = carried_over(evaluation.points, taken=taken, given=given) if evaluation else 0
         if evaluation is None or points == 0:
@@ -130,13 +146,6 @@ class Mover:
             return 0  # kept in the entry's place: to try again would not make the wallet larger
         answer.posted()
         return 0 if answer.repeated else points
-
-    def _owners(self, member_id: str) -> list[str]:
-        """Return the accounts a member's points went through, the one that has them at the end."""
-        owners = [member_id]
-        while (into := self.loyalty.account(owners[-1]).merged_into) is not None:
-            owners.append(into)
-        return owners
 
 
 def _taken_by(reversal: Entry) -> int:

@@ -124,14 +124,15 @@ class FrozenView(BaseModel):
     entry: PostedView | None
 
 
-def posted(entry: Entry) -> dict[str, object]:
-    """Return *entry* as it is told to whoever caused it."""
+def posted(entry: Entry, *further: Entry) -> dict[str, object]:
+    """Return *entry* as it is told to whoever caused it; *further* ones belong to it."""
+    every = (entry, *further)
     return {
         "entry_id": entry.entry_id,
         "member_id": entry.member_id,
         "wallet": entry.wallet,
         "kind": str(entry.kind),
-        "points": entry.points,
-        "uncovered": entry.uncovered,
-        "account_version": entry.account_version,
+        "points": sum(each.points for each in every),
+        "uncovered": sum(each.uncovered for each in every),
+        "account_version": every[-1].account_version,
     }

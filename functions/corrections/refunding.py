@@ -1,6 +1,8 @@
 """The route that takes back what a sale earned, because the sale was refunded."""
 
 import hashlib
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
 
@@ -10,10 +12,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from forecourt.callers import Permission
 from forecourt.errors import InvalidRequest, SaleNotCredited, SaleShared
 from forecourt.instants import compact_instant
+from forecourt.ledger import Entry, EntryKind
 from forecourt.ledger.commands import Line, Part, Remainder, Reverse, Share
+from forecourt.ledger.refusals import NothingToReverse
 from forecourt.once import Answer
-from forecourt.sales import Sale
 from forecourt.sales_table import SalesTable
+from forecourt.stored_sales import StoredSale
 from functions.corrections.bodies import PostedView, RefundOrder, posted
 from functions.corrections.desk import TAG, Desk
 
@@ -35,8 +39,8 @@ class RefundRoutes:
         Take back what a sale earned, wholly or in part, as the program's policy says.
 
         Shares of the amount add up before they are rounded, so refunds that make up the whole
-        take back exactly what was earned. What is spent by then becomes a debt, unless the
-        program says otherwise.
+        take back exactly what was earned; the amount is that of the whole receipt, where a till
+        told one. What is spent by then becomes a debt, unless the program says otherwise.
         """
         caller = self._desk.door.caller
         caller.require(Permission.REFUND_POINTS)
@@ -51,14 +55,16 @@ class RefundRoutes:
                 raise SaleNotCredited(sale_id=sale_id, status=str(stored.status))
             if len(stored.held) > 1:
                 raise SaleShared(sale_id=sale_id, members=len(stored.held))
-            part = part_of(stored.sale, body)
+            part = part_of(stored, body)
             member_id, entry_id = stored.held[0].share.member_id, stored.held[0].entry_id
-            now_with = self._now_with(member_id)
+            owners = self._desk.loyalty.owners(member_id)
+            made = self._desk.loyalty.made(owners, entry_id)
+            lies_with = made[0] if made else member_id
             refund = Reverse(
                 entry_id=refund_id_for(sale_id, body),
-                owner=now_with,
+                owner=owners[-1],
                 reverses=entry_id,
-                reverses_owner=member_id if now_with != member_id else None,
+                reverses_owner=lies_with if lies_with != owners[-1] else None,
                 document=body.document,
                 part=part,
                 source=f"refund:{body.document}",
@@ -66,15 +72,35 @@ class RefundRoutes:
                 actor=caller.subject,
                 occurred_at=body.refunded_at,
             )
-            return Answer(status=201, body=posted(self._desk.post(refund)))
+            added = self._added(stored, owners) if body.line is None else None
+            entries = self._post(refund, added)
+            return Answer(status=201, body=posted(*entries))
 
         return self._desk.door.once(perform)
 
-    def _now_with(self, member_id: str) -> str:
-        """Return who has the member's points by now: accounts are merged."""
-        while (into := self._desk.loyalty.account(member_id).merged_into) is not None:
-            member_id = into
-        return member_id
+    def _added(self, stored: StoredSale, owners: list[str]) -> Entry | None:
+        """Return the entry by which a receipt that came late added to what the sale earned."""
+        told, entry_id = stored.basket, stored.held[0].entry_id
+        if told is None or entry_id not in told.after:
+            return None
+        made = self._desk.loyalty.made(owners, told.difference_id(entry_id))
+        entry = made[1] if made else None
+        return entry if entry is not None and entry.kind is EntryKind.EARN else None
+
+    def _post(self, refund: Reverse, added: Entry | None) -> list[Entry]:
+        """Take back what the sale earned, and the same part of what a late receipt added."""
+        if added is None:
+            return [self._desk.post(refund)]
+        further = replace(
+            refund,
+            entry_id=f"{refund.entry_id}.basket",
+            reverses=added.entry_id,
+            reverses_owner=added.member_id if added.member_id != refund.owner else None,
+        )
+        entries = []
+        with suppress(NothingToReverse):  # the fuel had earned nothing, what was with it had
+            entries.append(self._desk.post(refund))
+        return [*entries, self._desk.post(further)]
 
 
 def refund_id_for(sale_id: str, refund: RefundOrder) -> str:
@@ -83,13 +109,13 @@ def refund_id_for(sale_id: str, refund: RefundOrder) -> str:
     return f"{compact_instant(refund.refunded_at)}.refund.{named.hexdigest()[:16]}"
 
 
-def part_of(sale: Sale, refund: RefundOrder) -> Part:
-    """Return which part of what *sale* earned a refund takes back."""
+def part_of(stored: StoredSale, refund: RefundOrder) -> Part:
+    """Return which part of what a sale earned a refund takes back."""
     if refund.line is not None:
         return Line(item=refund.line)
     if refund.amount_fen is None:
         return Remainder()
-    if refund.amount_fen > sale.amount_fen:
+    if refund.amount_fen > stored.paid_fen:
         finding = {"at": "/body/amount_fen", "reason": "more_than_was_sold"}
         raise InvalidRequest(findings=[finding])
-    return Share(part=refund.amount_fen, whole=sale.amount_fen)
+    return Share(part=refund.amount_fen, whole=stored.paid_fen)

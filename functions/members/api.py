@@ -207,13 +207,23 @@ class MembersApi:
         if not judgements and cursor is None:
             self._members.member(member_id)
         stored = self._sales.sales([each.sale_id for each in judgements])
+        # What was given to somebody else since is theirs to see.
+        given = [each for each in judgements if has(stored[each.sale_id], each.entry_id)]
+        late = {
+            each.entry_id: told.difference_id(each.entry_id)
+            for each in given
+            if (told := stored[each.sale_id].basket) and each.entry_id in told.after
+        }
+        differences = self._statements.judged(member_id, list(late.values()))
         return self._door.show(
             {
                 "sales": [
-                    _sale(stored[each.sale_id], each)
-                    for each in judgements
-                    # What was given to somebody else since is theirs to see.
-                    if has(stored[each.sale_id], each.entry_id)
+                    _sale(
+                        stored[each.sale_id],
+                        each,
+                        differences.get(late.get(each.entry_id, "")),
+                    )
+                    for each in given
                 ],
                 "next_cursor": next_cursor(page.last_id, scope),
             }
@@ -267,7 +277,8 @@ def _identity(identity: BoundIdentity) -> dict[str, Any]:
     return {**_bound(identity.key, identity.bound_at), "masked": mask(identity.value)}
 
 
-def _sale(stored: StoredSale, judged: Judgement) -> dict[str, Any]:
+def _sale(stored: StoredSale, judged: Judgement, difference: Judgement | None) -> dict[str, Any]:
+    """Return a sale with what it earned, together with what a late receipt changed about that."""
     sale = stored.sale
     return {
         "sale_id": sale.sale_id,
@@ -278,7 +289,7 @@ def _sale(stored: StoredSale, judged: Judgement) -> dict[str, Any]:
         "amount_fen": sale.amount_fen,
         "unit_price_milli_per_litre": sale.unit_price_milli_per_litre,
         "completed_at": format_instant(sale.key.completed_at),
-        "points": judged.points,
+        "points": judged.points + (difference.points if difference else 0),
         "program_version": judged.program_version,
-        "trace": [dict(each) for each in judged.trace],
+        "trace": [dict(each) for each in (difference or judged).trace],
     }

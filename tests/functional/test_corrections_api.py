@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.adjustments_table import AdjustmentsTable
+from forecourt.baskets import Basket, Category, Line
 from forecourt.keeping import Keeping
 from forecourt.ledger import EntryKind
 from forecourt.ledger import commands as c
@@ -526,6 +527,95 @@ def test_a_line_of_a_sale_is_refunded_by_what_it_earned(
     assert refund(manager, sold, {**REFUND, "line": "fuel"}).body["points"] == -70
     again = refund(manager, sold, {**REFUND, "document": "R-2", "line": "shop"})
     assert again.code == "nothing_to_reverse"
+
+
+def receipt(*, off_fen: int = 0) -> Basket:
+    """Return a receipt of the sale and ten yuan in the shop, or of less than the fuel."""
+    fill = Line(
+        category=Category.FUEL,
+        amount_fen=SALE.amount_fen,
+        grade=SALE.grade,
+        volume_ml=SALE.volume_ml,
+    )
+    less = Line(category=Category.DISCOUNT, amount_fen=-off_fen)
+    return Basket(lines=(fill, less if off_fen else Line(category=Category.SHOP, amount_fen=1_000)))
+
+
+def added(world: World, points: int) -> None:
+    """Let accrual have given *points* more, or less, for the receipt than for the fuel."""
+    entry_id = f"{SALE.sale_id}~basket.R-1"
+    world.tell(SALE, receipt(off_fen=0 if points > 0 else 1_000))
+    if points > 0:
+        world.post(replace(earned("m-1", points), entry_id=entry_id))
+    else:
+        world.post(
+            c.Reverse(
+                entry_id=entry_id,
+                owner="m-1",
+                reverses=SALE.sale_id,
+                document=entry_id,
+                part=c.Exactly(points=-points),
+                source="sale",
+                reason="basket",
+                actor="accrual",
+                occurred_at=RECEIVED_AT,
+            )
+        )
+
+
+@pytest.mark.parametrize("points", [10, -10])
+def test_a_refund_takes_back_what_a_receipt_added_or_had_left(
+    manager: Client, sold: str, world: World, points: int
+) -> None:
+    world.post(earned("m-1", 100))
+    added(world, points)
+
+    first = refund(manager, sold)
+
+    assert first.body["points"] == -100 - points
+    assert world.loyalty.account("m-1").total == 0
+    assert refund(manager, sold, key="again").body == first.body
+
+
+@pytest.mark.parametrize("points", [10, -10])
+def test_refunds_of_the_whole_receipt_by_amount_take_back_all_it_earned(
+    manager: Client, sold: str, world: World, points: int
+) -> None:
+    world.post(earned("m-1", 100))
+    added(world, points)
+    whole = SALE.amount_fen + 1_000 * (1 if points > 0 else -1)
+
+    taken = [
+        refund(manager, sold, {**REFUND, "document": f"R-{number}", "amount_fen": part}).body
+        for number, part in enumerate((whole // 3, whole - whole // 3))
+    ]
+
+    assert sum(each["points"] for each in taken) == -100 - points
+    assert world.loyalty.account("m-1").total == 0
+    too_much = refund(manager, sold, {**REFUND, "document": "R-9", "amount_fen": whole + 1})
+    assert too_much.code == "invalid_request"
+
+
+def test_what_only_the_receipt_earned_is_refunded_by_itself(
+    manager: Client, sold: str, world: World
+) -> None:
+    world.loyalty.record_evaluation("m-1", SALE, version=1, evaluation=None)
+    added(world, 10)
+
+    assert refund(manager, sold).body["points"] == -10
+    assert world.loyalty.account("m-1").total == 0
+
+
+def test_a_receipt_that_changed_nothing_is_no_entry_to_refund(
+    manager: Client, sold: str, world: World
+) -> None:
+    world.post(earned("m-1", 100))
+    world.tell(SALE, receipt())
+    entry_id = f"{SALE.sale_id}~basket.R-1"
+    world.loyalty.record_evaluation("m-1", SALE, version=1, evaluation=None, entry_id=entry_id)
+
+    assert refund(manager, sold).body["points"] == -100
+    assert world.loyalty.account("m-1").parked == 0
 
 
 def test_a_refund_after_a_ruling_takes_from_whoever_has_the_sale(

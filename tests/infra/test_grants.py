@@ -99,6 +99,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     "members": {
         ("GetItem", "Loyalty", ("MEMBER#*", "IDENTITY#*", "PROGRAM")),
         ("Query", "Loyalty", ("MEMBER#*",)),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
         ("Query", "Loyalty", ("BOOKS",)),
         ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
         ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import date
 
-    from forecourt.ledger import Account, Answer, Policies
+    from forecourt.ledger import Account, Answer, Entry, Policies
     from forecourt.ledger.commands import Command
     from forecourt.ledger.decisions import Decision, Parked, Posting, Reversals
     from forecourt.ledger.procedure import Key, Request
@@ -194,6 +194,12 @@ class LedgerTable:
                 return answer
             response = self._respond(request, known)
             known = {}
+
+    def reversed_of(self, entry: Entry) -> int:
+        """Return how many points of *entry* were reversed by now."""
+        key = ReversalsKey(entry.member_id, entry.entry_id)
+        note: Reversals | None = self._read((key,), {}).items.get(key)
+        return note.reversed if note else 0
 
     def accounts(self, keys: Iterable[AccountKey], *, consistent: bool = True) -> list[Account]:
         """Return those of the accounts that there are, in one round trip for up to 100."""

@@ -182,6 +182,13 @@ class LoyaltyTable:
             return Account(member_id=member_id, wallet=wallet, buckets={})
         return account_from_item(response["Item"])
 
+    def owners(self, member_id: str) -> list[str]:
+        """Return the accounts a member's points went through, the one that has them at the end."""
+        owners = [member_id]
+        while (into := self.account(owners[-1]).merged_into) is not None:
+            owners.append(into)
+        return owners
+
     def entry(self, member_id: str, entry_id: str) -> Entry:
         """Return an entry; raise `UnknownEntry`, also when the id's answer moved nothing."""
         response = self._dynamodb.get_item(
@@ -273,6 +280,19 @@ class LoyaltyTable:
             )
             for item in batch_get(self._dynamodb, self._name, keys, consistent=True)
         }
+
+    def made(self, owners: Sequence[str], entry_id: str) -> tuple[str, Entry | None] | None:
+        """
+        Return under which of a member's *owners* an id was answered, and the entry it made.
+
+        The last one counts: an account that was merged meanwhile refused what then went to the
+        one that has its points now.
+        """
+        for owner in reversed(owners):
+            judged = self.judged([(owner, entry_id)])
+            if judged:
+                return owner, judged[entry_id]
+        return None
 
 
 def trace_to_map(trace: Trace) -> dict[str, Any]:

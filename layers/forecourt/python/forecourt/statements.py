@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, encode, from_item, to_item
-from forecourt.loyalty_table import account_from_item, entry_from_item
+from forecourt.batches import batch_get
+from forecourt.loyalty_table import account_from_item, entry_from_item, timeline_entry_key
 from forecourt.rulings import sale_of_entry
 
 if TYPE_CHECKING:
@@ -97,6 +98,12 @@ class Statements:
             if after is None or len(found) == limit:
                 break
         return Statement(items=found, last_id=after)
+
+    def judged(self, member_id: str, entry_ids: Sequence[str]) -> dict[str, Judgement]:
+        """Return what those of a member's entries say of sales that there are, by id."""
+        keys = [timeline_entry_key(member_id, entry_id) for entry_id in entry_ids]
+        items = batch_get(self._dynamodb, self._name, keys, consistent=False) if keys else []
+        return {each.entry_id: each for each in map(_judgement, items) if each}
 
 
 def _judgement(item: Item) -> Judgement | None:

@@ -1,0 +1,169 @@
+"""
+What a receipt changes about points that were given before it was known.
+
+Usually a driver pays when the pump's sale is judged already. What was given stays as it was, and
+one further entry makes the difference, under the rules of the sale's own day: an earn, or a
+reversal of a part. Its id comes from the entry and the telling, so a record that comes again
+finds it there. What is given after the receipt is judged with it and needs no difference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from forecourt.ledger import EntryKind
+from forecourt.ledger.commands import Earn, Exactly, Reverse
+from forecourt.ledger.refusals import AccountMerged, CeilingExceeded
+from forecourt.loyalty_table import trace_to_map
+from forecourt.program import evaluate
+from forecourt.rulings import Movement, carried_over
+from forecourt.stored_baskets import is_difference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from forecourt.baskets import Basket
+    from forecourt.ledger import Entry, Policies
+    from forecourt.ledger_table import LedgerTable
+    from forecourt.loyalty_table import LoyaltyTable
+    from forecourt.program import Evaluation, Program
+    from forecourt.rulings import Holding, Share
+    from forecourt.stored_baskets import ToldBasket
+    from forecourt.stored_sales import StoredSale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateBaskets:
+    """Makes the differences; *judging* is the program of the sale's day, `None` before any."""
+
+    loyalty: LoyaltyTable
+    ledger: LedgerTable
+    policies: Policies
+    judging: Program | None
+
+    def judge(self, stored: StoredSale, share: Share, basket: Basket | None) -> Evaluation | None:
+        """Return what a share of a sale earns, with or without the receipt."""
+        if self.judging is None:
+            return None
+        part = replace(stored.sale, volume_ml=share.volume_ml, amount_fen=share.amount_fen)
+        return evaluate(self.judging, part, basket, whole=stored.sale)
+
+    def settle(self, stored: StoredSale) -> int:
+        """Return the points members have more, or less, by a receipt; again, nothing moves."""
+        told = stored.basket
+        if told is None:
+            return 0
+        late = [each for each in stored.held if each.entry_id in told.after]
+        return sum(self._settle(stored, told, each) for each in late)
+
+    def also_taken(self, stored: StoredSale, movement: Movement) -> Iterator[Movement]:
+        """Yield what takes back, with an entry, what a receipt had added to it."""
+        told = stored.basket
+        if told is None or movement.reverses is None or movement.reverses not in told.after:
+            return
+        if self._difference(stored, movement.share, told.basket) > 0:
+            yield Movement(
+                movement_id=told.difference_id(movement.movement_id),
+                share=movement.share,
+                reverses=told.difference_id(movement.reverses),
+            )
+
+    def stood_for(self, stored: StoredSale, movement: Movement, gave: Entry) -> int:
+        """Return what the entry that *movement* takes back was of the sale, before any refund."""
+        told, entry_id = stored.basket, movement.reverses
+        if told is None or entry_id is None:
+            return gave.given
+        if is_difference(entry_id):
+            return self._difference(stored, movement.share, told.basket)
+        if entry_id not in told.after:
+            return gave.given
+        owners = self.loyalty.owners(movement.share.member_id)
+        _, less = self.loyalty.made(owners, told.difference_id(entry_id)) or (None, None)
+        if less is None or less.kind is not EntryKind.REVERSE:
+            return gave.given
+        return gave.given + self._difference(stored, movement.share, told.basket)
+
+    def _difference(self, stored: StoredSale, share: Share, basket: Basket) -> int:
+        judged = [self.judge(stored, share, each) for each in (None, basket)]
+        without, given = (each.points if each else 0 for each in judged)
+        return given - without
+
+    def _settle(self, stored: StoredSale, told: ToldBasket, holding: Holding) -> int:
+        """
+        Make the difference to what *holding* was given.
+
+        It depends on what a refund has taken by now, so it is looked for before it is made.
+        """
+        share, entry_id = holding.share, told.difference_id(holding.entry_id)
+        evaluation = self.judge(stored, share, told.basket)
+        if evaluation is None:
+            return 0
+        owners = self.loyalty.owners(share.member_id)
+        if self.loyalty.made(owners, entry_id):
+            return 0
+        _, gave = self.loyalty.made(owners, holding.entry_id) or (None, None)
+        points = self._left_of(self._difference(stored, share, told.basket), gave)
+        if points == 0 or (points < 0 and gave is None):
+            self.loyalty.record_evaluation(
+                owners[-1],
+                stored.sale,
+                version=self.judging.version if self.judging else None,
+                evaluation=evaluation,
+                entry_id=entry_id,
+            )
+            return 0
+        command = self._command(stored, entry_id, points, evaluation, gave, owner=owners[-1])
+        return self._post(command)
+
+    def _left_of(self, points: int, gave: Entry | None) -> int:
+        """Return *points*, less the part that a refund has taken of the entry: it is of both."""
+        if gave is None or not gave.given:
+            return points
+        left = gave.given - self.ledger.reversed_of(gave)
+        size = carried_over(abs(points), taken=left, given=gave.given)
+        return size if points > 0 else -size
+
+    def _command(
+        self,
+        stored: StoredSale,
+        entry_id: str,
+        points: int,
+        evaluation: Evaluation,
+        gave: Entry | None,
+        *,
+        owner: str,
+    ) -> Earn | Reverse:
+        common: dict[str, Any] = {
+            "entry_id": entry_id,
+            "owner": owner,
+            "source": f"sale:{stored.sale.sale_id}",
+            "reason": "basket",
+            "actor": "accrual",
+            "program_version": self.judging.version if self.judging else 0,
+            "trace": tuple(trace_to_map(each) for each in evaluation.trace),
+            "occurred_at": stored.sale.key.completed_at,
+        }
+        if points > 0 or gave is None:
+            return Earn(
+                points=points,
+                expires_on=evaluation.expires_on,
+                activates_on=evaluation.activates_on,
+                **common,
+            )
+        return Reverse(
+            reverses=gave.entry_id,
+            reverses_owner=gave.member_id if gave.member_id != owner else None,
+            document=entry_id,
+            part=Exactly(points=-points),
+            **common,
+        )
+
+    def _post(self, command: Earn | Reverse) -> int:
+        answer = self.ledger.execute(command, policies=self.policies)
+        while isinstance(answer.refusal, AccountMerged):
+            command = replace(command, owner=answer.refusal.into)
+            answer = self.ledger.execute(command, policies=self.policies)
+        if isinstance(answer.refusal, CeilingExceeded):
+            return 0  # kept in the entry's place: to try again would not make the wallet larger
+        return answer.posted().points

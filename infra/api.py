@@ -62,6 +62,7 @@ OPERATOR_ROUTES = (
     "POST /stations",
     "GET /stations/{station_id}",
     "POST /stations/{station_id}/certificates",
+    "POST /stations/{station_id}/quotes",
     "GET /programs",
     "POST /programs",
     "GET /programs/{version}",
@@ -216,7 +217,9 @@ class Api(Construct):
         loyalty = tables.loyalty
         # Of the program, the zone in force: whose day it is.
         loyalty.let(members, "GetItem", leading_keys=["MEMBER#*", "IDENTITY#*", "PROGRAM"])
-        loyalty.let(members, "Query", "ConditionCheckItem", leading_keys=["MEMBER#*"])
+        loyalty.let(
+            members, "Query", "BatchGetItem", "ConditionCheckItem", leading_keys=["MEMBER#*"]
+        )
         loyalty.let(members, "PutItem", leading_keys=["MEMBER#*", "IDENTITY#*"])
         loyalty.let(members, "UpdateItem", leading_keys=["MEMBER#*"])
         # To prove an entry: which book it is in, and the hashes of that book.
@@ -245,7 +248,7 @@ class Api(Construct):
             self,
             "Operator",
             name="operator",
-            description="What head office does: stations, programs, sales under review",
+            description="What head office does: stations, programs, quotes, sales under review",
             runtime=self._runtime,
             environment={
                 "LOYALTY_TABLE": tables.loyalty.table_name,

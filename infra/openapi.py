@@ -26,6 +26,7 @@ from functions.members.questions import QuestionRoutes
 from functions.members.wallets import WalletRoutes
 from functions.merging.merging import MergeRoutes
 from functions.operator.programs import ProgramRoutes
+from functions.operator.quotes import QuoteRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
 from functions.rulings.ruling import RulingRoutes
@@ -124,6 +125,7 @@ def _operator_door() -> Door:
     door = _door()
     StationRoutes(door=door, table=NOTHING, things=NOTHING, now=NOTHING)
     ProgramRoutes(door=door, table=NOTHING, stations=NOTHING, now=NOTHING)
+    QuoteRoutes(door=door, table=NOTHING, programs=NOTHING, now=NOTHING)
     ReviewRoutes(door=door, sales=NOTHING, sealer=NOTHING, now=NOTHING)
     return door
 

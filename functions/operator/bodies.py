@@ -2,8 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt
 
+from forecourt.baskets import Category, Means
+from forecourt.discounts import Unused
 from forecourt.documents import (
     MAX_GRADES,
     Document,
@@ -15,6 +17,8 @@ from forecourt.documents import (
     StationId,
     Zone,
 )
+from forecourt.messages import MAX_AMOUNT_FEN, MAX_UNIT_PRICE
+from forecourt.sales import MAX_PLAUSIBLE_VOLUME_ML
 
 MAX_REQUEST_LENGTH = 8192
 
@@ -52,6 +56,37 @@ class ActivationOrder(Document):
     """When a version comes into force: now, unless given."""
 
     effective_at: Instant | None = None
+
+
+class QuoteOrder(Document):
+    """A fill, by `volume_ml` or `amount_fen`, and the reward to use on it, by litre or as a sum."""
+
+    grade: Grade
+    unit_price_milli_per_litre: Annotated[
+        StrictInt, Field(ge=1, le=MAX_UNIT_PRICE, description="1/1000 yuan", examples=[7560])
+    ]
+    volume_ml: Annotated[StrictInt, Field(ge=1, le=MAX_PLAUSIBLE_VOLUME_ML)] | None = None
+    amount_fen: Annotated[StrictInt, Field(ge=1, le=MAX_AMOUNT_FEN)] | None = None
+    reward_milli_per_litre: Annotated[StrictInt, Field(ge=1, le=MAX_UNIT_PRICE)] | None = None
+    reward_fen: Annotated[StrictInt, Field(ge=1, le=MAX_AMOUNT_FEN)] | None = None
+
+
+class QuoteView(BaseModel):
+    """
+    What a fill costs with a reward.
+
+    `unit_price_milli_per_litre` is the price of a litre by then; of the reward `discount_fen`
+    are used, and `unused` is what becomes of `unused_fen`. Without a program its version is null.
+    """
+
+    program_version: int | None
+    minimum_price_milli_per_litre: int | None
+    unit_price_milli_per_litre: int
+    amount_fen: int
+    discount_fen: int
+    to_pay_fen: int
+    unused_fen: int
+    unused: Unused
 
 
 class StationView(BaseModel):
@@ -195,6 +230,28 @@ class WeighedView(BaseModel):
     alternatives: list[AlternativeView]
 
 
+class LineView(BaseModel):
+    """A line of a receipt; below zero it takes something off."""
+
+    category: Category
+    amount_fen: int
+
+
+class PaymentView(BaseModel):
+    """A part of what was paid."""
+
+    by: Means
+    amount_fen: int
+
+
+class ReceiptView(BaseModel):
+    """What a till told was bought together, and how it was paid, if it said so."""
+
+    telling_id: str
+    lines: list[LineView]
+    payments: list[PaymentView]
+
+
 class ReviewedSaleView(BaseModel):
     """
     A sale that waits, or waited, for a person.
@@ -231,6 +288,7 @@ class ReviewedSaleView(BaseModel):
     claimed_by: list[str]
     denied_by: list[str]
     rulings: int
+    receipt: ReceiptView | None
 
 
 class QuarantinedView(BaseModel):

@@ -15,13 +15,16 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from forecourt.doors import Door, plain_fingerprint
+from forecourt.loyalty_table import LoyaltyTable
 from forecourt.once import Requests
 from forecourt.operator_table import OperatorTable
+from forecourt.programs import Programs
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
 from forecourt.stations_table import StationsTable
 from functions.operator.programs import ProgramRoutes
+from functions.operator.quotes import QuoteRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
 from functions.operator.things import Things
@@ -63,6 +66,12 @@ stations = StationRoutes(
 )
 programs = ProgramRoutes(
     door=door, table=table, stations=StationsTable(dynamodb, name=settings.loyalty_table), now=now
+)
+quotes = QuoteRoutes(
+    door=door,
+    table=table,
+    programs=Programs(LoyaltyTable(dynamodb, name=settings.loyalty_table)),
+    now=now,
 )
 reviews = ReviewRoutes(
     door=door,

@@ -17,6 +17,7 @@ from forecourt.instants import format_instant
 from forecourt.once import Answer
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
+from forecourt.stored_baskets import ToldBasket
 from forecourt.stored_messages import QuarantinedMessage
 from forecourt.stored_sales import Queue, Status, StoredSale
 from forecourt.weighing import Decision
@@ -156,6 +157,7 @@ class ReviewRoutes:
             "claimed_by": sorted(stored.claimed_by),
             "denied_by": sorted(stored.denied_by),
             "rulings": stored.ruled.ruling.number if stored.ruled else 0,
+            "receipt": _receipt(stored.basket) if stored.basket else None,
         }
 
     def _observed(self, stored: StoredSale) -> list[dict[str, str]]:
@@ -185,6 +187,19 @@ def _weighed(decision: Decision) -> dict[str, Any]:
         "alternatives": [
             {"member_id": member_id, "posterior_ppm": posterior_ppm}
             for member_id, posterior_ppm in decision.alternatives
+        ],
+    }
+
+
+def _receipt(told: ToldBasket) -> dict[str, Any]:
+    return {
+        "telling_id": told.telling_id,
+        "lines": [
+            {"category": str(each.category), "amount_fen": each.amount_fen}
+            for each in told.basket.lines
+        ],
+        "payments": [
+            {"by": str(each.by), "amount_fen": each.amount_fen} for each in told.basket.payments
         ],
     }
 

@@ -20,6 +20,12 @@ RULE = {"rule_id": "a", "basis": "volume", "points": 1, "per": 1000, "rounding":
 PROGRAM = {"zone": "Asia/Shanghai", "rules": [RULE], "validity": None}
 RULING = {"number": 1, "verdict": "none", "reason": "no_member"}
 FREEZING = {"source": "ticket:1", "reason": "fraud"}
+QUOTE = {
+    "grade": "92",
+    "unit_price_milli_per_litre": 7560,
+    "volume_ml": 40_000,
+    "reward_milli_per_litre": 300,
+}
 PLATE = {"kind": "plate", "value": "浙A12345"}
 
 STAFF = "attendant manager operator"
@@ -81,6 +87,7 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("POST /stations", "/stations", STATION, "operator"),
     ("GET /stations/{station_id}", "/stations/s0001", None, READERS),
     ("POST /stations/{station_id}/certificates", "/stations/s0001/certificates", {}, "operator"),
+    ("POST /stations/{station_id}/quotes", "/stations/s0001/quotes", QUOTE, STAFF),
     ("GET /programs", "/programs", None, READERS),
     ("POST /programs", "/programs", PROGRAM, "operator"),
     ("GET /programs/{version}", "/programs/1", None, READERS),

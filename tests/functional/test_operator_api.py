@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from forecourt.baskets import Basket, Category, Line, Means, Payment
 from forecourt.decided_sales import DecidedSales
 from forecourt.errors import StaleWrite
 from forecourt.identity import EvidenceKey
@@ -36,6 +37,8 @@ from tests.specimens import credited_to, nobodys, probably
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.functional.world import World
+
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 STATION = {
     "station_id": "s0001",
@@ -51,19 +54,23 @@ RULE = {
     "per": 1000,
     "minimum": 1000,
     "rounding": "floor",
+    "categories": ["fuel"],
+    "scope": "sale",
 }
 PROGRAM = {
     "zone": "Asia/Shanghai",
     "rules": [RULE],
     "validity": {"months": 12, "end_of": "month"},
     "wallets": None,
+    "baskets": None,
+    "discounts": None,
 }
 
 
 @pytest.fixture(autouse=True)
 def clock(aws: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:  # noqa: ARG001
     def set_clock(at: datetime) -> None:
-        for routes in (handler.stations, handler.programs, handler.reviews):
+        for routes in (handler.stations, handler.programs, handler.reviews, handler.quotes):
             monkeypatch.setattr(routes, "_now", lambda: at)
 
     set_clock(NOW)
@@ -759,6 +766,31 @@ def test_quarantined_messages_show_the_reason_and_not_the_content(
         }
     ]
     assert "12345" not in reply.text
+
+
+def test_a_sale_is_shown_with_what_was_bought_along(manager: Client, world: World) -> None:
+    world.sales.add(held())
+    fill = Line(
+        category=Category.FUEL, amount_fen=SALE.amount_fen, grade="92", volume_ml=SALE.volume_ml
+    )
+    assert manager.get(f"/sales/{SALE.sale_id}").body["receipt"] is None
+
+    world.tell(
+        SALE,
+        Basket(
+            lines=(fill, Line(category=Category.SHOP, amount_fen=1_000)),
+            payments=(Payment(by=Means.CASH, amount_fen=SALE.amount_fen + 1_000),),
+        ),
+    )
+
+    assert manager.get(f"/sales/{SALE.sale_id}").body["receipt"] == {
+        "telling_id": "20261123T081500Z.s0001.till.R-1",
+        "lines": [
+            {"category": "fuel", "amount_fen": SALE.amount_fen},
+            {"category": "shop", "amount_fen": 1_000},
+        ],
+        "payments": [{"by": "cash", "amount_fen": SALE.amount_fen + 1_000}],
+    }
 
 
 def test_a_queue_comes_in_pages_oldest_first(manager: Client, sales: SalesTable) -> None:

@@ -12,17 +12,18 @@ from forecourt.errors import Forbidden, Unauthenticated, UnknownMember
 # The table once more, in the words of the people in it: a change has to be made twice.
 MAY = {
     Group.MEMBER: "",
-    Group.ATTENDANT: "enrol bind_identities answer_questions",
+    Group.ATTENDANT: "enrol bind_identities answer_questions quote_discounts",
     Group.MANAGER: (
         "enrol bind_identities unbind_identities change_members read_members read_profiles "
         "read_stations read_programs read_queues read_evidence decide_sales answer_questions "
-        "adjust_points read_adjustments refund_points"
+        "adjust_points read_adjustments refund_points quote_discounts"
     ),
     Group.OPERATOR: (
         "enrol bind_identities unbind_identities change_members read_members read_profiles "
         "erase_members merge_members read_stations change_stations read_programs change_programs "
         "read_queues read_evidence decide_sales reassign_sales answer_questions "
-        "adjust_points read_adjustments decide_adjustments freeze_wallets refund_points"
+        "adjust_points read_adjustments decide_adjustments freeze_wallets refund_points "
+        "quote_discounts"
     ),
     Group.AUDITOR: "read_members read_stations read_programs read_queues read_adjustments",
 }

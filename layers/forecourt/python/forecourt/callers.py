@@ -57,6 +57,7 @@ class Permission(StrEnum):
     DECIDE_ADJUSTMENTS = "decide_adjustments"
     FREEZE_WALLETS = "freeze_wallets"
     REFUND_POINTS = "refund_points"
+    QUOTE_DISCOUNTS = "quote_discounts"
 
 
 OWN = frozenset(
@@ -75,7 +76,12 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
     Group.MEMBER: frozenset(),
     # Whom an attendant serves may say at the counter which sales are theirs.
     Group.ATTENDANT: frozenset(
-        {Permission.ENROL, Permission.BIND_IDENTITIES, Permission.ANSWER_QUESTIONS}
+        {
+            Permission.ENROL,
+            Permission.BIND_IDENTITIES,
+            Permission.ANSWER_QUESTIONS,
+            Permission.QUOTE_DISCOUNTS,
+        }
     ),
     # Who is to be forgotten says so themselves, or to head office.
     Group.MANAGER: OWN - {Permission.ERASE_MEMBERS}
@@ -88,6 +94,7 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
         Permission.ADJUST_POINTS,
         Permission.READ_ADJUSTMENTS,
         Permission.REFUND_POINTS,
+        Permission.QUOTE_DISCOUNTS,
     },
     Group.OPERATOR: frozenset(Permission),
     Group.AUDITOR: frozenset(

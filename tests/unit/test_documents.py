@@ -205,6 +205,12 @@ def test_a_document_from_before_there_were_baskets_is_about_fuel_and_rounds_once
     assert program.rules[0].categories == {Category.FUEL}
 
 
+def test_a_lowest_price_of_a_grade_nobody_sells_is_remarked_on() -> None:
+    found = findings(RULE, discounts={"minimum_prices": {"92": 6_500, "98": 7_500}})
+
+    assert told(found) == [("warning", "grade_not_sold", "/discounts/minimum_prices/98")]
+
+
 def test_an_unknown_zone_is_found() -> None:
     assert told(findings(RULE, zone="Asia/Atlantis")) == [("error", "unknown_zone", "/zone")]
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.documents import MAX_RULES
+from forecourt.documents import MAX_RULES, ProgramDocument
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.sales_table import SalesTable
 from forecourt.weighing import Outcome
+from functions.accrual.growth_accounts import GrowthAccounts
 from tests.functional.assigning import assignment
 from tests.functional.clients import Counting
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
@@ -210,6 +211,45 @@ def test_the_due_index_is_written_when_the_first_day_changes_and_by_no_sale_afte
 
     assert (first.write_units, first.index_units) == (6, 1)
     assert (second.write_units, second.index_units) == (6, 0)
+
+
+@pytest.fixture
+def tiered(prepared: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Return the prepared world under a program with tiers, in containers that know it."""
+    from functions.accrual import handler as accrual  # noqa: PLC0415
+
+    ladder = [{"name": "gold", "from_value": 5000, "multiple_basis_points": 15_000}]
+    growth = {"basis": "amount", "value": 1, "per": 100, "rounding": "floor"}
+    document = ProgramDocument.model_validate(
+        {
+            **LITRES,
+            "wallets": {"growth": {"validity": {"months": 12, "end_of": "year"}}},
+            "growth": growth,
+            "tiers": {"ladder": ladder},
+        }
+    )
+    prepared.activate(document.model_dump(mode="json"), effective_at=OPEN_SINCE + timedelta(days=1))
+    accrual.program(2)
+    monkeypatch.setattr(accrual, "growth_accounts", GrowthAccounts(wanted=True))
+    return prepared
+
+
+def test_tiers_cost_a_sale_four_write_units_one_read_unit_and_one_round_trip(
+    tiered: World, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metered = Metered(tiered.dynamodb)
+    counting = Counting(metered)
+
+    judge(tiered, context, dynamodb=counting, monkeypatch=monkeypatch)
+
+    assert metered.write_units == 6 + 4
+    assert metered.read_units <= 4 + 1
+    assert counting.calls == {
+        "put_item": 1,  # the sale
+        "batch_get_item": 2,  # whose plate and card; both accounts and the program's timeline
+        "update_item": 1,  # the owner
+        "transact_write_items": 2,  # points, then growth value: an entry and an account each
+    }
 
 
 class Metered:

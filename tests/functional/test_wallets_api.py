@@ -366,7 +366,7 @@ def test_entries_come_newest_first_with_their_reasons(anna: Client, pump: Pump) 
         "actor": "accrual",
         "checker": None,
         "program_version": 1,
-        "trace": [{"rule": "petrol", "outcome": "earned", "points": 100}],
+        "trace": [{"rule": "petrol", "outcome": "earned", "points": 100, "basis_points": None}],
         "occurred_at": "2026-11-23T08:15:00Z",
         "posted_at": "2026-11-23T08:15:00Z",
         "account_version": 1,
@@ -434,7 +434,7 @@ def test_sales_tell_litres_money_station_and_points(anna: Client, pump: Pump) ->
         "completed_at": "2026-11-23T08:15:00Z",
         "points": 0,
         "program_version": 1,
-        "trace": [{"rule": "", "outcome": "no_rule", "points": 0}],
+        "trace": [{"rule": "", "outcome": "no_rule", "points": 0, "basis_points": None}],
     }
 
 

@@ -9,7 +9,6 @@ from unittest.mock import Mock
 
 import pytest
 
-from forecourt.documents import ProgramDocument
 from forecourt.events import events_of
 from forecourt.growth import growth_entry_id
 from forecourt.ledger_table import LedgerTable
@@ -18,6 +17,7 @@ from forecourt.program import program_from_document
 from functions.accrual.growth_accounts import GrowthAccounts
 from tests.functional.clients import Counting, Reluctant, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.tiered import tiered
 from tests.functional.world import LITRES, World
 from tests.specimens import CARD, PLATE, SALE, earned, sale
 
@@ -31,24 +31,6 @@ YEAR_END = date(2026, 12, 31)
 NOVEMBER = date(2026, 11, 30)
 DECEMBER_20 = datetime(2026, 12, 20, 4, tzinfo=UTC)
 NEXT = sale(transaction=4712, totalizer_ml=SALE.key.totalizer_ml + 40_000)
-LADDER = [
-    {"name": "silver", "from_value": 300, "multiple_basis_points": 20_000},
-    {"name": "black", "from_value": 10_000, "multiple_basis_points": 30_000},
-]
-
-
-def tiered(*, validity: Any = None, upgrading_sale: str = "old_tier", **changes: Any) -> Any:
-    """Return a program in which a sale's 302 yuan take a member from no tier to silver."""
-    growing = {"validity": validity or {"months": 0, "end_of": "year"}}
-    wallets = {"growth": growing, "points": changes.pop("points", {})}
-    document = {
-        **LITRES,
-        "wallets": wallets,
-        "growth": {"basis": "amount", "value": 1, "per": 100, "rounding": "floor"},
-        "tiers": {"ladder": LADDER, "upgrading_sale": upgrading_sale},
-        **changes,
-    }
-    return ProgramDocument.model_validate(document).model_dump(mode="json")
 
 
 class Accrual:

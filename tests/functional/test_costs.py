@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.documents import MAX_RULES, ProgramDocument
+from forecourt.documents import MAX_RULES
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.sales import Evidence, EvidenceKind
@@ -22,6 +22,7 @@ from functions.accrual.growth_accounts import GrowthAccounts
 from tests.functional.assigning import assignment
 from tests.functional.clients import Counting
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.tiered import tiered as tiered_program
 from tests.functional.world import LITRES, sale_record
 from tests.item_sizes import size
 from tests.specimens import CARD, OPEN_SINCE, PLATE, SALE, sale
@@ -218,17 +219,7 @@ def tiered(prepared: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """Return the prepared world under a program with tiers, in containers that know it."""
     from functions.accrual import handler as accrual  # noqa: PLC0415
 
-    ladder = [{"name": "gold", "from_value": 5000, "multiple_basis_points": 15_000}]
-    growth = {"basis": "amount", "value": 1, "per": 100, "rounding": "floor"}
-    document = ProgramDocument.model_validate(
-        {
-            **LITRES,
-            "wallets": {"growth": {"validity": {"months": 12, "end_of": "year"}}},
-            "growth": growth,
-            "tiers": {"ladder": ladder},
-        }
-    )
-    prepared.activate(document.model_dump(mode="json"), effective_at=OPEN_SINCE + timedelta(days=1))
+    prepared.activate(tiered_program(), effective_at=OPEN_SINCE + timedelta(days=1))
     accrual.program(2)
     monkeypatch.setattr(accrual, "growth_accounts", GrowthAccounts(wanted=True))
     return prepared

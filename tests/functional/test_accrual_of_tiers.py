@@ -248,8 +248,11 @@ def test_an_answer_that_gave_nothing_stands_though_the_member_rose_since(
     """A third of a point is none, and three times that is one; and a full wallet stays full."""
     (rule,) = LITRES["rules"]
     small = {**rule, "per": 40_000}
-    settings = {"nothing": {"rules": [small]}, "full": {"points": {"ceiling": 20}}}[first]
-    world.activate(tiered(**settings))
+    answers: dict[str, dict[str, Any]] = {
+        "nothing": {"rules": [small]},
+        "full": {"points": {"ceiling": 20}},
+    }
+    world.activate(tiered(**answers[first]))
     records = accrual.matched(SALE)
     accrual.judge(*records)
     assert accrual.has("points") == {}

@@ -301,6 +301,25 @@ def test_a_program_with_growth_value_alone_knows_no_tier(accrual: Accrual, world
     assert accrual.has("growth") == {YEAR_END: 604}
 
 
+def test_a_campaign_multiplies_without_any_tier_and_asks_for_no_growth_account(
+    accrual: Accrual, world: World
+) -> None:
+    campaign = {
+        "name": "double",
+        "first_on": "2026-11-23",
+        "last_on": "2026-11-23",
+        "multiple_basis_points": 20_000,
+    }
+    world.activate(tiered(tiers=None, growth=None, multiples={"campaigns": [campaign]}))
+
+    accrual.judge(*accrual.matched(SALE))
+
+    entry = accrual.entry()
+    assert entry.points == 79
+    assert entry.trace[1]["outcome"] == "campaign"
+    assert not accrual.module.growth_accounts.wanted
+
+
 def test_growth_accounts_are_looked_up_with_the_batch_once_a_sale_needed_one(
     accrual: Accrual, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

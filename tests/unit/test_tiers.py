@@ -200,6 +200,18 @@ def test_a_late_sale_has_the_tier_of_the_period_it_was_made_in(this_month: int, 
     assert member.tier_of_sale(december) == ("black" if this_month else "")
 
 
+@pytest.mark.parametrize("expires_on", [date(2029, 12, 31), None])
+def test_growth_value_given_by_hand_for_longer_counts_for_a_late_sale_as_well(
+    expires_on: date | None,
+) -> None:
+    december = datetime(2026, 12, 20, 4, tzinfo=UTC)
+    member = Member(program(growth_wallet={"validity": MONTH}), now=december - timedelta(days=30))
+    member.earn(2000, expires_on)
+    member.books.now = december
+
+    assert member.tier_of_sale(datetime(2026, 11, 29, 4, tzinfo=UTC)) == "gold"
+
+
 def test_growth_value_of_a_late_sale_counts_in_the_period_it_was_made_in() -> None:
     member = Member(program(growth_wallet={"validity": MONTH}), now=MIDNIGHT - timedelta(days=40))
     member.earn(900, date(2026, 11, 30))

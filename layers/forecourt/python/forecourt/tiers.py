@@ -6,9 +6,9 @@ day decides, at every look. A tier is left at the midnight that ends the last va
 value it rests on, whether or not any job ran, and entered with the sale that reaches it.
 
 A sale of a day that is over (its station was without a line) has the tier of its own day. For
-that the account recalls what ran out lately, and value is left out that lasts longer than what
-is earned on that day: it was earned after it. Within one period of the value's validity the
-account does not know days: there, value counts from when it arrived.
+that the account recalls what ran out lately, and value is left out whose last valid day is one
+that sales have given only since. Within one period of the value's validity the account does not
+know days: there, value counts from when it arrived.
 """
 
 from __future__ import annotations
@@ -90,8 +90,9 @@ class Tiers:
         *terms* are those under which growth value was earned on that day, *own* what the sale
         itself brings.
         """
-        latest = terms.dates(on)[1] if on < today else None
-        value = value_on(growth, on, lasting_to=latest)
+        (_, then), (_, now) = terms.dates(on), terms.dates(today)
+        meanwhile = (then, now) if then is not None and now is not None else None
+        value = value_on(growth, on, meanwhile=meanwhile)
         at_once = not terms.pending_days and self.upgrading_sale is UpgradingSale.NEW_TIER
         return self.at(value + own if at_once else value)
 
@@ -108,17 +109,20 @@ class Tiers:
         return next((last for last in ends if _value_after(growth, last) < tier.from_value), None)
 
 
-def value_on(growth: Account, on: date, *, lasting_to: date | None = None) -> int:
+def value_on(growth: Account, on: date, *, meanwhile: tuple[date, date] | None = None) -> int:
     """
     Return the growth value that counts on the day *on*.
 
-    With *lasting_to* without what ends after that day. What never ends counts in any case.
+    *meanwhile* are the last valid days of what sales brought on that day and bring by now: what
+    ends after the first and not after the second was earned since, and is left out.
     """
     return sum(
         points
         for since, last, points in _lots(growth)
         if (since is None or since <= on)
-        and (last is None or (on <= last and (lasting_to is None or last <= lasting_to)))
+        and (
+            last is None or (on <= last and not (meanwhile and meanwhile[0] < last <= meanwhile[1]))
+        )
     )
 
 

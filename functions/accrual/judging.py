@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from forecourt.program import Program
 
 
-def earning(ledger: LedgerTable, program: Program) -> Callable[..., Answer | None]:
+def earning(ledger: LedgerTable, program: Program | None) -> Callable[..., Answer | None]:
     """Return what posts points that *program* gives: without tiers they are always the same."""
-    return partial(earn_once, ledger) if program.tiers is not None else ledger.execute
+    by_tier = program is not None and program.tiers is not None
+    return partial(earn_once, ledger) if by_tier else ledger.execute
 
 
 def earn_once(

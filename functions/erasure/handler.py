@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -25,12 +24,11 @@ from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
 from forecourt.erasing import Erasing
 from forecourt.identities_table import IdentitiesTable
-from forecourt.identity import digest_of_block
+from forecourt.identity_keys import IdentityKeys
 from forecourt.questions_table import QuestionsTable
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
-from forecourt.variants import phone_block
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -54,17 +52,14 @@ logger = Logger()
 metrics = Metrics()
 
 
-@cache
-def identity_secret() -> bytes:
-    """Return the key of the identities' hashes."""
-    vault = boto3.client("secretsmanager")
-    response = vault.get_secret_value(SecretId=settings.identity_secret_id)
-    return str(response["SecretString"]).encode()
+identity_keys = IdentityKeys(
+    lambda: boto3.client("secretsmanager"), secret_id=settings.identity_secret_id
+)
 
 
-def block_of(phone: str) -> str:
-    """Return the keyed hash of the block a phone number is in."""
-    return digest_of_block(identity_secret(), phone_block(phone))
+def block_of(phone: str, key_id: str) -> str:
+    """Return the hash of the block a phone number is in, by one of the keys."""
+    return identity_keys().block(phone, key_id)
 
 
 _dynamodb = boto3.client("dynamodb")

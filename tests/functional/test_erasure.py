@@ -86,7 +86,7 @@ class Farewell:
 def farewell(world: World) -> Farewell:
     from functions.erasure import handler  # noqa: PLC0415 - its clients need the environment
 
-    handler.identity_secret.cache_clear()
+    handler.identity_keys.forget()
     world.enrol("m1", *PERSONAL)
     return Farewell(world, handler)
 

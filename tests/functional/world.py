@@ -21,7 +21,8 @@ from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
 from forecourt.documents import ProgramDocument
 from forecourt.identities_table import IdentitiesTable
-from forecourt.identity import EvidenceKey, digest, digest_of_block, normalise
+from forecourt.identity import EvidenceKey, normalise
+from forecourt.keyring import FIRST, KeyRing
 from forecourt.ledger import Policies, WalletPolicy
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable, Station
@@ -36,7 +37,6 @@ from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.statements import Statements
 from forecourt.stored_sales import KeyedEvidence
-from forecourt.variants import phone_block
 from tests.functional.conftest import (
     ACCOUNT_ID,
     IDENTITY_SECRET,
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
 
 RULED_AT = RECEIVED_AT + timedelta(days=2)
 BOUND_AT = datetime(2026, 11, 1, tzinfo=UTC)
+RING = KeyRing.from_text(IDENTITY_SECRET)
 
 POLICIES = Policies(default=WalletPolicy(zone=ZoneInfo("Asia/Shanghai")))
 LITRES: dict[str, Any] = {
@@ -93,10 +94,8 @@ def with_wallets(**wallets: Any) -> dict[str, Any]:
 
 def key_of(evidence: Evidence) -> EvidenceKey:
     """Return the keyed hash under which ingest and the members API file *evidence*."""
-    normalised = normalise(evidence.kind, evidence.value)
-    return EvidenceKey(
-        kind=evidence.kind, digest=digest(IDENTITY_SECRET.encode(), evidence.kind, normalised)
-    )
+    (key,) = RING.hashes(evidence.kind, normalise(evidence.kind, evidence.value))
+    return key
 
 
 def keyed(*evidence: Evidence) -> tuple[KeyedEvidence, ...]:
@@ -107,9 +106,9 @@ def keyed(*evidence: Evidence) -> tuple[KeyedEvidence, ...]:
     )
 
 
-def block_of(phone: str) -> str:
+def block_of(phone: str, key_id: str = FIRST) -> str:
     """Return the keyed hash under which the members API counts the block of *phone*."""
-    return digest_of_block(IDENTITY_SECRET.encode(), phone_block(phone))
+    return RING.block(phone, key_id)
 
 
 class World:

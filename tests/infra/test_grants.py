@@ -102,6 +102,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("Query", "Loyalty", ("BOOKS",)),
         ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
         ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
+        ("ConditionCheckItem", "Loyalty", ("IDENTITY#*",)),
         ("PutItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
         ("UpdateItem", "Loyalty", ("MEMBER#*",)),
         ("DeleteItem", "Loyalty", ("IDENTITY#*",)),

@@ -2,9 +2,13 @@
 Binding identities to members in the Loyalty table (see `forecourt.stored_identities`).
 
 One transaction moves identity, member's item, portrait and count of the block, so they cannot
-disagree; it has at most five writes, however many share an identity. What an identity says is
+disagree; it has at most six writes, however many share an identity. What an identity says is
 read first and must not have changed when it is written. An unbound identity leaves its trace
 for some days, by which a retry of the unbinding is recognised.
+
+While two keys of the hashes are accepted, an identity is changed where it lies, under either; one
+that nobody has begins under the current key, and only if it does not begin under the other at the
+same time. What was hashed anew (`rekeyed_identities`) is found by the key it had before, too.
 """
 
 from __future__ import annotations
@@ -26,15 +30,19 @@ from forecourt.errors import (
     UnknownMember,
 )
 from forecourt.instants import format_instant, parse_instant
+from forecourt.keyring import key_id_of
 from forecourt.loyalty_table import member_key
 from forecourt.members_table import PRESENT
 from forecourt.sales import EvidenceKind
 from forecourt.stored_identities import (
+    REKEYED,
     block_key,
+    bound_context,
     bound_key,
     evidence_key_from_item,
     identity_key,
     identity_to_item,
+    key_of_mark,
     owners_from_item,
     owners_max,
     portrait_key,
@@ -42,7 +50,7 @@ from forecourt.stored_identities import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from forecourt.identity import EvidenceKey
@@ -63,15 +71,24 @@ class BoundIdentity:
     bound_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """What came of binding: under which key, since when, and whether that is new."""
+
+    key: EvidenceKey
+    bound_at: datetime
+    new: bool
+
+
 class IdentitiesTable:
     """
     The table *name* behind *dynamodb*; *sealer* closes and opens the values.
 
-    *block_of* returns the keyed hash of a phone number's block.
+    *block_of* returns the hash of a phone number's block by the key of that number.
     """
 
     def __init__(
-        self, dynamodb: Any, *, name: str, sealer: Sealer, block_of: Callable[[str], str]
+        self, dynamodb: Any, *, name: str, sealer: Sealer, block_of: Callable[[str, str], str]
     ) -> None:
         self._dynamodb = dynamodb
         self._name = name
@@ -79,34 +96,43 @@ class IdentitiesTable:
         self._block_of = block_of
 
     def bind(
-        self, member_id: str, key: EvidenceKey, value: str, *, bound_at: datetime
-    ) -> tuple[datetime, bool]:
+        self,
+        member_id: str,
+        key: EvidenceKey,
+        value: str,
+        *,
+        others: Sequence[EvidenceKey] = (),
+        bound_at: datetime,
+    ) -> Binding:
         """
-        Bind an identity; return since when it is bound, and whether that is new.
+        Bind an identity under *key*, or under that of *others* under which it lies already.
 
-        Raise `UnknownMember`, `TooManyIdentities`, or `IdentityTaken` when as many have it as
-        may. The same again is what a retry looks like and changes nothing.
+        *others* are its hashes by the other accepted keys. Raise `UnknownMember`,
+        `TooManyIdentities`, or `IdentityTaken` when as many have it as may. The same again is
+        what a retry looks like and changes nothing.
         """
-        sealed = self._sealer.seal(value, context=_context(member_id, key))
 
-        def attempt() -> tuple[datetime, bool]:
-            item = self._item(identity_key(key))
+        def attempt() -> Binding:
+            place, item = self._lies_under(key, others)
             owners = owners_from_item(item)
             if member_id in owners:
-                return self._bound_at(member_id, key), False
-            if len(owners) >= owners_max(key.kind):
-                raise IdentityTaken(kind=key.kind)
+                since = self._bound_at(member_id, place)
+                return Binding(key=place, bound_at=since, new=False)
+            if len(owners) >= owners_max(place.kind):
+                raise IdentityTaken(kind=place.kind)
+            sealed = self._sealer.seal(value, context=bound_context(member_id, place))
             codes = self._transact(
                 [
-                    self._owned_by((*owners, member_id), key, before=item),
+                    self._owned_by((*owners, member_id), place, before=item),
                     self._enrolled(member_id),
-                    self._portrayed(member_id, key),
-                    self._put_bound(member_id, key, sealed, bound_at),
-                    *self._counted_in_block(key, value, by=1),
+                    self._portrayed(member_id, place),
+                    self._put_bound(member_id, place, sealed, bound_at),
+                    *self._counted_in_block(place, value, by=1),
+                    *(self._unowned(each) for each in others if item is None),
                 ]
             )
             if not codes:
-                return bound_at, True
+                return Binding(key=place, bound_at=bound_at, new=True)
             if codes[1] == _FAILED:
                 raise self._absence(member_id)
             if codes[2] == _FAILED:
@@ -131,21 +157,21 @@ class IdentitiesTable:
         """
 
         def attempt() -> bool:
-            bound = self._item(bound_key(member_id, key))
+            place, bound = self._bound(member_id, key)
             if bound is None:
                 raise UnknownIdentity(f"{key.kind}.{key.digest}")
             if bound["type"]["S"] != "bound":
                 return False
-            item = self._item(identity_key(key))
+            item = self._item(identity_key(place))
             left = tuple(each for each in owners_from_item(item) if each != member_id)
             # Only a phone's value is opened: it says which block has one number less.
             value = self._open(bound, member_id) if key.kind == EvidenceKind.PHONE else ""
             codes = self._transact(
                 [
-                    self._put_unbound(member_id, key, unbound_at, known_for),
-                    self._owned_by(left, key, before=item),
-                    self._unportrayed(member_id, key),
-                    *self._counted_in_block(key, value, by=-1),
+                    self._put_unbound(member_id, place, unbound_at, known_for),
+                    self._owned_by(left, place, before=item),
+                    self._unportrayed(member_id, place),
+                    *self._counted_in_block(place, value, by=-1),
                 ]
             )
             if codes:
@@ -171,26 +197,26 @@ class IdentitiesTable:
         """
 
         def attempt() -> bool:
-            bound = self._item(bound_key(giver, key))
+            place, bound = self._bound(giver, key)
             if bound is None or bound["type"]["S"] != "bound":
                 return False
-            there = self._item(bound_key(receiver, key))
+            there = self._item(bound_key(receiver, place))
             has = there is not None and there["type"]["S"] == "bound"
-            item = self._item(identity_key(key))
+            item = self._item(identity_key(place))
             owners = [each for each in owners_from_item(item) if keeps or each != giver]
             after = (*owners, *([] if receiver in owners else [receiver]))
-            writes = [self._owned_by(after, key, before=item)]
+            writes = [self._owned_by(after, place, before=item)]
             if not has:
                 value, bound_at = self._open(bound, giver), parse_instant(bound["bound_at"]["S"])
-                sealed = self._sealer.seal(value, context=_context(receiver, key))
+                sealed = self._sealer.seal(value, context=bound_context(receiver, place))
                 writes += [
-                    self._put_bound(receiver, key, sealed, bound_at),
-                    self._marked(receiver, key),
+                    self._put_bound(receiver, place, sealed, bound_at),
+                    self._marked(receiver, place),
                 ]
             if not keeps:
                 writes += [
-                    self._put_unbound(giver, key, moved_at, timedelta(0)),
-                    self._unportrayed(giver, key),
+                    self._put_unbound(giver, place, moved_at, timedelta(0)),
+                    self._unportrayed(giver, place),
                 ]
             if self._transact(writes):
                 raise StaleWrite
@@ -219,9 +245,27 @@ class IdentitiesTable:
         ]
         return sorted(bound, key=lambda each: (each.bound_at, each.key))
 
+    def _lies_under(
+        self, key: EvidenceKey, others: Sequence[EvidenceKey]
+    ) -> tuple[EvidenceKey, Item | None]:
+        """Return under which of its keys an identity lies; what nobody has lies under the first."""
+        for each in (key, *others):
+            item = self._item(identity_key(each))
+            if item is not None:
+                return each, item
+        return key, None
+
+    def _bound(self, member_id: str, key: EvidenceKey) -> tuple[EvidenceKey, Item | None]:
+        """Return a member's item of an identity, and the key it has now if it had *key* once."""
+        item = self._item(bound_key(member_id, key))
+        while item is not None and item["type"]["S"] == REKEYED:
+            key = key_of_mark(item["now"]["S"])
+            item = self._item(bound_key(member_id, key))
+        return key, item
+
     def _open(self, item: Item, member_id: str) -> str:
         key, sealed = evidence_key_from_item(item), from_item(item)["sealed"]
-        value: str = self._sealer.open(sealed, context=_context(member_id, key))
+        value: str = self._sealer.open(sealed, context=bound_context(member_id, key))
         return value
 
     def _bound_at(self, member_id: str, key: EvidenceKey) -> datetime:
@@ -248,6 +292,16 @@ class IdentitiesTable:
             return {"Delete": delete}
         item = identity_to_item(key, owners)
         return {"Put": {"TableName": self._name, "Item": item, **condition}}
+
+    def _unowned(self, key: EvidenceKey) -> dict[str, Any]:
+        return {
+            "ConditionCheck": {
+                "TableName": self._name,
+                "Key": identity_key(key),
+                # Excludes that the same value begins under two keys at once, each somebody else's.
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+        }
 
     def _enrolled(self, member_id: str) -> dict[str, Any]:
         return {
@@ -341,7 +395,7 @@ class IdentitiesTable:
             return []
         update = {
             "TableName": self._name,
-            "Key": block_key(self._block_of(value)),
+            "Key": block_key(self._block_of(value, key_id_of(key.digest))),
             "UpdateExpression": "SET #type = :type ADD numbers :by",
             "ExpressionAttributeNames": {"#type": "type"},
             "ExpressionAttributeValues": to_item({":type": "block", ":by": by}),
@@ -377,7 +431,3 @@ class IdentitiesTable:
                 raise
             return [each["Code"] for each in reasons]
         return []
-
-
-def _context(member_id: str, key: EvidenceKey) -> dict[str, str]:
-    return {"member_id": member_id, "item": f"IDENTITY#{key.kind}#{key.digest}"}

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from moto.iotdata.models import iotdata_backends
 
 from forecourt.adjustments_table import AdjustmentsTable
-from forecourt.attributes import from_item
+from forecourt.attributes import Item, from_item
 from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
 from forecourt.documents import ProgramDocument
@@ -56,7 +56,7 @@ from tests.specimens import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from forecourt.ledger import Entry
     from forecourt.ledger.commands import Command
@@ -251,6 +251,22 @@ class World:
     def snapshot(self) -> list[dict[str, Any]]:
         """Return everything there is, to be compared after a refusal."""
         return [item for table in (SALES_TABLE, LOYALTY_TABLE) for item in self.items(table)]
+
+    def snapshot_items(self) -> dict[str, list[Item]]:
+        """Return both tables as they are, to be restored."""
+        return {
+            table: self.dynamodb.scan(TableName=table)["Items"]
+            for table in (SALES_TABLE, LOYALTY_TABLE)
+        }
+
+    def restore(self, before: Mapping[str, Sequence[Item]]) -> None:
+        """Make both tables what they were."""
+        for table, items in before.items():
+            for item in self.dynamodb.scan(TableName=table)["Items"]:
+                key = {name: item[name] for name in ("pk", "sk")}
+                self.dynamodb.delete_item(TableName=table, Key=key)
+            for item in items:
+                self.dynamodb.put_item(TableName=table, Item=item)
 
     def stored(self, sale: Sale) -> StoredSale:
         return self.sales.sale(sale.sale_id)

@@ -29,6 +29,7 @@ NEEDS = {
         "merged_members",
         "operator_table",
         "questions_table",
+        "rekeyed_identities",
         "retold_sales",
         "ruled_sales",
     },

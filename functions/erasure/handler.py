@@ -114,12 +114,21 @@ def forget_person(member_id: str) -> None:
 def forget_keys(member_id: str) -> None:
     """Unbind everything, and take from waiting sales what nobody else has."""
     for key in identities.keys(member_id):
-        if candidates.owners([key]).get(key) == (member_id,):
+        if owners_of(member_id, key) == (member_id,):
             forget_orphans(key)
         # A retry of an unbinding will not come: nothing has to remember the hash.
         identities.unbind(
             member_id, key, unbound_at=datetime.now(UTC), known_for=timedelta(seconds=0)
         )
+    identities.forget_former(member_id, forgotten_at=datetime.now(UTC))
+
+
+def owners_of(member_id: str, key: EvidenceKey) -> tuple[str, ...]:
+    """Return who has an identity of a member's, even if it was hashed anew since it was listed."""
+    found = candidates.owners([key])
+    if key not in found:
+        found = candidates.owners([identities.place_of(member_id, key)])
+    return next(iter(found.values()), ())
 
 
 def forget_orphans(key: EvidenceKey) -> None:

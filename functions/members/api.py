@@ -18,8 +18,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from forecourt.callers import ME, Caller, Permission
 from forecourt.doors import Door
 from forecourt.errors import InvalidRequest, UnknownIdentity
-from forecourt.identities_table import IDENTITIES_MAX, BoundIdentity, IdentitiesTable
+from forecourt.identities_table import BoundIdentity, IdentitiesTable
 from forecourt.identity import EvidenceKey, mask, normalise
+from forecourt.identity_writes import IDENTITIES_MAX
 from forecourt.instants import format_instant
 from forecourt.keyring import KeyRing
 from forecourt.members_table import Member, MembersTable

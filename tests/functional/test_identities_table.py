@@ -12,8 +12,9 @@ from forecourt.attributes import from_item, to_item
 from forecourt.contention import ATTEMPTS
 from forecourt.errors import IdentityTaken, StaleWrite, TooManyIdentities, UnknownIdentity
 from forecourt.events import events_of
-from forecourt.identities_table import IDENTITIES_MAX, Binding, IdentitiesTable
+from forecourt.identities_table import Binding, IdentitiesTable
 from forecourt.identity import EvidenceKey
+from forecourt.identity_writes import IDENTITIES_MAX
 from forecourt.stored_identities import (
     block_key,
     identity_key,
@@ -71,9 +72,7 @@ def numbers(dynamodb: Any, phone: str = NUMBER) -> int:
 
 def other(table: IdentitiesTable, client: Any) -> IdentitiesTable:
     """Return the same table behind another client."""
-    return IdentitiesTable(
-        client, name=LOYALTY_TABLE, sealer=table._sealer, block_of=table._block_of
-    )
+    return IdentitiesTable(client, name=LOYALTY_TABLE, sealer=table._sealer, block_of=block_of)
 
 
 @pytest.mark.parametrize("key", [PLATE, CARD])

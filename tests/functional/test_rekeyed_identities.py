@@ -10,7 +10,7 @@ import pytest
 from forecourt.attributes import encode, from_item, to_item
 from forecourt.errors import IdentityTaken, StaleWrite
 from forecourt.events import DetailType, events_of
-from forecourt.identities_table import IDENTITIES_MAX
+from forecourt.identity_writes import IDENTITIES_MAX
 from forecourt.rekeying import Outcome
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.stored_identities import (

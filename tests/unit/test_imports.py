@@ -26,7 +26,6 @@ NEEDS = {
         "identities_table",
         "ledger_reader",
         "ledger_table",
-        "merged_members",
         "operator_table",
         "questions_table",
         "rekeyed_identities",

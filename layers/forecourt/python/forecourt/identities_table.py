@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from forecourt.attributes import Item, encode, from_item, to_item
+from forecourt.attributes import Item, from_item, to_item
 from forecourt.contention import until_settled
 from forecourt.errors import (
     IdentityTaken,
@@ -29,24 +29,19 @@ from forecourt.errors import (
     UnknownIdentity,
     UnknownMember,
 )
-from forecourt.instants import format_instant, parse_instant
-from forecourt.keyring import key_id_of
+from forecourt.identity_writes import IDENTITIES_MAX, IdentityWrites, unbound_to_item
+from forecourt.instants import parse_instant
 from forecourt.loyalty_table import member_key
-from forecourt.members_table import PRESENT
 from forecourt.sales import EvidenceKind
 from forecourt.stored_identities import (
     REKEYED,
-    block_key,
     bound_context,
     bound_key,
     evidence_key_from_item,
     identity_key,
-    identity_to_item,
     key_of_mark,
     owners_from_item,
     owners_max,
-    portrait_key,
-    portrait_mark,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +51,6 @@ if TYPE_CHECKING:
     from forecourt.identity import EvidenceKey
     from forecourt.sealing import Sealer
 
-IDENTITIES_MAX = 16  # a family's cars, phones and cards; also what one list has to unseal
 UNBOUND_KNOWN = timedelta(days=7)
 
 _FAILED = "ConditionalCheckFailed"
@@ -93,7 +87,7 @@ class IdentitiesTable:
         self._dynamodb = dynamodb
         self._name = name
         self._sealer = sealer
-        self._block_of = block_of
+        self._writes = IdentityWrites(name, block_of=block_of)
 
     def bind(
         self,
@@ -123,12 +117,12 @@ class IdentitiesTable:
             sealed = self._sealer.seal(value, context=bound_context(member_id, place))
             codes = self._transact(
                 [
-                    self._owned_by((*owners, member_id), place, before=item),
-                    self._enrolled(member_id),
-                    self._portrayed(member_id, place),
-                    self._put_bound(member_id, place, sealed, bound_at),
-                    *self._counted_in_block(place, value, by=1),
-                    *(self._unowned(each) for each in others if item is None),
+                    self._writes.owned_by((*owners, member_id), place, before=item),
+                    self._writes.enrolled(member_id),
+                    self._writes.portrayed(member_id, place),
+                    self._writes.put_bound(member_id, place, sealed, bound_at),
+                    *self._writes.counted_in_block(place, value, by=1),
+                    *(self._writes.unowned(each) for each in others if item is None),
                 ]
             )
             if not codes:
@@ -168,10 +162,10 @@ class IdentitiesTable:
             value = self._open(bound, member_id) if key.kind == EvidenceKind.PHONE else ""
             codes = self._transact(
                 [
-                    self._put_unbound(member_id, place, unbound_at, known_for),
-                    self._owned_by(left, place, before=item),
-                    self._unportrayed(member_id, place),
-                    *self._counted_in_block(place, value, by=-1),
+                    self._writes.put_unbound(member_id, place, unbound_at, known_for),
+                    self._writes.owned_by(left, place, before=item),
+                    self._writes.unportrayed(member_id, place),
+                    *self._writes.counted_in_block(place, value, by=-1),
                 ]
             )
             if codes:
@@ -205,24 +199,37 @@ class IdentitiesTable:
             item = self._item(identity_key(place))
             owners = [each for each in owners_from_item(item) if keeps or each != giver]
             after = (*owners, *([] if receiver in owners else [receiver]))
-            writes = [self._owned_by(after, place, before=item)]
+            writes = [self._writes.owned_by(after, place, before=item)]
             if not has:
                 value, bound_at = self._open(bound, giver), parse_instant(bound["bound_at"]["S"])
                 sealed = self._sealer.seal(value, context=bound_context(receiver, place))
                 writes += [
-                    self._put_bound(receiver, place, sealed, bound_at),
-                    self._marked(receiver, place),
+                    self._writes.put_bound(receiver, place, sealed, bound_at),
+                    self._writes.marked(receiver, place),
                 ]
             if not keeps:
                 writes += [
-                    self._put_unbound(giver, place, moved_at, timedelta(0)),
-                    self._unportrayed(giver, place),
+                    self._writes.put_unbound(giver, place, moved_at, timedelta(0)),
+                    self._writes.unportrayed(giver, place),
                 ]
             if self._transact(writes):
                 raise StaleWrite
             return True
 
         return until_settled(attempt)
+
+    def place_of(self, member_id: str, key: EvidenceKey) -> EvidenceKey:
+        """Return under which key a member has what they had under *key*."""
+        place, _ = self._bound(member_id, key)
+        return place
+
+    def forget_former(self, member_id: str, *, forgotten_at: datetime) -> None:
+        """Let the table forget at once under which keys a member had what they have."""
+        for item in self._query_all(f"MEMBER#{member_id}", "IDENTITY#"):
+            if item["type"]["S"] == REKEYED:
+                key = evidence_key_from_item(item)
+                forgotten = unbound_to_item(member_id, key, forgotten_at, timedelta(0))
+                self._dynamodb.put_item(TableName=self._name, Item=forgotten)
 
     def keys(self, member_id: str) -> list[EvidenceKey]:
         """Return the keys of what is bound to a member; nothing is opened for that."""
@@ -274,133 +281,12 @@ class IdentitiesTable:
             raise StaleWrite  # unbound since the identity was read
         return parse_instant(item["bound_at"]["S"])
 
-    def _owned_by(
-        self, owners: tuple[str, ...], key: EvidenceKey, *, before: Item | None
-    ) -> dict[str, Any]:
-        """Return the write that makes *owners* those of an identity, if it is as it was read."""
-        # Both exclude losing an owner who came or went since it was read.
-        if before is None:
-            condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
-        else:
-            name = "owners" if "owners" in before else "member_id"
-            condition = {
-                "ConditionExpression": f"{name} = :before",
-                "ExpressionAttributeValues": {":before": before[name]},
-            }
-        if not owners:
-            delete = {"TableName": self._name, "Key": identity_key(key), **condition}
-            return {"Delete": delete}
-        item = identity_to_item(key, owners)
-        return {"Put": {"TableName": self._name, "Item": item, **condition}}
-
-    def _unowned(self, key: EvidenceKey) -> dict[str, Any]:
-        return {
-            "ConditionCheck": {
-                "TableName": self._name,
-                "Key": identity_key(key),
-                # Excludes that the same value begins under two keys at once, each somebody else's.
-                "ConditionExpression": "attribute_not_exists(pk)",
-            }
-        }
-
-    def _enrolled(self, member_id: str) -> dict[str, Any]:
-        return {
-            "ConditionCheck": {
-                "TableName": self._name,
-                "Key": member_key(member_id),
-                # Excludes a member who was never enrolled, was erased, or goes on elsewhere.
-                "ConditionExpression": PRESENT,
-            }
-        }
-
-    def _portrayed(self, member_id: str, key: EvidenceKey) -> dict[str, Any]:
-        return {
-            "Update": {
-                "TableName": self._name,
-                "Key": portrait_key(member_id),
-                "UpdateExpression": "SET #type = :type ADD bound :mark",
-                # Excludes a member with as many as allowed, however many bind at once.
-                "ConditionExpression": "attribute_not_exists(bound) OR size(bound) < :limit",
-                "ExpressionAttributeNames": {"#type": "type"},
-                "ExpressionAttributeValues": to_item(
-                    {
-                        ":type": "portrait",
-                        ":mark": frozenset({portrait_mark(key)}),
-                        ":limit": IDENTITIES_MAX,
-                    }
-                ),
-            }
-        }
-
-    def _marked(self, member_id: str, key: EvidenceKey) -> dict[str, Any]:
-        return {
-            "Update": {
-                "TableName": self._name,
-                "Key": portrait_key(member_id),
-                "UpdateExpression": "SET #type = :type ADD bound :mark",
-                "ExpressionAttributeNames": {"#type": "type"},
-                "ExpressionAttributeValues": to_item(
-                    {":type": "portrait", ":mark": frozenset({portrait_mark(key)})}
-                ),
-            }
-        }
-
     def _absence(self, member_id: str) -> UnknownMember | MemberMerged:
         """Return why nothing can be bound to a member."""
         item = from_item(self._item(member_key(member_id)) or {})
         if "merged_into" in item:
             return MemberMerged(member_id=member_id, into=item["merged_into"])
         return UnknownMember(member_id)
-
-    def _unportrayed(self, member_id: str, key: EvidenceKey) -> dict[str, Any]:
-        mark = encode(frozenset({portrait_mark(key)}))
-        return {
-            "Update": {
-                "TableName": self._name,
-                "Key": portrait_key(member_id),
-                "UpdateExpression": "DELETE bound :mark",
-                "ExpressionAttributeValues": {":mark": mark},
-            }
-        }
-
-    def _put_bound(
-        self, member_id: str, key: EvidenceKey, sealed: bytes, bound_at: datetime
-    ) -> dict[str, Any]:
-        bound = {"type": "bound", "sealed": sealed, "bound_at": format_instant(bound_at)}
-        item = bound_key(member_id, key) | to_item(bound)
-        return {"Put": {"TableName": self._name, "Item": item}}
-
-    def _put_unbound(
-        self, member_id: str, key: EvidenceKey, unbound_at: datetime, known_for: timedelta
-    ) -> dict[str, Any]:
-        unbound = {
-            "type": "unbound",
-            "unbound_at": format_instant(unbound_at),
-            "expires_at_epoch": int((unbound_at + known_for).timestamp()),
-        }
-        return {
-            "Put": {
-                "TableName": self._name,
-                "Item": bound_key(member_id, key) | to_item(unbound),
-                # Excludes what somebody else unbound since it was read.
-                "ConditionExpression": "#type = :bound",
-                "ExpressionAttributeNames": {"#type": "type"},
-                "ExpressionAttributeValues": {":bound": encode("bound")},
-            }
-        }
-
-    def _counted_in_block(self, key: EvidenceKey, value: str, *, by: int) -> list[dict[str, Any]]:
-        """Return the write that counts a phone in or out of its block; nothing else is counted."""
-        if key.kind != EvidenceKind.PHONE:
-            return []
-        update = {
-            "TableName": self._name,
-            "Key": block_key(self._block_of(value, key_id_of(key.digest))),
-            "UpdateExpression": "SET #type = :type ADD numbers :by",
-            "ExpressionAttributeNames": {"#type": "type"},
-            "ExpressionAttributeValues": to_item({":type": "block", ":by": by}),
-        }
-        return [{"Update": update}]
 
     def _item(self, key: Item) -> Item | None:
         response = self._dynamodb.get_item(TableName=self._name, Key=key, ConsistentRead=True)

@@ -18,6 +18,7 @@ from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
 from forecourt.contention import passing, until_settled
 from forecourt.errors import StaleWrite
+from forecourt.identity_writes import IdentityWrites
 from forecourt.instants import format_instant
 from forecourt.keyring import key_id_of
 from forecourt.rekeying import Outcome
@@ -29,7 +30,6 @@ from forecourt.stored_identities import (
     bound_key,
     evidence_key_from_item,
     identity_key,
-    identity_to_item,
     key_of_mark,
     owners_from_item,
     portrait_key,
@@ -57,6 +57,7 @@ class RekeyedIdentities:
         self._name = name
         self._sealer = sealer
         self._ring = ring
+        self._writes = IdentityWrites(name, block_of=ring.block)
 
     def rekey(self, item: Item, *, now: datetime) -> Outcome:
         """
@@ -89,11 +90,7 @@ class RekeyedIdentities:
         hashes = self._ring.hashes(EvidenceKind(key.kind), value)
         if key_id_of(key.digest) in self._ring.keys and key not in hashes:
             raise ValueError(f"what is sealed does not give the hash {key.digest}")
-        writes = [
-            self._give_up(key, item),
-            self._begin(hashes[0], owners),
-            *self._recount(key, value),
-        ]
+        writes = self._moved(key, hashes[0], value, item)
         for owner in owners:
             writes += [
                 self._leave_trace(owner, key, hashes[0], bound[owner], now=now),
@@ -121,49 +118,18 @@ class RekeyedIdentities:
             raise StaleWrite  # somebody came or went since the owners were read
         return bound, portraits
 
-    def _give_up(self, key: EvidenceKey, before: Item) -> dict[str, Any]:
-        name = "owners" if "owners" in before else "member_id"
-        return {
-            "Delete": {
-                "TableName": self._name,
-                "Key": identity_key(key),
-                # Excludes losing an owner who came or went since they were read.
-                "ConditionExpression": f"{name} = :before",
-                "ExpressionAttributeValues": {":before": before[name]},
-            }
-        }
-
-    def _begin(self, key: EvidenceKey, owners: tuple[str, ...]) -> dict[str, Any]:
-        return {
-            "Put": {
-                "TableName": self._name,
-                "Item": identity_to_item(key, owners),
-                # Excludes taking it from somebody who bound it under this key, which only a
-                # container can have done that never knew of the other.
-                "ConditionExpression": "attribute_not_exists(pk)",
-            }
-        }
-
-    def _recount(self, key: EvidenceKey, value: str) -> list[dict[str, Any]]:
-        """Return the writes that count a phone in its block's new place, and not in the old one."""
-        if key.kind != EvidenceKind.PHONE:
-            return []
-        former = key_id_of(key.digest)
-        moved = [(self._ring.block(value, self._ring.current), 1)]
-        if former in self._ring.keys:  # of a key that was dropped the whole count goes
-            moved.append((self._ring.block(value, former), -1))
-        return [
-            {
-                "Update": {
-                    "TableName": self._name,
-                    "Key": block_key(block),
-                    "UpdateExpression": "SET #type = :type ADD numbers :by",
-                    "ExpressionAttributeNames": {"#type": "type"},
-                    "ExpressionAttributeValues": to_item({":type": "block", ":by": by}),
-                }
-            }
-            for block, by in moved
+    def _moved(
+        self, key: EvidenceKey, current: EvidenceKey, value: str, item: Item
+    ) -> list[dict[str, Any]]:
+        """Return the writes that take an identity from one key, and a phone from its block."""
+        writes = [
+            self._writes.owned_by((), key, before=item),
+            self._writes.owned_by(owners_from_item(item), current, before=None),
+            *self._writes.counted_in_block(current, value, by=1),
         ]
+        if key_id_of(key.digest) in self._ring.keys:  # of a dropped key the whole count goes
+            writes += self._writes.counted_in_block(key, value, by=-1)
+        return writes
 
     def _leave_trace(
         self, owner: str, key: EvidenceKey, current: EvidenceKey, bound: Item, *, now: datetime

@@ -106,7 +106,7 @@ def test_after_a_rotation_nothing_is_left_that_the_old_key_made(
 
 
 def test_a_sale_that_waits_is_found_by_who_binds_its_card_under_the_new_key(
-    operator: Operator, busy: World, monkeypatch: pytest.MonkeyPatch, context: Any
+    operator: Operator, busy: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from functions.claims import handler as claims  # noqa: PLC0415 - it needs the environment
 
@@ -115,7 +115,7 @@ def test_a_sale_that_waits_is_found_by_who_binds_its_card_under_the_new_key(
         operator.runs(ring)
 
     key = bind(busy, PROMOTED, "m2", CARD)
-    claims.handle({"detail": {"kind": "card", "digest": key.digest, "member_id": "m2"}}, context)
+    claims.claim(key)
 
     assert key == hashes(DROPPED, CARD)[0]
     after = busy.stored(SALE)

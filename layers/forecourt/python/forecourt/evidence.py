@@ -7,10 +7,11 @@ Ingest and matching share this: a key is found only if both spell a value alike.
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from forecourt.errors import InvalidIdentity
-from forecourt.identity import normalise
+from forecourt.identity import EvidenceKey, normalise
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.variants import (
     SURE_PERCENT,
@@ -23,6 +24,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _DIGITS = frozenset("0123456789")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """
+    One piece of evidence as a keyed hash.
+
+    `unsure` is a reading the camera itself doubts: that it differs says less. `others` are the
+    hashes by another key that is accepted, too: whoever has any of them has the identity.
+    """
+
+    kind: str
+    digest: str
+    unsure: bool = False
+    others: tuple[str, ...] = ()
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Return the hashes by every accepted key."""
+        return (self.digest, *self.others)
+
+    @property
+    def keys(self) -> tuple[EvidenceKey, ...]:
+        """Return everything to look up for this piece."""
+        return tuple(EvidenceKey(kind=self.kind, digest=each) for each in self.digests)
 
 
 def spelling(evidence: Evidence) -> str:

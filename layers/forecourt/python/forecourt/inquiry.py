@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from forecourt.identity import EvidenceKey
 from forecourt.keyring import key_id_of
 from forecourt.weighing import (
+    UNSEEN,
     Candidate,
     Decision,
     Outcome,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from forecourt.behaviour import Behaviour, Fill
+    from forecourt.evidence import Observation
 
 ROUND_TRIPS_MAX = 3
 CANDIDATES_MAX = 8
@@ -49,7 +51,6 @@ TOLERANT_KINDS = ("phone", "plate")  # in this order: phones come closest to the
 KINDS = ("phone", "plate", "payment", "card", "etc_tag", "presence")
 HABITS = ("station", "hour", "grade", "litres", "rhythm")
 CLAIM = "claim"
-UNSEEN = "none"
 
 DEFAULT_POLICY = Policy(
     strong=frozenset(
@@ -79,31 +80,6 @@ ONE_CAR_ONE_MEMBER = Policy(
 
 POLICIES = {"shared_vehicle": DEFAULT_POLICY, "one_car_one_member": ONE_CAR_ONE_MEMBER}
 """What an operator may choose, by name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """
-    One piece of evidence as a keyed hash.
-
-    `unsure` is a reading the camera itself doubts: that it differs says less. `others` are the
-    hashes by another key that is accepted, too: whoever has any of them has the identity.
-    """
-
-    kind: str
-    digest: str
-    unsure: bool = False
-    others: tuple[str, ...] = ()
-
-    @property
-    def digests(self) -> tuple[str, ...]:
-        """Return the hashes by every accepted key."""
-        return (self.digest, *self.others)
-
-    @property
-    def keys(self) -> tuple[EvidenceKey, ...]:
-        """Return everything to look up for this piece."""
-        return tuple(EvidenceKey(kind=self.kind, digest=each) for each in self.digests)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from forecourt.behaviour import Behaviour, Fill
+    from forecourt.evidence import Observation
     from forecourt.identity import EvidenceKey
-    from forecourt.inquiry import Observation
     from forecourt.weighing import Decision
 
 WAITING = timedelta(days=30)

@@ -109,7 +109,7 @@ def prepared(world: World, told: Any) -> World:
     world.activate()
     told()
     ingest.remembered_station("s0001")
-    ingest.identity_secret()
+    ingest.identity_keys()
     accrual.program.cache_clear()
     accrual.program(1)
     return world

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from forecourt.attributes import from_item
-from forecourt.identities_table import IDENTITIES_MAX
+from forecourt.identity_writes import IDENTITIES_MAX
 from functions.members import handler
 from tests.functional.conftest import LOYALTY_TABLE, REQUESTS_TABLE
 from tests.functional.http import Client

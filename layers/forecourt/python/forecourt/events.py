@@ -118,6 +118,9 @@ def _bound(new: Image | None, old: Image | None) -> list[Event]:
         # An unbound identity has no `bound_at`; bound again, it has another.
         if not image or "bound_at" not in image:
             continue
+        # Hashed anew it has another key. For its member nothing has changed.
+        if image is new and "rekeyed_at" in image:
+            continue
         if (other or {}).get("bound_at") == image["bound_at"]:
             continue
         member_id, key = _after(image, "pk"), evidence_key_from_item(image)

@@ -23,6 +23,7 @@ The Loyalty table.
 | adjustment by hand | `ADJUSTMENTS` | `OPEN#<id>`, `DONE#<id>`, `REQUEST#<request>` |
 | book of a closed day | `BOOKS` | `<business day>` |
 | verification that ended | `VERIFICATIONS` | `<run>` |
+| segment of hashing anew | `REKEYING` | `<ring>#<segment>` |
 
 A posting is two writes, the entry and the account, and stays two: the one index is of accounts
 by the first day on which something comes due (`ledger_table`). Entry ids begin with an instant,
@@ -31,8 +32,9 @@ that a sale was judged and earned nothing.
 
 This module has accrual's access, `ledger_table` the ledger's, `stations_table` that to
 stations and their cases, `candidates_table` and `decided_sales` matching's; `members_table`,
-`identities_table` and `operator_table` have the rest, for the doors; `bookshelf` and
-`verification` that to their own items.
+`identities_table` and `operator_table` have the rest, for the doors; `bookshelf`,
+`verification` and `rekeying_table` that to their own items, and `rekeyed_identities` changes the
+hashes in everybody's.
 
 The stream feeds relay and the archive.
 """

@@ -21,7 +21,7 @@ from forecourt.errors import (
     StaleWrite,
     TooManyIdentities,
 )
-from forecourt.identities_table import IDENTITIES_MAX
+from forecourt.identity_writes import IDENTITIES_MAX
 from forecourt.ledger import POINTS_WALLET
 from forecourt.ledger.commands import Merge, Unmerge
 from forecourt.ledger.refusals import LedgerRefusal, NotMerged

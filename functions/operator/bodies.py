@@ -275,7 +275,8 @@ class LoneTellingView(BaseModel):
     What a till or payment provider told of a sale that no pump has told of.
 
     `waits_because` is null when nothing around it is like it; `ambiguous` when it fits several
-    sales, `told_twice` when its source told something else under the same id.
+    sales, `amount_differs` or `volume_differs` when one of the nozzle and time has other figures,
+    `told_twice` when its source told something else under the same id.
     """
 
     telling_id: str

@@ -169,6 +169,47 @@ def test_an_ambiguous_payment_waits_for_somebody_who_knows(
     assert listed(manager) == []
 
 
+@pytest.mark.parametrize("till_first", [True, False])
+def test_what_contradicts_a_sale_waits_and_is_no_evidence_for_it(
+    tell: Any, world: World, manager: Client, *, till_first: bool
+) -> None:
+    differing = replace(TILL, amount_fen=TILL.amount_fen + 1)
+    records = [sale_record(BY_PLATE), telling_record(differing, PHONE)]
+
+    tell(*(reversed(records) if till_first else records))
+
+    stored = world.stored(BY_PLATE)
+    assert (stored.status, stored.doubts) == (Status.HELD, ("amount_differs",))
+    assert (stored.told, stored.evidence) == ((), keyed(PLATE))
+    (shown,) = manager.get("/tellings").body["tellings"]
+    assert shown["waits_because"] == "amount_differs"
+
+
+def test_the_next_cars_receipt_that_comes_first_finds_its_own_sale(
+    tell: Any, match: Any, world: World, manager: Client
+) -> None:
+    world.enrol("m1", PLATE, PHONE)
+    at = BY_PLATE.key.completed_at - timedelta(minutes=4)
+    before = sale(completed_at=at, totalizer_ml=1, amount_fen=10_000, evidence=())
+    tell(sale_record(before), telling_record(TILL, PHONE))
+    assert world.stored(before).evidence == ()
+
+    tell(sale_record(BY_PLATE))
+    match()
+
+    assert world.stored(BY_PLATE).matched_by == ("phone", "plate")
+    assert (told_of(world), told_of(world, before)) == ([TILL_ID], [])
+    assert listed(manager) == []
+
+
+def test_a_contradiction_does_not_keep_another_till_from_joining(tell: Any, world: World) -> None:
+    differing = replace(TILL, told_id="R-other", amount_fen=TILL.amount_fen + 1)
+
+    tell(sale_record(BY_PLATE), telling_record(differing), telling_record(TILL, PHONE))
+
+    assert told_of(world) == [TILL_ID]
+
+
 def test_a_telling_that_fits_nothing_any_more_says_so(
     tell: Any, world: World, manager: Client
 ) -> None:

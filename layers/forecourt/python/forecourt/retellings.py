@@ -98,6 +98,16 @@ def sale_of(subject: Telling, around: Collection[Telling]) -> OneSale:
     return next(each for each in merge({subject, *around}) if subject in each.tellings)
 
 
+def difference(one: Telling, two: Telling) -> Conflict | None:
+    """Return in which figure two tellings contradict each other, as far as both tell it."""
+    if one.amount_fen != two.amount_fen:
+        return Conflict.AMOUNT_DIFFERS
+    if one.volume_ml is None or two.volume_ml is None:
+        return None
+    far = abs(one.volume_ml - two.volume_ml) > VOLUME_TOLERANCE_ML
+    return Conflict.VOLUME_DIFFERS if far else None
+
+
 def merge(tellings: Collection[Telling]) -> tuple[OneSale, ...]:
     """Return the sales behind *tellings* of one station and time, in order of time."""
     groups: list[_Group] = []
@@ -154,7 +164,7 @@ def _by_id(told: Sequence[Telling]) -> list[list[Telling]]:
 
 def _fits(telling: Telling, group: _Group) -> bool:
     return all(
-        _near(telling, each) and _same_nozzle(telling, each) and _difference(telling, each) is None
+        _near(telling, each) and _same_nozzle(telling, each) and difference(telling, each) is None
         for each in group.tellings
     )
 
@@ -164,11 +174,11 @@ def _contradicted(telling: Telling, groups: Sequence[_Group]) -> tuple[int, Conf
     if telling.nozzle is None:
         return None
     found = [
-        (place, difference)
+        (place, why)
         for place, group in enumerate(groups)
         if _near(telling, group.tellings[0])
         and telling.nozzle == group.tellings[0].nozzle
-        and (difference := _difference(telling, group.tellings[0]))
+        and (why := difference(telling, group.tellings[0]))
     ]
     return found[0] if len(found) == 1 else None
 
@@ -179,15 +189,6 @@ def _near(one: Telling, two: Telling) -> bool:
 
 def _same_nozzle(one: Telling, two: Telling) -> bool:
     return one.nozzle is None or two.nozzle is None or one.nozzle == two.nozzle
-
-
-def _difference(one: Telling, two: Telling) -> Conflict | None:
-    if one.amount_fen != two.amount_fen:
-        return Conflict.AMOUNT_DIFFERS
-    if one.volume_ml is None or two.volume_ml is None:
-        return None
-    far = abs(one.volume_ml - two.volume_ml) > VOLUME_TOLERANCE_ML
-    return Conflict.VOLUME_DIFFERS if far else None
 
 
 def _order(telling: Telling) -> tuple[datetime, str, int, int, int]:

@@ -4,7 +4,8 @@ Letting the tellings of till and payment provider join the sale they tell of.
 Both sides are written first and look for the other afterwards, consistently, so whichever
 comes second finds the first. A sale is joined on condition that it is as it was read: of two
 tellings that come at once, one reads again. What joins brings evidence, and a sale that
-waits for its owner is weighed anew; what contradicts a sale nobody has yet holds it.
+waits for its owner is weighed anew. What contradicts a sale nobody has yet holds it, and does
+not join it: it may be the next car's, whose sale is still on its way.
 
 What finds no sale is queued for a person, on condition that none has found it meanwhile. It
 still joins the sale that comes, and leaves the queue in the same transaction; what a person
@@ -23,7 +24,7 @@ from forecourt.contention import passing, until_settled
 from forecourt.decided_sales import question_key
 from forecourt.errors import SaleNotRulable, StaleWrite, TellingSettled, UnknownSale, UnknownTelling
 from forecourt.instants import compact_instant, format_instant
-from forecourt.retellings import WINDOW, OneSale, Source, sale_of
+from forecourt.retellings import WINDOW, OneSale, Source, difference, sale_of
 from forecourt.stored_sales import (
     Queue,
     Status,
@@ -115,12 +116,16 @@ class RetoldSales:
                 self._queue(tellings[subject], one.held_because)
                 return one
             sale_id = one.pump.told_id
-            told = [
-                tellings[each]
+            differs = {
+                each: difference(one.pump, each)
                 for each in one.tellings
                 if each in tellings and tellings[each].sale_id in {None, sale_id}
-            ]
+            }
+            told = [tellings[each] for each, why in differs.items() if why is None]
             self._join(sales[sale_id], told, one.contradicted_by, now=now)
+            for each, why in differs.items():
+                if why is not None:
+                    self._queue(tellings[each], why)
             return one
 
         return until_settled(attempt)
@@ -228,13 +233,15 @@ class RetoldSales:
         )
         joined = [Told(telling_id=each.telling_id, sealed=each.sealed) for each in new]
         values: dict[str, Any] = {
-            ":told": [told_to_map(each) for each in (*stored.told, *joined)],
             ":evidence": [evidence_to_map(each) for each in evidence],
             ":doubts": doubts,
             ":status": status,
             ":before": stored.status,
         }
-        expression = "SET told = :told, evidence = :evidence, doubts = :doubts, #status = :status"
+        expression = "SET evidence = :evidence, doubts = :doubts, #status = :status"
+        if joined:
+            expression += ", told = :told"
+            values[":told"] = [told_to_map(each) for each in (*stored.told, *joined)]
         names = {"#status": "status"}
         if status is not stored.status:
             names["#queue"] = "queue"

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from forecourt.instants import format_instant
-from forecourt.messages import TellingMessage, read_message, telling_id_for
-from forecourt.retellings import Source
+from forecourt.messages import TellingMessage, read_message
+from forecourt.retellings import Source, telling_id_for
 from forecourt.sales import Evidence, EvidenceKind
 from tests.functional.world import sqs_record
 from tests.specimens import RECEIVED_AT, payload, sample

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from forecourt.adjustments import Adjustment
 from forecourt.adjustments import Status as Adjusted
-from forecourt.messages import telling_id_for
+from forecourt.retellings import telling_id_for
 from forecourt.retold_sales import RetoldSales
 from forecourt.stored_sales import Status, StoredSale
 from forecourt.stored_tellings import StoredTelling

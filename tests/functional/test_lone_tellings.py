@@ -10,7 +10,7 @@ import pytest
 
 from forecourt.errors import TellingSettled, UnknownTelling
 from forecourt.lone_tellings import LISTED_AFTER
-from forecourt.messages import telling_id_for
+from forecourt.retellings import telling_id_for
 from forecourt.retold_sales import RetoldSales
 from forecourt.stored_sales import Status, StoredSale
 from forecourt.stored_tellings import StoredTelling, telling_key

@@ -193,7 +193,7 @@ def test_a_telling_that_is_told_again_otherwise_changes_nothing(
     assert counted() == {"TellingsContradicted": 1}
 
 
-def test_a_station_without_a_till_pays_for_no_look_around(
+def test_a_station_without_a_till_pays_for_no_look_around_and_one_with_a_till_for_one(
     tell: Any, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from functions.ingest import handler  # noqa: PLC0415
@@ -202,8 +202,11 @@ def test_a_station_without_a_till_pays_for_no_look_around(
     tell(sale_record(BY_PLATE))
     assert handler.retold._dynamodb.calls == 0
 
-    tell(telling_record(TILL), sale_record(sale(transaction=1, totalizer_ml=1)))
-    assert handler.retold._dynamodb.calls == 4
+    tell(telling_record(TILL))
+    assert handler.retold._dynamodb.calls == 2  # for tellings, and for the sale
+
+    tell(sale_record(sale(transaction=1, totalizer_ml=1)))
+    assert handler.retold._dynamodb.calls == 3  # no telling waits: sales are not read
 
 
 def test_nothing_dispensed_is_told_of_by_nobody(tell: Any, world: World) -> None:

@@ -10,17 +10,21 @@ belongs to, is held for a person.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from forecourt.instants import compact_instant
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
 WINDOW = timedelta(minutes=10)  # hanging up, walking to the till, paying
+TOLD_ID = re.compile(r"[A-Za-z0-9-]{1,48}")
 VOLUME_TOLERANCE_ML = 10  # a till prints hundredths of a litre
 
 
@@ -80,6 +84,12 @@ class OneSale:
     def sources(self) -> tuple[Source, ...]:
         """Return who told of it."""
         return tuple(dict.fromkeys(each.source for each in self.tellings))
+
+
+def telling_id_for(telling: Telling) -> str:
+    """Return the one id of a telling; like a sale's it begins with its instant."""
+    at = compact_instant(telling.at)
+    return f"{at}.{telling.station_id}.{telling.source}.{telling.told_id}"
 
 
 def meeting_keys(telling: Telling) -> tuple[str, ...]:

@@ -99,18 +99,20 @@ class RetoldSales:
         """
 
         def attempt() -> OneSale:
-            sales = {
-                each.sale.sale_id: each
-                for each in map(sale_from_item, self._around(subject, "SALE"))
-                if each.sale.dispensed
-            }
             tellings = {
                 each.telling: each
                 for each in map(telling_from_item, self._around(subject, "TELLING"))
                 if each.decided_by is None
             }
+            if subject.source is Source.PUMP and all(each.settled for each in tellings.values()):
+                return OneSale(tellings=(subject,))  # nothing waits for a sale
             if subject.source is not Source.PUMP and subject not in tellings:
                 return OneSale(tellings=(subject,))  # a person has said where it belongs
+            sales = {
+                each.sale.sale_id: each
+                for each in map(sale_from_item, self._around(subject, "SALE"))
+                if each.sale.dispensed
+            }
             one = sale_of(subject, [*map(told_by_pump, sales.values()), *tellings])
             if one.pump is None:
                 self._queue(tellings[subject], one.held_because)

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from forecourt.attributes import Item, from_item, to_item
 from forecourt.errors import UnknownTelling
 from forecourt.instants import format_instant, parse_instant
-from forecourt.messages import telling_id_for
-from forecourt.retellings import Conflict, Source, Telling
+from forecourt.retellings import Conflict, Source, Telling, telling_id_for
 from forecourt.sales import STATION_ID
 from forecourt.stored_sales import KeyedEvidence, evidence_from_map, evidence_to_map
 

@@ -40,6 +40,7 @@ EARNED = events.EventPattern(
 )
 ANSWERED = events.EventPattern(source=["forecourt"], detail_type=["ConfirmationAnswered"])
 BOUND = events.EventPattern(source=["forecourt"], detail_type=["IdentityBound"])
+RULED = events.EventPattern(source=["forecourt"], detail_type=["SaleRuled"])
 EARNED_NOTHING = events.EventPattern(source=["forecourt"], detail_type=["SaleEarnedNothing"])
 
 
@@ -168,6 +169,7 @@ class Earning(Construct):
         )
         sales.let(habits, "GetItem", leading_keys=["STATION#*"])
         loyalty.let(habits, "GetItem", "UpdateItem", leading_keys=["PORTRAIT#*"])
+        loyalty.let(habits, "GetItem", leading_keys=["RULINGS#*"])
         self._hear(
             habits,
             bus,
@@ -175,6 +177,7 @@ class Earning(Construct):
             {
                 "WhenSaleEarned": ("A sale earned points: count it among habits", EARNED),
                 "WhenSaleEarnedNothing": ("A sale earned nothing: a habit, too", EARNED_NOTHING),
+                "WhenSaleRuled": ("A sale changed hands: habits follow", RULED),
             },
         )
         return habits

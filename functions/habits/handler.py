@@ -1,8 +1,9 @@
 """
 Keep members' habits: where, when and what they fill, as their judged sales tell.
 
-Hears from the bus, through a queue, of every entry a sale made and of every sale that earned
-nothing. A sale is in its member's habits once, however often its event comes; one that fails
+Hears from the bus, through a queue, of every entry a sale made, of every sale that earned
+nothing, and of every ruling: whose sale it is by that counts it, whose it was forgets it. A sale
+is in its member's habits once, however often and in whatever order events come; one that fails
 comes again. Nothing waits for this: a sale is weighed by the habits there are.
 """
 
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from forecourt.loyalty_table import LoyaltyTable
 from forecourt.portraits_table import PortraitsTable
 from forecourt.queues import each_by_itself
+from forecourt.rulings import sale_of_entry
 from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
 
@@ -35,6 +38,7 @@ logger = Logger()
 
 _dynamodb = boto3.client("dynamodb")
 sales = SalesTable(_dynamodb, name=settings.sales_table)
+loyalty = LoyaltyTable(_dynamodb, name=settings.loyalty_table)
 portraits = PortraitsTable(_dynamodb, name=settings.loyalty_table)
 
 
@@ -44,17 +48,35 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def hear(record: dict[str, Any]) -> None:
-    """Count the sale that the event in *record* tells of."""
-    detail = json.loads(record["body"])["detail"]
-    sale_id = detail["sale_id"] if "sale_id" in detail else detail["source"].removeprefix("sale:")
-    learn(detail["member_id"], sale_id)
+    """Count the sale that the event in *record* tells of, or let it change hands."""
+    event = json.loads(record["body"])
+    detail = event["detail"]
+    if event["detail-type"] == "SaleRuled":
+        follow(detail["sale_id"], detail["number"])
+    elif sale_of_entry(detail["entry_id"]) == detail["entry_id"]:
+        learn(detail["member_id"], detail["entry_id"])
+    # Else a ruling gave it, of which there is an event of its own.
 
 
 def learn(member_id: str, sale_id: str) -> None:
     """Count a sale among the habits of the member it was judged for."""
     stored = sales.sale(sale_id)
-    if stored.member_id != member_id:
-        logger.info("sale changed hands", sale_id=sale_id)
+    if stored.ruled is None and stored.member_id != member_id:
+        logger.info("sale went with an account", sale_id=sale_id)
         return
     counted = portraits.count(member_id, sale_id, stored.fill)
     logger.info("sale counted" if counted else "sale counted before", sale_id=sale_id)
+
+
+def follow(sale_id: str, number: int) -> None:
+    """Let whoever a ruling gave a sale to count it, and whoever it was taken from forget it."""
+    stored, applied = sales.sale(sale_id), loyalty.ruling(sale_id, number)
+    for each in applied.moved:
+        # A part of a sale is nobody's habit.
+        if (each.share.volume_ml, each.share.amount_fen) != (
+            stored.sale.volume_ml,
+            stored.sale.amount_fen,
+        ):
+            continue
+        moved = portraits.move(applied, each, stored.fill)
+        logger.info("sale moved" if moved else "sale moved before", movement=each.movement_id)

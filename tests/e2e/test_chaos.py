@@ -10,12 +10,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from forecourt.attributes import to_item
 from infra.local.following import Following, cancelled
 from infra.local.gateway import Gateway
 from infra.local.scene import Scene
 from infra.local.tally import read_books, tally
 from tests.e2e.redelivery import Redelivery
 from tests.e2e.relay import Relay
+from tests.e2e.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,6 +103,7 @@ async def _run(stack: LocalStack) -> tuple[Tally, Havoc]:
             if not gateway.running:
                 gateway.start()
         drained = await following.drained(within_seconds=DRAINS_WITHIN_SECONDS)
+        await asyncio.to_thread(_wait_for_receipts, scene)
         await cancelled(telling)
         await cancelled(looking)
         truths = [truth for station in scene.stations for truth in station.truth]
@@ -110,6 +113,28 @@ async def _run(stack: LocalStack) -> tuple[Tally, Havoc]:
         if not drained:
             result.faults.append(f"{following.pending} sales never settled")
     return result, havoc
+
+
+def _wait_for_receipts(scene: Scene) -> None:
+    """Return once as many receipts are told as were printed: they go behind the sales."""
+    dynamodb, table = scene.stack.client("dynamodb"), scene.stack.outputs["SalesTableName"]
+
+    def told(station: Station) -> int:
+        count: int = dynamodb.query(
+            TableName=table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :telling)",
+            ExpressionAttributeValues=to_item(
+                {":pk": f"STATION#{station.station_id}", ":telling": "TELLING#"}
+            ),
+            ConsistentRead=True,
+            Select="COUNT",
+        )["Count"]
+        return count
+
+    wait_for(
+        lambda: all(told(each) >= len(each.receipts) for each in scene.stations),
+        within_seconds=DRAINS_WITHIN_SECONDS,
+    )
 
 
 def _wrong_tellings(stations: Sequence[Station], books: Books) -> list[str]:

@@ -79,6 +79,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("GetItem", "Sales", ("STATION#*",)),
         ("GetItem", "Loyalty", ("PORTRAIT#*",)),
         ("UpdateItem", "Loyalty", ("PORTRAIT#*",)),
+        ("GetItem", "Loyalty", ("RULINGS#*",)),
     },
     "due": {
         ("GetItem", "Loyalty", ("PROGRAM",)),

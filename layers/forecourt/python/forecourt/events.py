@@ -262,6 +262,7 @@ def _evaluation(new: Image | None, old: Image | None) -> list[Event]:
             f"{member_id}.{entry_id}",
             member_id=member_id,
             sale_id=sale_id,
+            entry_id=entry_id,
             program_version=from_item(new).get("program_version"),
             occurred_at=new["occurred_at"]["S"],
         )

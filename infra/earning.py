@@ -167,7 +167,8 @@ class Earning(Construct):
             runtime=self._runtime,
             environment={"SALES_TABLE": sales.table_name, "LOYALTY_TABLE": loyalty.table_name},
         )
-        sales.let(habits, "GetItem", leading_keys=["STATION#*"])
+        # A sale that was judged after its member was forgotten is forgotten, too.
+        sales.let(habits, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
         loyalty.let(habits, "GetItem", "UpdateItem", leading_keys=["PORTRAIT#*"])
         loyalty.let(habits, "GetItem", leading_keys=["RULINGS#*"])
         self._hear(

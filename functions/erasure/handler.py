@@ -2,11 +2,12 @@
 Forget a member who asked for it.
 
 Invoked by the bus for every `MemberErased`: the profile is gone by then and nothing can be
-bound any more. Identities, questions and portrait go, sales lose every trace of who made
-them, and the ledger stays as it is. Whose records went into the member's is the same person
-and goes along. More sales than one invocation can take are handed on to the next, named by
-`"rest"`: whose they are, and behind which entry. Everything may be done twice, and a repeat
-finds less to do.
+bound any more. Login, identities, questions and portrait go, sales lose every trace of who
+made them, and the ledger stays as it is. The portrait goes first and says `erased`: what is
+judged from then on, `habits` forgets (see `forecourt.erasing`). Whose records went into the
+member's is the same person and goes along. More sales than one invocation can take are handed on
+to the next, named by `"rest"`: whose they are, and behind which entry. Everything may be done
+twice, and a repeat finds less to do.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
-from forecourt.erasing import Erasing
+from forecourt.erasing import Erasing, is_theirs
 from forecourt.identities_table import IdentitiesTable
 from forecourt.identity import digest_of_block
 from forecourt.questions_table import QuestionsTable
@@ -31,6 +32,7 @@ from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
 from forecourt.variants import phone_block
+from functions.erasure.logins import Logins
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -47,6 +49,7 @@ class ErasureSettings(Settings):
     loyalty_table: str
     identity_secret_id: str
     seal_key_id: str
+    user_pool_id: str
 
 
 settings = ErasureSettings.from_env()
@@ -73,6 +76,7 @@ sales = SalesTable(_dynamodb, name=settings.sales_table)
 decided = DecidedSales(_dynamodb, **_tables)
 erasing = Erasing(_dynamodb, **_tables)
 candidates = CandidatesTable(_dynamodb, name=settings.loyalty_table)
+logins = Logins(boto3.client("cognito-idp"), pool_id=settings.user_pool_id)
 questions = QuestionsTable(_dynamodb, name=settings.loyalty_table)
 identities = IdentitiesTable(
     _dynamodb,
@@ -97,7 +101,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
         records = records[records.index(begun) :]
     for each in records:
         while True:
-            after = forget_sales(each, after)
+            after = forget_sales(each, after, records=frozenset(records))
             if after is None:
                 break
             if context.get_remaining_time_in_millis() < ENOUGH_MILLISECONDS:
@@ -109,8 +113,14 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
 
 
 def forget_person(member_id: str) -> None:
-    """Forget what is stored under a member's id but for their sales."""
+    """
+    Forget what is stored under a member's id but for their sales.
+
+    Unbinding takes from the portrait what was bound, so the portrait is replaced again.
+    """
     erasing.forget_profile(member_id)
+    erasing.forget_portrait(member_id)
+    logins.forget(member_id)
     forget_keys(member_id)
     forget_questions(member_id)
     erasing.forget_portrait(member_id)
@@ -147,13 +157,16 @@ def forget_questions(member_id: str) -> None:
         erasing.forget_question(member_id, asked.sale_id)
 
 
-def forget_sales(member_id: str, after: str | None) -> str | None:
-    """Anonymise a page of a member's sales; return where to go on."""
+def forget_sales(member_id: str, after: str | None, *, records: frozenset[str]) -> str | None:
+    """
+    Anonymise a page of a member's sales; return where to go on.
+
+    *records* are all that are forgotten: a sale in flight when two became one is the one's,
+    and its entry the other's.
+    """
     sale_ids, last = erasing.sale_ids(member_id, after=after, limit=PAGE)
     for stored in sales.sales(sale_ids).values():
-        holders = {each.share.member_id for each in stored.held}
-        # What somebody else has by now has their evidence.
-        if not holders or member_id in holders:
+        if is_theirs(stored, records):
             erasing.anonymise(stored)
     return last
 

@@ -5,6 +5,9 @@ Hears from the bus, through a queue, of every entry a sale made, of every sale t
 nothing, and of every ruling: whose sale it is by that counts it, whose it was forgets it. A sale
 is in its member's habits once, however often and in whatever order events come; one that fails
 comes again. Nothing waits for this: a sale is weighed by the habits there are.
+
+Of somebody who was forgotten nothing is counted. A sale of theirs that reached the ledger too late
+for being forgotten with them is forgotten here (see `forecourt.erasing`).
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from forecourt.erasing import Erasing, is_theirs
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.portraits_table import PortraitsTable
 from forecourt.queues import each_by_itself
@@ -39,6 +43,7 @@ logger = Logger()
 _dynamodb = boto3.client("dynamodb")
 sales = SalesTable(_dynamodb, name=settings.sales_table)
 loyalty = LoyaltyTable(_dynamodb, name=settings.loyalty_table)
+erasing = Erasing(_dynamodb, sales=settings.sales_table, loyalty=settings.loyalty_table)
 portraits = PortraitsTable(_dynamodb, name=settings.loyalty_table)
 
 
@@ -53,8 +58,12 @@ def hear(record: dict[str, Any]) -> None:
     detail = event["detail"]
     if event["detail-type"] == "SaleRuled":
         follow(detail["sale_id"], detail["number"])
-    elif sale_of_entry(detail["entry_id"]) == detail["entry_id"]:
-        learn(detail["member_id"], detail["entry_id"])
+        return
+    member_id, entry_id = detail["member_id"], detail["entry_id"]
+    if erasing.is_erased(member_id):
+        forget(sale_of_entry(entry_id))
+    elif sale_of_entry(entry_id) == entry_id:
+        learn(member_id, entry_id)
     # Else a ruling gave it, of which there is an event of its own.
 
 
@@ -80,3 +89,12 @@ def follow(sale_id: str, number: int) -> None:
             continue
         moved = portraits.move(applied, each, stored.fill)
         logger.info("sale moved" if moved else "sale moved before", movement=each.movement_id)
+
+
+def forget(sale_id: str) -> None:
+    """Take from a sale whatever names somebody, unless it is another's by now."""
+    stored = sales.sale(sale_id)
+    holders = {each.share.member_id for each in stored.held}
+    if is_theirs(stored, [each for each in holders if erasing.is_erased(each)]):
+        erasing.anonymise(stored)
+        logger.info("sale forgotten with its member", sale_id=sale_id)

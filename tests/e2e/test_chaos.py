@@ -116,13 +116,15 @@ async def _run(stack: LocalStack) -> tuple[Tally, Havoc]:
 
 
 def _wait_for_receipts(scene: Scene) -> None:
-    """Return once as many receipts are told as were printed: they go behind the sales."""
+    """Return once all receipts are told and have been looked for: they go behind the sales."""
     dynamodb, table = scene.stack.client("dynamodb"), scene.stack.outputs["SalesTableName"]
 
     def told(station: Station) -> int:
         count: int = dynamodb.query(
             TableName=table,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :telling)",
+            FilterExpression="attribute_exists(sale_id) OR attribute_exists(#queue)",
+            ExpressionAttributeNames={"#queue": "queue"},
             ExpressionAttributeValues=to_item(
                 {":pk": f"STATION#{station.station_id}", ":telling": "TELLING#"}
             ),

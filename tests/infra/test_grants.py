@@ -77,6 +77,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     },
     "habits": {
         ("GetItem", "Sales", ("STATION#*",)),
+        ("UpdateItem", "Sales", ("STATION#*",)),
         ("GetItem", "Loyalty", ("PORTRAIT#*",)),
         ("UpdateItem", "Loyalty", ("PORTRAIT#*",)),
         ("GetItem", "Loyalty", ("RULINGS#*",)),
@@ -255,7 +256,15 @@ OTHERS: dict[str, set[str]] = {
         "iot:CreateThing",
         "iot:ListThingPrincipals",
     },
-    "erasure": REPORTS_FAILURES | {"secretsmanager:GetSecretValue", "lambda:InvokeFunction"},
+    "erasure": REPORTS_FAILURES
+    | {
+        "secretsmanager:GetSecretValue",
+        "lambda:InvokeFunction",
+        "cognito-idp:ListUsers",
+        "cognito-idp:AdminListGroupsForUser",
+        "cognito-idp:AdminRemoveUserFromGroup",
+        "cognito-idp:AdminDeleteUser",
+    },
     "rulings": set(),
     "merging": set(),
     "corrections": set(),

@@ -9,6 +9,12 @@ Forgetting a member: what of them lies in the two tables beside their identities
 | questions and answers | Loyalty | deleted |
 | sales, tellings | Sales | lose hashes and sealed values, and stay |
 | accounts, entries | Loyalty | stay under the member's id, which names nobody any more |
+
+A sale that was matched a moment before reaches the ledger a moment after. Every matched sale
+leaves one item there, an entry or an evaluation, and the bus is told of each. The search for
+a member's sales reads these items, consistently, after the portrait says `erased`. So an item is
+found by the search, or it was written after the portrait was: then whoever hears of it reads
+`erased` and forgets the sale (`functions.habits`). There is no third case, and nothing waits.
 """
 
 from __future__ import annotations
@@ -25,6 +31,8 @@ from forecourt.stored_identities import ERASED, portrait_key
 from forecourt.stored_sales import Told, sale_key, told_to_map
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from forecourt.stored_sales import StoredSale
 
 
@@ -81,6 +89,13 @@ class Erasing:
         self._dynamodb.put_item(
             TableName=self._loyalty, Item=portrait_key(member_id) | to_item({"type": ERASED})
         )
+
+    def is_erased(self, member_id: str) -> bool:
+        """Return whether a member's sales have been looked for, or are about to be."""
+        response = self._dynamodb.get_item(
+            TableName=self._loyalty, Key=portrait_key(member_id), ConsistentRead=True
+        )
+        return from_item(response.get("Item", {})).get("type") == ERASED
 
     def finish(self, member_id: str) -> bool:
         """Write that a member is erased. `False`: that is written, or nobody is being erased."""
@@ -147,6 +162,12 @@ class Erasing:
                 ConditionExpression="attribute_exists(pk)",
                 **arguments,
             )
+
+
+def is_theirs(stored: StoredSale, erased: Collection[str]) -> bool:
+    """Return whether a sale is still *erased* members': another's has that one's evidence."""
+    holders = {each.share.member_id for each in stored.held}
+    return not holders or not holders.isdisjoint(erased)
 
 
 def _is_sale(name: str) -> bool:

@@ -13,6 +13,7 @@ from constructs import Construct
 from infra.functions import PlatformFunction
 from infra.keys import about
 from infra.queues import FailureQueue, report_failures
+from infra.tables import REVIEW_INDEX
 
 if TYPE_CHECKING:
     from infra.functions import Runtime
@@ -75,6 +76,8 @@ class Forgetting(Construct):
         loyalty.let(erasure, "Query", "DeleteItem", leading_keys=["ASKED#*"])
         sales.let(erasure, "GetItem", "BatchGetItem", "UpdateItem", leading_keys=["STATION#*"])
         sales.let(erasure, "Query", "DeleteItem", leading_keys=["EVIDENCE#*"])
+        # What tills told of them and found no sale.
+        sales.let(erasure, "Query", leading_keys=["tellings"], index=REVIEW_INDEX)
         # Who works here as well keeps the user and leaves the members.
         erasure.allow(
             "cognito-idp:ListUsers",

@@ -27,6 +27,7 @@ from forecourt.decided_sales import DecidedSales
 from forecourt.erasing import Erasing, is_theirs
 from forecourt.identities_table import IdentitiesTable
 from forecourt.identity import digest_of_block
+from forecourt.lone_tellings import LoneTellings
 from forecourt.questions_table import QuestionsTable
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
@@ -75,6 +76,7 @@ _tables = {"sales": settings.sales_table, "loyalty": settings.loyalty_table}
 sales = SalesTable(_dynamodb, name=settings.sales_table)
 decided = DecidedSales(_dynamodb, **_tables)
 erasing = Erasing(_dynamodb, **_tables)
+lone = LoneTellings(_dynamodb, name=settings.sales_table)
 candidates = CandidatesTable(_dynamodb, name=settings.loyalty_table)
 logins = Logins(boto3.client("cognito-idp"), pool_id=settings.user_pool_id)
 questions = QuestionsTable(_dynamodb, name=settings.loyalty_table)
@@ -127,9 +129,14 @@ def forget_person(member_id: str) -> None:
 
 
 def forget_keys(member_id: str) -> None:
-    """Unbind everything, and take from waiting sales what nobody else has."""
-    for key in identities.keys(member_id):
-        if candidates.owners([key]).get(key) == (member_id,):
+    """Unbind everything, and take from what waits whatever nobody else has."""
+    keys = list(identities.keys(member_id))
+    owners = candidates.owners(keys)
+    alone = {key for key in keys if owners.get(key) == (member_id,)}
+    for each in lone.naming(alone) if alone else ():
+        erasing.anonymise_telling(each.telling_id)
+    for key in keys:
+        if key in alone:
             forget_orphans(key)
         # A retry of an unbinding will not come: nothing has to remember the hash.
         identities.unbind(

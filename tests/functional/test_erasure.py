@@ -17,6 +17,7 @@ from forecourt.sales import Evidence, EvidenceKind
 from forecourt.stored_identities import portrait_key
 from forecourt.stored_sales import Status, StoredSale
 from forecourt.stored_tellings import StoredTelling
+from forecourt.weighing import Reason
 from functions.erasure.logins import Logins
 from functions.members import handler as members
 from tests.functional.assigning import assignment
@@ -620,3 +621,86 @@ def test_a_sale_in_flight_when_two_became_one_is_forgotten_with_the_one(
         in_flight.judged()
         in_flight.told()
     assert in_flight.left() == ()
+
+
+@pytest.mark.parametrize("asked", POINTS_IN_TIME)
+def test_nobody_who_is_being_forgotten_stays_asked(
+    in_flight: InFlight, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """Weighed before the deletion, and written down just before *asked*."""
+    stored = in_flight.farewell.waiting(SALE, [PLATE])
+    judge = assignment(in_flight.world)
+    (weighed,) = judge.weigh([stored])
+    assert weighed.decision.member_id == "m1"
+    erasing = in_flight.farewell.erasure.erasing
+    points = {"portrait": "forget_portrait", "searched": "sale_ids", "finished": "finish"}
+    written: list[Any] = []
+
+    def write_down() -> None:
+        if not written:
+            written.append(judge.assign(stored, weighed))
+
+    if asked in points:
+        method = getattr(erasing, points[asked])
+
+        def interrupted(*arguments: Any, **named: Any) -> Any:
+            write_down()
+            return method(*arguments, **named)
+
+        monkeypatch.setattr(erasing, points[asked], interrupted)
+    else:
+        write_down()
+    in_flight.forgotten()
+
+    after = in_flight.world.stored(SALE)
+    assert written
+    assert (after.status, after.asked) == (Status.UNMATCHED, None)
+    assert in_flight.world.questions.everything("m1") == []
+    assert judge.assign(stored, weighed) is None  # a repeat of the record
+
+
+def test_between_portrait_and_unbinding_nobody_is_asked(in_flight: InFlight) -> None:
+    stored = in_flight.farewell.waiting(SALE, [PLATE])
+    judge = assignment(in_flight.world)
+    in_flight.farewell.erasure.erasing.forget_portrait("m1")
+
+    (weighed,) = judge.weigh([stored])
+    decision = judge.assign(stored, weighed)
+
+    assert decision is not None
+    assert decision.reason is Reason.DENIED
+    assert in_flight.world.stored(SALE).asked is None
+    assert in_flight.world.questions.everything("m1") == []
+
+
+def test_what_a_till_told_of_them_and_found_no_sale_is_stripped_as_well(
+    farewell: Farewell,
+) -> None:
+    world = farewell.world
+    world.enrol("m2", PLATE)
+    retold = RetoldSales(world.dynamodb, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
+    tellings = {
+        told_id: StoredTelling(
+            telling=Telling(
+                source=Source.TILL,
+                told_id=told_id,
+                station_id="s0001",
+                at=SALE.key.completed_at,
+                amount_fen=1,
+            ),
+            received_at=RECEIVED_AT,
+            evidence=keyed(evidence),
+            sealed=b"sealed",
+        )
+        for told_id, evidence in (("theirs", CARD), ("familys", PLATE))
+    }
+    for each in tellings.values():
+        retold.add(each)
+        retold.reunite(each.telling, now=RECEIVED_AT)
+
+    farewell.forgotten()
+
+    left = {name: retold.telling(each.telling_id) for name, each in tellings.items()}
+    assert (left["theirs"].evidence, left["theirs"].sealed) == ((), None)
+    assert left["theirs"].queued
+    assert (left["familys"].evidence, left["familys"].sealed) == (keyed(PLATE), b"sealed")

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.errors import TellingSettled, UnknownTelling
-from forecourt.lone_tellings import LISTED_AFTER
+from forecourt.lone_tellings import LISTED_AFTER, LoneTellings
 from forecourt.retellings import telling_id_for
 from forecourt.retold_sales import RetoldSales
+from forecourt.stations_table import StationsTable
 from forecourt.stored_sales import Status, StoredSale
 from forecourt.stored_tellings import StoredTelling, telling_key
 from functions.operator import handler as operator
-from tests.functional.clients import Interrupting
+from tests.functional.clients import Interrupting, Paging
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.http import Client
 from tests.functional.tellings import ACCOUNT, PAYMENT, PHONE, TILL, telling_record
-from tests.functional.world import keyed, sale_record
+from tests.functional.world import key_of, keyed, sale_record
 from tests.specimens import PLATE, RECEIVED_AT, sale
 
 if TYPE_CHECKING:
@@ -416,6 +417,17 @@ def test_the_day_of_a_station_nobody_knows_is_not_empty_but_unknown(manager: Cli
     assert (reply.status, reply.code) == (404, "unknown_station")
 
 
+def test_whom_a_queue_names_is_found_to_its_end(tell: Any, world: World) -> None:
+    many = [replace(TILL, told_id=f"R-{each}", at=TILL.at + each * timedelta(hours=1))
+            for each in range(3)]  # fmt: skip
+    tell(*(telling_record(each, PHONE) for each in many), telling_record(PAYMENT, ACCOUNT))
+
+    lone = LoneTellings(Paging(world.dynamodb, page=1), name=SALES_TABLE)
+    found = list(lone.naming([key_of(PHONE)]))
+
+    assert sorted(each.telling.told_id for each in found) == ["R-0", "R-1", "R-2"]
+
+
 # --- at once ----------------------------------------------------------------------------------
 
 
@@ -424,7 +436,7 @@ def test_a_sale_that_comes_while_its_telling_is_queued_takes_it_along(
 ) -> None:
     tell()  # registers the station
     retold(world).add(StoredTelling(telling=TILL, received_at=RECEIVED_AT))
-    world.loyalty.note_retold("s0001")
+    StationsTable(world.dynamodb, name=LOYALTY_TABLE).note_retold("s0001")
     rival = Interrupting(world.dynamodb, "update_item", lambda: tell(sale_record(BY_PLATE)))
 
     one = retold(world, rival).reunite(TILL, now=RECEIVED_AT)

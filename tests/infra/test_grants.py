@@ -152,6 +152,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("BatchGetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
         ("Query", "Sales", ("EVIDENCE#*",)),
+        ("Query", "Sales/index/review", ("tellings",)),
         ("DeleteItem", "Sales", ("EVIDENCE#*",)),
     },
     "merging": {

@@ -7,7 +7,7 @@ Forgetting a member: what of them lies in the two tables beside their identities
 | identities, traces of unbound ones | Loyalty | `identities_table` unbinds them |
 | portrait | Loyalty | replaced by one that says `erased`: no late event begins a new one |
 | questions and answers | Loyalty | deleted |
-| sales, tellings | Sales | lose hashes and sealed values, and stay |
+| sales, tellings | Sales | lose hashes and sealed values, and stay; without a sale as well |
 | accounts, entries | Loyalty | stay under the member's id, which names nobody any more |
 
 A sale that was matched a moment before reaches the ledger a moment after. Every matched sale
@@ -29,6 +29,7 @@ from forecourt.rulings import sale_of_entry
 from forecourt.sales import parse_sale_id
 from forecourt.stored_identities import ERASED, portrait_key
 from forecourt.stored_sales import Told, sale_key, told_to_map
+from forecourt.stored_tellings import telling_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -75,10 +76,11 @@ class Erasing:
         told = [told_to_map(Told(telling_id=each.telling_id)) for each in stored.told]
         self._strip(sale_key(stored.sale.sale_id), told=told)
         for each in stored.told:
-            station_id = stored.sale.key.station_id
-            self._strip(
-                to_item({"pk": f"STATION#{station_id}", "sk": f"TELLING#{each.telling_id}"})
-            )
+            self.anonymise_telling(each.telling_id)
+
+    def anonymise_telling(self, telling_id: str) -> None:
+        """Take from what waits for its sale everything that names somebody."""
+        self._strip(telling_key(telling_id))
 
     def forget_question(self, member_id: str, sale_id: str) -> None:
         """Remove a question to a member, or what they said."""

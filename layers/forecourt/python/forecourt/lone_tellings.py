@@ -16,9 +16,10 @@ from forecourt.instants import compact_instant, format_instant
 from forecourt.stored_tellings import QUEUE, telling_from_item
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from forecourt.identity import EvidenceKey
     from forecourt.stored_tellings import StoredTelling
 
 LISTED_AFTER = timedelta(hours=1)  # a gateway that was cut off brings its sales late
@@ -44,13 +45,31 @@ class LoneTellings:
     ) -> TellingsPage:
         """Return what waits at all stations, longest first."""
         return self._page(
-            limit=limit,
             start_key=start_key,
+            Limit=limit,
             IndexName="review",
             KeyConditionExpression="#queue = :queue AND queued_at <= :before",
             ExpressionAttributeNames={"#queue": "queue"},
             ExpressionAttributeValues=to_item({":queue": QUEUE, ":before": _before(now)}),
         )
+
+    def naming(self, keys: Collection[EvidenceKey]) -> Iterator[StoredTelling]:
+        """Yield what waits, however short, and names one of *keys*; reads the whole queue."""
+        start_key: Mapping[str, str] | None = None
+        while True:
+            page = self._page(
+                start_key=start_key,
+                IndexName="review",
+                KeyConditionExpression="#queue = :queue",
+                ExpressionAttributeNames={"#queue": "queue"},
+                ExpressionAttributeValues=to_item({":queue": QUEUE}),
+            )
+            for each in page.tellings:
+                if any(piece.key in keys for piece in each.evidence):
+                    yield each
+            if page.next_key is None:
+                return
+            start_key = page.next_key
 
     def at_station(
         self,
@@ -68,8 +87,8 @@ class LoneTellings:
         Reads *limit* of the period's tellings, so a page may hold none and not be the last.
         """
         return self._page(
-            limit=limit,
             start_key=start_key,
+            Limit=limit,
             # An id goes on after its instant and so sorts behind the bare instant.
             KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
             FilterExpression="#queue = :queue AND queued_at <= :before",
@@ -85,12 +104,10 @@ class LoneTellings:
             ),
         )
 
-    def _page(
-        self, *, limit: int, start_key: Mapping[str, str] | None, **query: Any
-    ) -> TellingsPage:
+    def _page(self, *, start_key: Mapping[str, str] | None, **query: Any) -> TellingsPage:
         if start_key:
             query["ExclusiveStartKey"] = to_item(start_key)
-        response = self._dynamodb.query(TableName=self._name, Limit=limit, **query)
+        response = self._dynamodb.query(TableName=self._name, **query)
         last = response.get("LastEvaluatedKey")
         return TellingsPage(
             tellings=[telling_from_item(item) for item in response["Items"]],

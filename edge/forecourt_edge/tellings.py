@@ -12,6 +12,7 @@ sale there: by station, nozzle, time, amount and litres, as far as the till tell
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -46,13 +47,14 @@ VOLUME_MAX_ML = 10**8
 FINDINGS_MAX = 5  # A till's technician mends one after the other.
 _FINDING_CHARACTERS_MAX = 120
 _CENTURY = range(2000, 2100)
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 
 _CLOSED = ConfigDict(frozen=True, extra="forbid")
 
 
 def _as_text(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("should be text in ISO 8601")  # noqa: TRY004 - pydantic collects these
+    if not isinstance(value, str) or not _DATED.match(value):
+        raise ValueError("should be text in ISO 8601")
     return value
 
 

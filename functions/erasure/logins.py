@@ -35,8 +35,17 @@ class Logins:
         return True
 
     def _username(self, member_id: str) -> str | None:
-        """Return the name of the user whose `sub` is the member's id; staff enrol others, too."""
-        users = self._cognito.list_users(
-            UserPoolId=self._pool_id, Filter=f'sub = "{member_id}"', Limit=1
-        )["Users"]
-        return users[0]["Username"] if users else None
+        """
+        Return the name of the user whose `sub` is the member's id, `None` when there is none.
+
+        Whom staff enrolled has no user.
+        """
+        arguments = {"UserPoolId": self._pool_id, "Filter": f'sub = "{member_id}"'}
+        while True:
+            page = self._cognito.list_users(**arguments)
+            for user in page["Users"]:
+                username: str = user["Username"]
+                return username
+            if "PaginationToken" not in page:
+                return None
+            arguments["PaginationToken"] = page["PaginationToken"]

@@ -81,7 +81,7 @@ class TellingRoutes:
         """
         List what was told of sales that no pump has told of for an hour; evidence is masked.
 
-        Of one station's day in order of time, or of all stations, who waits longest first. A
+        Of one station's day in order of time, or of all stations, what waits longest first. A
         page may be empty and not the last.
         """
         caller = self._door.caller

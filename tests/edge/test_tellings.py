@@ -196,6 +196,7 @@ def test_what_the_cloud_refuses_is_kept_with_its_reason(tmp_path: Path) -> None:
         ({"told_at": "2026-11-23T08:17:30"}, "told_at"),
         ({"told_at": "yesterday"}, "told_at"),
         ({"told_at": 1_764_000_000}, "told_at"),
+        ({"told_at": "1764000000"}, "told_at"),
         ({"told_at": "1970-01-01T00:00:00Z"}, "told_at"),
         ({"amount_fen": 302.32}, "amount_fen"),
         ({"amount_fen": "30232"}, "amount_fen"),

@@ -397,7 +397,8 @@ def signs_up(pool_id: str, username: str, *groups: str) -> str:
     attributes = cognito.admin_create_user(**user)["User"]["Attributes"]
     for group in groups:
         cognito.admin_add_user_to_group(**user, GroupName=group)
-    return next(each["Value"] for each in attributes if each["Name"] == "sub")
+    sub: str = next(each["Value"] for each in attributes if each["Name"] == "sub")
+    return sub
 
 
 def users(pool_id: str) -> list[str]:
@@ -570,6 +571,21 @@ def test_a_sale_that_reaches_the_ledger_days_later_is_forgotten_then(in_flight: 
     assert in_flight.left() != ()
 
     in_flight.judged()
+    in_flight.told()
+
+    assert in_flight.left() == ()
+
+
+def test_a_sale_that_a_full_wallet_refuses_is_forgotten_like_any_other(
+    in_flight: InFlight,
+) -> None:
+    in_flight.matched()
+    in_flight.forgotten()
+    heard(in_flight.world)
+
+    full = replace(POLICIES, default=replace(POLICIES.default, ceiling=10))
+    in_flight.world.ledger.execute(earned("m1", 39), policies=full)
+    in_flight.messages += heard(in_flight.world, DetailType.SALE_EARNED_NOTHING)
     in_flight.told()
 
     assert in_flight.left() == ()

@@ -11,7 +11,8 @@ Forgetting a member: what of them lies in the two tables beside their identities
 | accounts, entries | Loyalty | stay under the member's id, which names nobody any more |
 
 A sale that was matched a moment before reaches the ledger a moment after. Every matched sale
-leaves one item there, an entry or an evaluation, and the bus is told of each. The search for
+leaves one item there, an entry, an evaluation or a full wallet's refusal, and the bus is told of
+each. The search for
 a member's sales reads these items, consistently, after the portrait says `erased`. So an item is
 found by the search, or it was written after the portrait was: then whoever hears of it reads
 `erased` and forgets the sale (`functions.habits`). There is no third case, and nothing waits.

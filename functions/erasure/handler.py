@@ -4,7 +4,7 @@ Forget a member who asked for it.
 Invoked by the bus for every `MemberErased`: the profile is gone by then and nothing can be
 bound any more. Login, identities, questions and portrait go, sales lose every trace of who
 made them, and the ledger stays as it is. The portrait goes first and says `erased`: what is
-judged from then on, `habits` forgets (see `forecourt.erasing`). Whose records went into the
+judged from then on, `habits` forgets (see `forecourt.anonymous_sales`). Whose records went into the
 member's is the same person and goes along. More sales than one invocation can take are handed on
 to the next, named by `"rest"`: whose they are, and behind which entry. Everything may be done
 twice, and a repeat finds less to do.
@@ -22,9 +22,10 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from forecourt.anonymous_sales import AnonymousSales, is_theirs
 from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
-from forecourt.erasing import Erasing, is_theirs
+from forecourt.erasing import Erasing
 from forecourt.identities_table import IdentitiesTable
 from forecourt.identity import digest_of_block
 from forecourt.lone_tellings import LoneTellings
@@ -66,6 +67,17 @@ def identity_secret() -> bytes:
     return str(response["SecretString"]).encode()
 
 
+@cache
+def logins() -> Logins:
+    """
+    Return the user pool.
+
+    Its client is opened here and not at import: it is used once an event, and opening one
+    costs a cold start some milliseconds.
+    """
+    return Logins(boto3.client("cognito-idp"), pool_id=settings.user_pool_id)
+
+
 def block_of(phone: str) -> str:
     """Return the keyed hash of the block a phone number is in."""
     return digest_of_block(identity_secret(), phone_block(phone))
@@ -76,9 +88,9 @@ _tables = {"sales": settings.sales_table, "loyalty": settings.loyalty_table}
 sales = SalesTable(_dynamodb, name=settings.sales_table)
 decided = DecidedSales(_dynamodb, **_tables)
 erasing = Erasing(_dynamodb, **_tables)
+anonymous = AnonymousSales(_dynamodb, **_tables)
 lone = LoneTellings(_dynamodb, name=settings.sales_table)
 candidates = CandidatesTable(_dynamodb, name=settings.loyalty_table)
-logins = Logins(boto3.client("cognito-idp"), pool_id=settings.user_pool_id)
 questions = QuestionsTable(_dynamodb, name=settings.loyalty_table)
 identities = IdentitiesTable(
     _dynamodb,
@@ -122,7 +134,7 @@ def forget_person(member_id: str) -> None:
     """
     erasing.forget_profile(member_id)
     erasing.forget_portrait(member_id)
-    logins.forget(member_id)
+    logins().forget(member_id)
     forget_keys(member_id)
     forget_questions(member_id)
     erasing.forget_portrait(member_id)
@@ -134,7 +146,7 @@ def forget_keys(member_id: str) -> None:
     owners = candidates.owners(keys)
     alone = {key for key in keys if owners.get(key) == (member_id,)}
     for each in lone.naming(alone) if alone else ():
-        erasing.anonymise_telling(each.telling_id)
+        anonymous.anonymise_telling(each.telling_id)
     for key in keys:
         if key in alone:
             forget_orphans(key)
@@ -151,7 +163,7 @@ def forget_orphans(key: EvidenceKey) -> None:
         for each in stored.evidence_keys:
             decided.forget_orphan(each, sale_id)
         if not stored.held:
-            erasing.anonymise(stored)
+            anonymous.anonymise(stored)
         decided.forget_orphan(key, sale_id)
 
 
@@ -174,7 +186,7 @@ def forget_sales(member_id: str, after: str | None, *, records: frozenset[str]) 
     sale_ids, last = erasing.sale_ids(member_id, after=after, limit=PAGE)
     for stored in sales.sales(sale_ids).values():
         if is_theirs(stored, records):
-            erasing.anonymise(stored)
+            anonymous.anonymise(stored)
     return last
 
 

@@ -7,7 +7,7 @@ is in its member's habits once, however often and in whatever order events come;
 comes again. Nothing waits for this: a sale is weighed by the habits there are.
 
 Of somebody who was forgotten nothing is counted. A sale of theirs that reached the ledger too late
-for being forgotten with them is forgotten here (see `forecourt.erasing`).
+for being forgotten with them is forgotten here (see `forecourt.anonymous_sales`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from forecourt.erasing import Erasing, is_theirs
-from forecourt.loyalty_table import LoyaltyTable
+from forecourt.anonymous_sales import AnonymousSales, is_theirs
 from forecourt.portraits_table import PortraitsTable
 from forecourt.queues import each_by_itself
 from forecourt.rulings import sale_of_entry
+from forecourt.rulings_book import RulingsBook
 from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
 
@@ -42,8 +42,8 @@ logger = Logger()
 
 _dynamodb = boto3.client("dynamodb")
 sales = SalesTable(_dynamodb, name=settings.sales_table)
-loyalty = LoyaltyTable(_dynamodb, name=settings.loyalty_table)
-erasing = Erasing(_dynamodb, sales=settings.sales_table, loyalty=settings.loyalty_table)
+book = RulingsBook(_dynamodb, name=settings.loyalty_table)
+anonymous = AnonymousSales(_dynamodb, sales=settings.sales_table, loyalty=settings.loyalty_table)
 portraits = PortraitsTable(_dynamodb, name=settings.loyalty_table)
 
 
@@ -60,7 +60,7 @@ def hear(record: dict[str, Any]) -> None:
         follow(detail["sale_id"], detail["number"])
         return
     member_id, entry_id = detail["member_id"], detail["entry_id"]
-    if erasing.is_erased(member_id):
+    if anonymous.is_erased(member_id):
         forget(sale_of_entry(entry_id))
     elif sale_of_entry(entry_id) == entry_id:
         learn(member_id, entry_id)
@@ -79,7 +79,7 @@ def learn(member_id: str, sale_id: str) -> None:
 
 def follow(sale_id: str, number: int) -> None:
     """Let whoever a ruling gave a sale to count it, and whoever it was taken from forget it."""
-    stored, applied = sales.sale(sale_id), loyalty.ruling(sale_id, number)
+    stored, applied = sales.sale(sale_id), book.ruling(sale_id, number)
     for each in applied.moved:
         # A part of a sale is nobody's habit.
         if (each.share.volume_ml, each.share.amount_fen) != (
@@ -95,6 +95,6 @@ def forget(sale_id: str) -> None:
     """Take from a sale whatever names somebody, unless it is another's by now."""
     stored = sales.sale(sale_id)
     holders = {each.share.member_id for each in stored.held}
-    if is_theirs(stored, [each for each in holders if erasing.is_erased(each)]):
-        erasing.anonymise(stored)
+    if is_theirs(stored, [each for each in holders if anonymous.is_erased(each)]):
+        anonymous.anonymise(stored)
         logger.info("sale forgotten with its member", sale_id=sale_id)

@@ -101,7 +101,8 @@ def farewell(world: World, user_pool: str, monkeypatch: pytest.MonkeyPatch) -> F
     from functions.erasure import handler  # noqa: PLC0415 - its clients need the environment
 
     handler.identity_secret.cache_clear()
-    monkeypatch.setattr(handler, "logins", Logins(client("cognito-idp"), pool_id=user_pool))
+    pool = Logins(client("cognito-idp"), pool_id=user_pool)
+    monkeypatch.setattr(handler, "logins", lambda: pool)
     world.enrol("m1", *PERSONAL)
     return Farewell(world, handler)
 
@@ -458,7 +459,8 @@ def test_while_the_user_pool_does_not_answer_nobody_is_said_to_be_erased(
 ) -> None:
     refused = refusal("TooManyRequestsException")
     reluctant = Reluctant(client("cognito-idp"), "list_users", refused)
-    monkeypatch.setattr(farewell.erasure, "logins", Logins(reluctant, pool_id=user_pool))
+    pool = Logins(reluctant, pool_id=user_pool)
+    monkeypatch.setattr(farewell.erasure, "logins", lambda: pool)
     farewell.asks()
 
     with pytest.raises(ClientError) as caught:

@@ -7,35 +7,21 @@ Forgetting a member: what of them lies in the two tables beside their identities
 | identities, traces of unbound ones | Loyalty | `identities_table` unbinds them |
 | portrait | Loyalty | replaced by one that says `erased`: no late event begins a new one |
 | questions and answers | Loyalty | deleted |
-| sales, tellings | Sales | lose hashes and sealed values, and stay; without a sale as well |
+| sales, tellings | Sales | `anonymous_sales` takes hashes and sealed values from them; they stay |
 | accounts, entries | Loyalty | stay under the member's id, which names nobody any more |
-
-A sale that was matched a moment before reaches the ledger a moment after. Every matched sale
-leaves one item there, an entry, an evaluation or a full wallet's refusal, and the bus is told of
-each. The search for
-a member's sales reads these items, consistently, after the portrait says `erased`. So an item is
-found by the search, or it was written after the portrait was: then whoever hears of it reads
-`erased` and forgets the sale (`functions.habits`). There is no third case, and nothing waits.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from forecourt.attributes import Item, encode, from_item, to_item
+from forecourt.attributes import from_item, to_item
 from forecourt.decided_sales import question_key
 from forecourt.loyalty_table import member_key
 from forecourt.rulings import sale_of_entry
 from forecourt.sales import parse_sale_id
 from forecourt.stored_identities import ERASED, portrait_key
-from forecourt.stored_sales import Told, sale_key, told_to_map
-from forecourt.stored_tellings import telling_key
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from forecourt.stored_sales import StoredSale
 
 
 class Erasing:
@@ -72,17 +58,6 @@ class Erasing:
             last["sk"]["S"].removeprefix("T#") if last else None,
         )
 
-    def anonymise(self, stored: StoredSale) -> None:
-        """Take from a sale, and from what was told of it, everything that names somebody."""
-        told = [told_to_map(Told(telling_id=each.telling_id)) for each in stored.told]
-        self._strip(sale_key(stored.sale.sale_id), told=told)
-        for each in stored.told:
-            self.anonymise_telling(each.telling_id)
-
-    def anonymise_telling(self, telling_id: str) -> None:
-        """Take from what waits for its sale everything that names somebody."""
-        self._strip(telling_key(telling_id))
-
     def forget_question(self, member_id: str, sale_id: str) -> None:
         """Remove a question to a member, or what they said."""
         self._dynamodb.delete_item(TableName=self._loyalty, Key=question_key(member_id, sale_id))
@@ -92,13 +67,6 @@ class Erasing:
         self._dynamodb.put_item(
             TableName=self._loyalty, Item=portrait_key(member_id) | to_item({"type": ERASED})
         )
-
-    def is_erased(self, member_id: str) -> bool:
-        """Return whether a member's sales have been looked for, or are about to be."""
-        response = self._dynamodb.get_item(
-            TableName=self._loyalty, Key=portrait_key(member_id), ConsistentRead=True
-        )
-        return from_item(response.get("Item", {})).get("type") == ERASED
 
     def finish(self, member_id: str) -> bool:
         """Write that a member is erased. `False`: that is written, or nobody is being erased."""
@@ -149,28 +117,6 @@ class Erasing:
             TableName=self._loyalty, Key=member_key(member_id), ConsistentRead=True
         )
         return from_item(response.get("Item", {})).get("status") in {"erasing", ERASED}
-
-    def _strip(self, key: Item, *, told: list[dict[str, Any]] | None = None) -> None:
-        expression = "REMOVE evidence, sealed"
-        arguments: dict[str, Any] = {}
-        if told:
-            expression = f"SET told = :told {expression}"
-            arguments["ExpressionAttributeValues"] = {":told": encode(told)}
-        with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
-            self._dynamodb.update_item(
-                TableName=self._sales,
-                Key=key,
-                UpdateExpression=expression,
-                # Excludes making an item of a name.
-                ConditionExpression="attribute_exists(pk)",
-                **arguments,
-            )
-
-
-def is_theirs(stored: StoredSale, erased: Collection[str]) -> bool:
-    """Return whether a sale is still *erased* members': another's has that one's evidence."""
-    holders = {each.share.member_id for each in stored.held}
-    return not holders or not holders.isdisjoint(erased)
 
 
 def _is_sale(name: str) -> bool:

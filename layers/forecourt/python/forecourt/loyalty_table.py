@@ -56,7 +56,6 @@ from forecourt.ledger.records import (
     entry_to_record,
 )
 from forecourt.program import Activation
-from forecourt.stored_rulings import ruling_from_item, ruling_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +63,6 @@ if TYPE_CHECKING:
 
     from forecourt.program import Evaluation, Trace
     from forecourt.sales import Sale
-    from forecourt.stored_rulings import AppliedRuling
 
 TIMELINE_KEY = {"pk": "PROGRAM", "sk": "TIMELINE"}
 
@@ -260,13 +258,6 @@ class LoyaltyTable:
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return False
         return True
-
-    def ruling(self, sale_id: str, number: int) -> AppliedRuling:
-        """Return one ruling of the book, which is never changed."""
-        response = self._dynamodb.get_item(
-            TableName=self._name, Key=ruling_key(sale_id, number), ConsistentRead=True
-        )
-        return ruling_from_item(response["Item"])
 
     def judged(self, sales: Sequence[tuple[str, str]]) -> dict[str, Entry | None]:
         """

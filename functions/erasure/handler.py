@@ -27,13 +27,12 @@ from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
 from forecourt.erasing import Erasing
 from forecourt.identities_table import IdentitiesTable
-from forecourt.identity import digest_of_block
+from forecourt.identity_keys import IdentityKeys
 from forecourt.lone_tellings import LoneTellings
 from forecourt.questions_table import QuestionsTable
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
-from forecourt.variants import phone_block
 from functions.erasure.logins import Logins
 
 if TYPE_CHECKING:
@@ -59,12 +58,9 @@ logger = Logger()
 metrics = Metrics()
 
 
-@cache
-def identity_secret() -> bytes:
-    """Return the key of the identities' hashes."""
-    vault = boto3.client("secretsmanager")
-    response = vault.get_secret_value(SecretId=settings.identity_secret_id)
-    return str(response["SecretString"]).encode()
+identity_keys = IdentityKeys(
+    lambda: boto3.client("secretsmanager"), secret_id=settings.identity_secret_id
+)
 
 
 @cache
@@ -78,9 +74,9 @@ def logins() -> Logins:
     return Logins(boto3.client("cognito-idp"), pool_id=settings.user_pool_id)
 
 
-def block_of(phone: str) -> str:
-    """Return the keyed hash of the block a phone number is in."""
-    return digest_of_block(identity_secret(), phone_block(phone))
+def block_of(phone: str, key_id: str) -> str:
+    """Return the hash of the block a phone number is in, by one of the keys."""
+    return identity_keys().block(phone, key_id)
 
 
 _dynamodb = boto3.client("dynamodb")
@@ -143,8 +139,7 @@ def forget_person(member_id: str) -> None:
 def forget_keys(member_id: str) -> None:
     """Unbind everything, and take from what waits whatever nobody else has."""
     keys = list(identities.keys(member_id))
-    owners = candidates.owners(keys)
-    alone = {key for key in keys if owners.get(key) == (member_id,)}
+    alone = {key for key in keys if owners_of(member_id, key) == (member_id,)}
     for each in lone.naming(alone) if alone else ():
         anonymous.anonymise_telling(each.telling_id)
     for key in keys:
@@ -154,6 +149,15 @@ def forget_keys(member_id: str) -> None:
         identities.unbind(
             member_id, key, unbound_at=datetime.now(UTC), known_for=timedelta(seconds=0)
         )
+    identities.forget_former(member_id, forgotten_at=datetime.now(UTC))
+
+
+def owners_of(member_id: str, key: EvidenceKey) -> tuple[str, ...]:
+    """Return who has an identity of a member's, even if it was hashed anew since it was listed."""
+    found = candidates.owners([key])
+    if key not in found:
+        found = candidates.owners([identities.place_of(member_id, key)])
+    return next(iter(found.values()), ())
 
 
 def forget_orphans(key: EvidenceKey) -> None:

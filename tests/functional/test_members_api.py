@@ -308,7 +308,7 @@ def test_nothing_is_bound_to_somebody_who_is_not_enrolled(operator: Client, dyna
     assert items(dynamodb) == []
 
 
-@pytest.mark.parametrize("path", ["", "/identities", "/points", "/entries", "/sales"])
+@pytest.mark.parametrize("path", ["", "/identities", "/points", "/entries", "/sales", "/tier"])
 def test_another_members_id_is_as_unknown_as_nobodys(
     anna: Client, bert: Client, operator: Client, path: str
 ) -> None:

@@ -33,7 +33,7 @@ NEEDS = {
         "ruled_sales",
     },
     "aws_lambda_powertools": {"doors", "once"},
-    "pydantic": {"documents"},
+    "pydantic": {"documents", "shapes", "tier_documents"},
     "numpy": {"learning"},
 }
 FOR_DOORS_ONLY = {"pydantic", "aws_lambda_powertools.event_handler"}

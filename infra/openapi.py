@@ -29,6 +29,7 @@ from functions.operator.programs import ProgramRoutes
 from functions.operator.quotes import QuoteRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
+from functions.operator.tellings import TellingRoutes
 from functions.rulings.ruling import RulingRoutes
 
 __all__ = ["DOCUMENT_PATH", "document"]
@@ -113,7 +114,7 @@ def _members_door() -> Door:
         statements=NOTHING,
         identities=NOTHING,
         sales=NOTHING,
-        secret=NOTHING,
+        ring=NOTHING,
     )
     ProofRoutes(door=door, loyalty=NOTHING, shelf=NOTHING)
     QuestionRoutes(door=door, questions=NOTHING, sales=NOTHING, portraits=NOTHING)
@@ -127,6 +128,9 @@ def _operator_door() -> Door:
     ProgramRoutes(door=door, table=NOTHING, stations=NOTHING, now=NOTHING)
     QuoteRoutes(door=door, table=NOTHING, programs=NOTHING, now=NOTHING)
     ReviewRoutes(door=door, sales=NOTHING, sealer=NOTHING, now=NOTHING)
+    TellingRoutes(
+        door=door, stations=NOTHING, lone=NOTHING, retold=NOTHING, sealer=NOTHING, now=NOTHING
+    )
     return door
 
 

@@ -16,6 +16,7 @@ from forecourt.ledger import EntryKind
 from forecourt.ledger.commands import Earn, Exactly, Reverse
 from forecourt.ledger.refusals import AccountMerged, CeilingExceeded
 from forecourt.loyalty_table import trace_to_map
+from forecourt.multiples import MultipleKind
 from forecourt.program import evaluate
 from forecourt.rulings import Movement, carried_over
 from forecourt.stored_baskets import is_difference
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from forecourt.rulings import Holding, Share
     from forecourt.stored_baskets import ToldBasket
     from forecourt.stored_sales import StoredSale
+    from forecourt.tiers import Tier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +44,14 @@ class LateBaskets:
     policies: Policies
     judging: Program | None
 
-    def judge(self, stored: StoredSale, share: Share, basket: Basket | None) -> Evaluation | None:
+    def judge(
+        self, stored: StoredSale, share: Share, basket: Basket | None, *, tier: Tier | None
+    ) -> Evaluation | None:
         """Return what a share of a sale earns, with or without the receipt."""
         if self.judging is None:
             return None
         part = replace(stored.sale, volume_ml=share.volume_ml, amount_fen=share.amount_fen)
-        return evaluate(self.judging, part, basket, whole=stored.sale)
+        return evaluate(self.judging, part, basket, whole=stored.sale, tier=tier)
 
     def settle(self, stored: StoredSale) -> int:
         """Return the points members have more, or less, by a receipt; again, nothing moves."""
@@ -58,15 +62,23 @@ class LateBaskets:
         return sum(self._settle(stored, told, each) for each in late)
 
     def also_taken(self, stored: StoredSale, movement: Movement) -> Iterator[Movement]:
-        """Yield what takes back, with an entry, what a receipt had added to it."""
+        """Yield what takes back, with an entry, what a receipt had added to it, or will have."""
         told = stored.basket
         if told is None or movement.reverses is None or movement.reverses not in told.after:
             return
-        if self._difference(stored, movement.share, told.basket) > 0:
+        added_id = told.difference_id(movement.reverses)
+        owners = self.loyalty.owners(movement.share.member_id)
+        made = self.loyalty.made(owners, added_id)
+        if made is None:
+            _, gave = self.loyalty.made(owners, movement.reverses) or (None, None)
+            adds = self._difference(stored, movement.share, told.basket, gave) > 0
+        else:
+            adds = made[1] is not None and made[1].kind is EntryKind.EARN
+        if adds:
             yield Movement(
                 movement_id=told.difference_id(movement.movement_id),
                 share=movement.share,
-                reverses=told.difference_id(movement.reverses),
+                reverses=added_id,
             )
 
     def stood_for(self, stored: StoredSale, movement: Movement, gave: Entry) -> int:
@@ -75,19 +87,29 @@ class LateBaskets:
         if told is None or entry_id is None:
             return gave.given
         if is_difference(entry_id):
-            return self._difference(stored, movement.share, told.basket)
+            return self._difference(stored, movement.share, told.basket, gave)
         if entry_id not in told.after:
             return gave.given
         owners = self.loyalty.owners(movement.share.member_id)
         _, less = self.loyalty.made(owners, told.difference_id(entry_id)) or (None, None)
         if less is None or less.kind is not EntryKind.REVERSE:
             return gave.given
-        return gave.given + self._difference(stored, movement.share, told.basket)
+        return gave.given + self._difference(stored, movement.share, told.basket, gave)
 
-    def _difference(self, stored: StoredSale, share: Share, basket: Basket) -> int:
-        judged = [self.judge(stored, share, each) for each in (None, basket)]
-        without, given = (each.points if each else 0 for each in judged)
+    def _difference(
+        self, stored: StoredSale, share: Share, basket: Basket, judged: Entry | None
+    ) -> int:
+        tier = self._tier_in(judged)
+        evaluations = [self.judge(stored, share, each, tier=tier) for each in (None, basket)]
+        without, given = (each.points if each else 0 for each in evaluations)
         return given - without
+
+    def _tier_in(self, judged: Entry | None) -> Tier | None:
+        """Return the tier that an entry was judged in: the member may have another one by now."""
+        if judged is None or self.judging is None or self.judging.tiers is None:
+            return None
+        names = {each["rule"] for each in judged.trace if each["outcome"] == MultipleKind.TIER}
+        return next((each for each in self.judging.tiers.ladder if each.name in names), None)
 
     def _settle(self, stored: StoredSale, told: ToldBasket, holding: Holding) -> int:
         """
@@ -96,14 +118,14 @@ class LateBaskets:
         It depends on what a refund has taken by now, so it is looked for before it is made.
         """
         share, entry_id = holding.share, told.difference_id(holding.entry_id)
-        evaluation = self.judge(stored, share, told.basket)
-        if evaluation is None:
-            return 0
         owners = self.loyalty.owners(share.member_id)
         if self.loyalty.made(owners, entry_id):
             return 0
         _, gave = self.loyalty.made(owners, holding.entry_id) or (None, None)
-        points = self._left_of(self._difference(stored, share, told.basket), gave)
+        evaluation = self.judge(stored, share, told.basket, tier=self._tier_in(gave))
+        if evaluation is None:
+            return 0
+        points = self._left_of(self._difference(stored, share, told.basket, gave), gave)
         if points == 0 or (points < 0 and gave is None):
             self.loyalty.record_evaluation(
                 owners[-1],

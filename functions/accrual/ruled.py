@@ -3,21 +3,27 @@ What has to move because a person decided whose a sale is.
 
 First every share that is taken back, then every share that is given, each under the rules of
 the sale's day. A movement's id comes from the ruling, so a record that comes again moves
-nothing, and one that comes before the entry it takes back is parked by the ledger.
+nothing, and one that comes before the entry it takes back is parked by the ledger. Growth
+value moves along (`functions.accrual.ruled_growth`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from forecourt.growth import tier_of_sale
 from forecourt.ledger import EntryKind, wallet_of
 from forecourt.ledger.commands import Earn, Reverse
 from forecourt.ledger.entries import DEBT
 from forecourt.ledger.refusals import AlreadyReversed, CeilingExceeded, NothingToReverse
 from forecourt.loyalty_table import trace_to_map
 from forecourt.rulings import carried_over
+from functions.accrual.growth_accounts import latest
+from functions.accrual.judging import earning
 from functions.accrual.late_baskets import LateBaskets
+from functions.accrual.ruled_growth import MovingGrowth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +33,10 @@ if TYPE_CHECKING:
     from forecourt.loyalty_table import LoyaltyTable
     from forecourt.program import Program
     from forecourt.rulings import Movement
+    from forecourt.sales import Sale
     from forecourt.stored_rulings import AppliedRuling
     from forecourt.stored_sales import StoredSale
+    from forecourt.tiers import Tier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +66,8 @@ class Mover:
                 # Of what a refund had taken wholly, there is no entry.
                 taken += _taken_by(entry) if entry is not None else 0
             moved += entry.points if entry is not None and new else 0
+        # Behind the points, as a sale's own: it must not lift whom they are judged for.
+        self._move_growth(stored.sale, applied)
         return moved
 
     @property
@@ -71,6 +81,29 @@ class Mover:
         for each in applied.moved:
             yield each
             yield from self.late.also_taken(stored, each)
+
+    def _move_growth(self, sale: Sale, applied: AppliedRuling) -> None:
+        if self.judging is None or self.judging.growth is None:
+            return
+        growth = MovingGrowth(
+            loyalty=self.loyalty,
+            ledger=self.ledger,
+            policies=self.policies,
+            judging=self.judging,
+            applied=applied,
+        )
+        for each in applied.moved:
+            owners = self.loyalty.owners(each.share.member_id)
+            if each.reverses is None:
+                growth.give(sale, each, owners=owners)
+            else:
+                growth.take_back(sale, each, owner=owners[-1])
+
+    def _tier(self, part: Sale, owner: str) -> Tier | None:
+        """Return the tier by which *owner* is judged, `None` also before the first program."""
+        if self.judging is None or self.judging.tiers is None:
+            return None
+        return tier_of_sale(self.judging, part, latest(self.loyalty, owner), now=datetime.now(UTC))
 
     def _take_back(
         self, applied: AppliedRuling, movement: Movement
@@ -118,7 +151,9 @@ class Mover:
         *before, owner = self.loyalty.owners(share.member_id)
         if before and self.loyalty.judged([(each, entry_id) for each in before]):
             return 0  # given before the account went into another one, and gone there with it
-        evaluation = self.late.judge(stored, share, stored.basket_for(entry_id))
+        part = replace(stored.sale, volume_ml=share.volume_ml, amount_fen=share.amount_fen)
+        tier = self._tier(part, owner)
+        evaluation = self.late.judge(stored, share, stored.basket_for(entry_id), tier=tier)
         version = self.judging.version if self.judging else None
         points = carried_over(evaluation.points, taken=taken, given=given) if evaluation else 0
         if evaluation is None or points == 0:
@@ -126,7 +161,7 @@ class Mover:
                 owner, stored.sale, version=version, evaluation=evaluation, entry_id=entry_id
             )
             return 0
-        answer = self.ledger.execute(
+        answer = earning(self.ledger, self.judging)(
             Earn(
                 entry_id=entry_id,
                 owner=owner,
@@ -142,7 +177,7 @@ class Mover:
             ),
             policies=self.policies,
         )
-        if isinstance(answer.refusal, CeilingExceeded):
+        if answer is None or isinstance(answer.refusal, CeilingExceeded):
             return 0  # kept in the entry's place: to try again would not make the wallet larger
         answer.posted()
         return 0 if answer.repeated else points

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.instants import format_instant
-from forecourt.messages import telling_id_for
-from forecourt.retellings import Source, Telling
+from forecourt.retellings import Source, Telling, telling_id_for
 from infra.local.api_client import ApiClient
 from infra.local.seed import PROGRAM, activate_program
 from tests.e2e.outpost import outpost

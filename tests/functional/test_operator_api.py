@@ -62,6 +62,9 @@ PROGRAM = {
     "rules": [RULE],
     "validity": {"months": 12, "end_of": "month"},
     "wallets": None,
+    "growth": None,
+    "tiers": None,
+    "multiples": None,
     "baskets": None,
     "discounts": None,
 }

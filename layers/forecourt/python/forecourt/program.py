@@ -19,7 +19,9 @@ from forecourt.discounts import DiscountTerms
 from forecourt.instants import business_day
 from forecourt.ledger.entries import POINTS_WALLET
 from forecourt.ledger.policy import Policies, Terms, WalletPolicy
+from forecourt.multiples import Multiples, multiples_from_document
 from forecourt.rounding import Rounding, divide
+from forecourt.tiers import growth_rule_from_document, tiers_from_document
 from forecourt.validity import Validity, validity_from_document
 from forecourt.wallets import Holder, wallets_from_document
 
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from forecourt.baskets import Basket, BasketTerms, Bought
+    from forecourt.multiples import Factor
     from forecourt.sales import Sale
+    from forecourt.tiers import GrowthRule, Tier, Tiers
     from forecourt.wallets import Wallet
 
 
@@ -87,7 +91,8 @@ class Program:
     One version of the program. `validity` is `None` when points never run out.
 
     `wallets` are by name and holder. A program from before there were wallets has none: its
-    points are active at once, and everything else is as the ledger does it by itself. One
+    points are active at once, and everything else is as the ledger does it by itself.
+    `growth` is what a sale adds to its member's growth value, on which the `tiers` rest. One
     without `baskets` counts what the pump tells and nothing that a till adds. `discounts` say
     how far a reward may lower a price.
     """
@@ -97,6 +102,9 @@ class Program:
     rules: tuple[EarnRule, ...]
     validity: Validity | None
     wallets: Mapping[str, Mapping[Holder, Wallet]] = field(default_factory=dict)
+    growth: GrowthRule | None = None
+    tiers: Tiers | None = None
+    multiples: Multiples = field(default_factory=Multiples)
     baskets: BasketTerms | None = None
     discounts: DiscountTerms = field(default_factory=DiscountTerms)
 
@@ -119,12 +127,14 @@ class Trace:
     """
     What a rule made of a sale: its points, or the reason it gave none.
 
-    `rule_id` is empty when no rule covers anything of it.
+    `rule_id` is empty when no rule covers anything of it. A multiple that the points contain
+    has a trace of its own behind it: a tier's or campaign's name, and its `basis_points`.
     """
 
     rule_id: str
     outcome: str
     points: int = 0
+    basis_points: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +181,9 @@ def program_from_document(document: Mapping[str, Any], *, version: int) -> Progr
         ),
         validity=validity,
         wallets=wallets_from_document(document.get("wallets"), zone=zone, validity=validity),
+        growth=growth_rule_from_document(document.get("growth")),
+        tiers=tiers_from_document(document.get("tiers")),
+        multiples=multiples_from_document(document.get("multiples")),
         baskets=baskets.terms_from_document(document.get("baskets")),
         discounts=discounts.terms_from_document(document.get("discounts")),
     )
@@ -184,14 +197,20 @@ def in_force(timeline: Sequence[Activation], at: datetime) -> int | None:
 
 
 def evaluate(
-    program: Program, sale: Sale, basket: Basket | None = None, *, whole: Sale | None = None
+    program: Program,
+    sale: Sale,
+    basket: Basket | None = None,
+    *,
+    whole: Sale | None = None,
+    tier: Tier | None = None,
 ) -> Evaluation:
     """
-    Return what *sale* earns under *program*, with all that was bought along when it is known.
+    Return what *sale*, with all that was bought along, earns under *program* in *tier*.
 
     Of each line the first rule that covers it decides, and no later one is asked. Rounding mode
-    and order (multiply, then round once) are the published ones of the rule. *whole* is the sale
-    that *basket* belongs to, when *sale* is a part of it.
+    and order (multiply by the rule and by all multiples, then divide and round once) are the
+    published ones of the rule. *whole* is the sale that *basket* belongs to, when *sale* is a
+    part of it.
 
     The trace is kept with every sale, so it is silent about rules for other things: the
     version it is stored beside says which these were.
@@ -200,17 +219,22 @@ def evaluate(
     if basket is not None and program.baskets is not None:
         lines = baskets.bought(basket, whole or sale, program.baskets)
         lines = baskets.share_of(lines, sale, whole) if whole else lines
-    trace = tuple(_judge(rule, covered) for rule, covered in _covered(program.rules, lines))
+    on = business_day(sale.key.completed_at, program.zone)
+    trace: list[Trace] = []
+    for rule, covered in _covered(program.rules, lines):
+        # Goods have no grade: a campaign for one does not multiply a rule that is about them.
+        grade = next((line.grade for line in covered if line.grade), "")
+        factor = program.multiples.factor(tier, grade=grade, station_id=sale.key.station_id, on=on)
+        trace += _judge(rule, covered, factor)
     if not trace:
         nothing = Trace(rule_id="", outcome="no_rule")
         return Evaluation(points=0, expires_on=None, trace=(nothing,))
-    on = business_day(sale.key.completed_at, program.zone)
-    activates_on, expires_on = program.terms().dates(on)
+    activates_on, expires_on = program.terms().dates(on, tier=tier.name if tier else "")
     return Evaluation(
         points=sum(each.points for each in trace),
         expires_on=expires_on,
         activates_on=activates_on,
-        trace=trace,
+        trace=tuple(trace),
     )
 
 
@@ -226,13 +250,20 @@ def _covered(
             yield rule, covered
 
 
-def _judge(rule: EarnRule, lines: Sequence[Bought]) -> Trace:
+def _judge(rule: EarnRule, lines: Sequence[Bought], factor: Factor) -> list[Trace]:
     by_volume = rule.basis is Basis.VOLUME
     quantities = [line.volume_ml if by_volume else line.amount_fen for line in lines]
     if rule.scope is Scope.SALE:
         quantities = [sum(quantities)]
     enough = [quantity for quantity in quantities if quantity >= rule.minimum]
     if not enough:
-        return Trace(rule_id=rule.rule_id, outcome="below_minimum")
-    points = sum(divide(each * rule.points, rule.per, rule.rounding) for each in enough)
-    return Trace(rule_id=rule.rule_id, outcome="earned", points=points)
+        return [Trace(rule_id=rule.rule_id, outcome="below_minimum")]
+    product, divisor = rule.points * factor.numerator, rule.per * factor.denominator
+    points = sum(divide(each * product, divisor, rule.rounding) for each in enough)
+    return [
+        Trace(rule_id=rule.rule_id, outcome="earned", points=points),
+        *(
+            Trace(rule_id=each.name, outcome=str(each.kind), basis_points=each.basis_points)
+            for each in factor.applied
+        ),
+    ]

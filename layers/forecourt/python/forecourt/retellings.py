@@ -10,19 +10,23 @@ belongs to, is held for a person.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from forecourt.instants import compact_instant
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from forecourt.baskets import Basket
 
 WINDOW = timedelta(minutes=10)  # hanging up, walking to the till, paying
+TOLD_ID = re.compile(r"[A-Za-z0-9-]{1,48}")
 VOLUME_TOLERANCE_ML = 10  # a till prints hundredths of a litre
 
 
@@ -94,16 +98,20 @@ class OneSale:
         return None if self.held_because is Conflict.AMBIGUOUS else self.held_because
 
     @property
-    def receipt(self) -> Telling | None:
-        """Return what tells the sale's receipt, if one does and nothing contradicts the sale."""
-        if self.contradicted_by is not None:
-            return None
-        return next((each for each in self.tellings if each.basket is not None), None)
+    def paid(self) -> frozenset[int]:
+        """Return the amounts a payment may be of, if a receipt tells more than the fuel."""
+        return _paid(self.tellings)
 
     @property
     def sources(self) -> tuple[Source, ...]:
         """Return who told of it."""
         return tuple(dict.fromkeys(each.source for each in self.tellings))
+
+
+def telling_id_for(telling: Telling) -> str:
+    """Return the one id of a telling; like a sale's it begins with its instant."""
+    at = compact_instant(telling.at)
+    return f"{at}.{telling.station_id}.{telling.source}.{telling.told_id}"
 
 
 def meeting_keys(telling: Telling) -> tuple[str, ...]:
@@ -120,6 +128,26 @@ def meeting_keys(telling: Telling) -> tuple[str, ...]:
 def sale_of(subject: Telling, around: Collection[Telling]) -> OneSale:
     """Return the sale that *subject* tells of, as far as the tellings *around* it say."""
     return next(each for each in merge({subject, *around}) if subject in each.tellings)
+
+
+def difference(
+    one: Telling, two: Telling, *, paid: frozenset[int] = frozenset()
+) -> Conflict | None:
+    """
+    Return in which figure two tellings contradict each other, as far as both tell it.
+
+    They are compared by the fuel; a payment may be of one of the amounts *paid*, too, of which
+    a receipt tells.
+    """
+    by_receipt = any(
+        each.source is Source.PAYMENT and each.amount_fen in paid for each in (one, two)
+    )
+    if one.fuel_fen != two.fuel_fen and not by_receipt:
+        return Conflict.AMOUNT_DIFFERS
+    if one.fuel_ml is None or two.fuel_ml is None:
+        return None
+    far = abs(one.fuel_ml - two.fuel_ml) > VOLUME_TOLERANCE_ML
+    return Conflict.VOLUME_DIFFERS if far else None
 
 
 def merge(tellings: Collection[Telling]) -> tuple[OneSale, ...]:
@@ -141,16 +169,7 @@ class _Group:
 
     @property
     def paid(self) -> frozenset[int]:
-        """Return the amounts a payment may be of, if a receipt tells more than the fuel."""
-        return frozenset(
-            amount_fen
-            for each in self.tellings
-            if each.basket is not None
-            for amount_fen in (
-                each.basket.total_fen,
-                *(payment.amount_fen for payment in each.basket.payments),
-            )
-        )
+        return _paid(self.tellings)
 
 
 def _add(groups: list[_Group], told: Sequence[Telling]) -> None:
@@ -193,7 +212,7 @@ def _fits(telling: Telling, group: _Group) -> bool:
     return all(
         _near(telling, each)
         and _same_nozzle(telling, each)
-        and _difference(telling, each, group) is None
+        and difference(telling, each, paid=group.paid) is None
         for each in group.tellings
     )
 
@@ -203,13 +222,25 @@ def _contradicted(telling: Telling, groups: Sequence[_Group]) -> tuple[int, Conf
     if telling.nozzle is None:
         return None
     found = [
-        (place, difference)
+        (place, why)
         for place, group in enumerate(groups)
         if _near(telling, group.tellings[0])
         and telling.nozzle == group.tellings[0].nozzle
-        and (difference := _difference(telling, group.tellings[0], group))
+        and (why := difference(telling, group.tellings[0], paid=group.paid))
     ]
     return found[0] if len(found) == 1 else None
+
+
+def _paid(tellings: Iterable[Telling]) -> frozenset[int]:
+    return frozenset(
+        amount_fen
+        for each in tellings
+        if each.basket is not None
+        for amount_fen in (
+            each.basket.total_fen,
+            *(payment.amount_fen for payment in each.basket.payments),
+        )
+    )
 
 
 def _near(one: Telling, two: Telling) -> bool:
@@ -218,16 +249,6 @@ def _near(one: Telling, two: Telling) -> bool:
 
 def _same_nozzle(one: Telling, two: Telling) -> bool:
     return one.nozzle is None or two.nozzle is None or one.nozzle == two.nozzle
-
-
-def _difference(one: Telling, two: Telling, group: _Group) -> Conflict | None:
-    by_receipt = one.source is Source.PAYMENT and one.amount_fen in group.paid
-    if one.fuel_fen != two.fuel_fen and not by_receipt:
-        return Conflict.AMOUNT_DIFFERS
-    if one.fuel_ml is None or two.fuel_ml is None:
-        return None
-    far = abs(one.fuel_ml - two.fuel_ml) > VOLUME_TOLERANCE_ML
-    return Conflict.VOLUME_DIFFERS if far else None
 
 
 def _order(telling: Telling) -> tuple[datetime, str, int, int, int]:

@@ -16,6 +16,7 @@ from forecourt.stored_sales import Status, StoredSale
 from tests.functional.conftest import LOYALTY_TABLE
 from tests.functional.http import Client
 from tests.functional.test_accrual_of_rulings import Books, merge, refund
+from tests.functional.tiered import tiered
 from tests.functional.world import LITRES, keyed
 from tests.specimens import CARD, RECEIVED_AT, SALE
 
@@ -413,6 +414,28 @@ def test_no_app_is_told_that_a_sale_earned_nothing_when_a_receipt_changed_nothin
 
     assert "EntryRecorded" in told
     assert "SaleEarnedNothing" not in told
+
+
+@pytest.mark.parametrize(("upgrading_sale", "points"), [("old_tier", 54), ("new_tier", 79 + 30)])
+@pytest.mark.parametrize("basket", [WITH_SHOP, receipt()])
+def test_the_difference_is_judged_in_the_tier_the_sale_was_judged_in(
+    books: Books, *, basket: Basket, upgrading_sale: str, points: int
+) -> None:
+    """The sale itself lifts its member to silver, where everything earns twice."""
+    books.world.activate(tiered(upgrading_sale=upgrading_sale, rules=RULES, baskets={}))
+    books.sold()
+    books.catch_up()
+
+    books.world.tell(SALE, basket)
+    seen = books.catch_up()
+    books.catch_up(seen)
+
+    of_the_shop = 15 if upgrading_sale == "old_tier" else 30
+    assert books.points("m1") == [points - (0 if basket is WITH_SHOP else of_the_shop)]
+
+    books.world.rule(SALE)
+    books.catch_up()
+    assert books.points("m1") == [0]
 
 
 def test_the_first_receipt_stays_and_a_second_one_is_written_down_as_a_doubt(

@@ -46,6 +46,7 @@ MEMBER_ROUTES = (
     "GET /members/{member_id}/identities",
     "POST /members/{member_id}/identities",
     "DELETE /members/{member_id}/identities/{identity_id}",
+    "POST /members/{member_id}/presence",
     "GET /members/{member_id}/points",
     "GET /members/{member_id}/wallets",
     "GET /members/{member_id}/entries",
@@ -225,6 +226,9 @@ class Api(Construct):
         # What is bound is also in the member's portrait, and a phone is counted in its block.
         loyalty.let(members, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
         loyalty.let(members, "DeleteItem", leading_keys=["IDENTITY#*"])
+        # That a member is at a station which there is.
+        loyalty.let(members, "GetItem", leading_keys=["STATIONS"])
+        loyalty.let(members, "GetItem", "PutItem", leading_keys=["PRESENCE#*"])
         # The sales a member is asked about, and those that may be suggested to them.
         tables.sales.let(members, "BatchGetItem", "Query", leading_keys=["STATION#*"])
         loyalty.let(members, "GetItem", leading_keys=["PORTRAIT#*"])

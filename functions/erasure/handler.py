@@ -2,7 +2,7 @@
 Forget a member who asked for it.
 
 Invoked by the bus for every `MemberErased`: the profile is gone by then and nothing can be
-bound any more. Identities, questions and portrait go, sales lose every trace of who made
+bound any more. Identities, questions, check-ins and portrait go, sales lose every trace of who made
 them, and the ledger stays as it is. Whose records went into the member's is the same person
 and goes along. More sales than one invocation can take are handed on to the next, named by
 `"rest"`: whose they are, and behind which entry. Everything may be done twice, and a repeat
@@ -113,6 +113,7 @@ def forget_person(member_id: str) -> None:
     erasing.forget_profile(member_id)
     forget_keys(member_id)
     forget_questions(member_id)
+    erasing.forget_presence(member_id)
     erasing.forget_portrait(member_id)
 
 
@@ -151,6 +152,8 @@ def forget_sales(member_id: str, after: str | None) -> str | None:
     """Anonymise a page of a member's sales; return where to go on."""
     sale_ids, last = erasing.sale_ids(member_id, after=after, limit=PAGE)
     for stored in sales.sales(sale_ids).values():
+        for key in stored.cars:
+            erasing.forget_driver(key, member_id)
         holders = {each.share.member_id for each in stored.held}
         # What somebody else has by now has their evidence.
         if not holders or member_id in holders:

@@ -1,5 +1,5 @@
 """
-Keep members' habits: where, when and what they fill, as their judged sales tell.
+Keep members' habits: where, when and what they fill, and in which car, as judged sales tell.
 
 Invoked by the bus for every entry a sale made and for every sale that earned nothing. A sale
 is in its member's habits once, however often its event comes; a failure propagates and the
@@ -44,10 +44,12 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
 
 
 def learn(member_id: str, sale_id: str) -> None:
-    """Count a sale among the habits of the member it was judged for."""
+    """Count a sale among the habits of the member it was judged for, who drove the car."""
     stored = sales.sale(sale_id)
     if stored.member_id != member_id:
         logger.info("sale changed hands", sale_id=sale_id)
         return
+    for key in stored.cars:
+        portraits.note_driver(key, member_id, seen_at=stored.fill.at)
     counted = portraits.count(member_id, sale_id, stored.fill)
     logger.info("sale counted" if counted else "sale counted before", sale_id=sale_id)

@@ -34,7 +34,7 @@ REPORTS_FAILURES = {"sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUr
 
 # What it takes to decide whose a sale is.
 ASSIGNS: set[tuple[str, str, tuple[str, ...]]] = {
-    ("BatchGetItem", "Loyalty", ("IDENTITY#*", "PORTRAIT#*", "BLOCK#*")),
+    ("BatchGetItem", "Loyalty", ("IDENTITY#*", "DRIVERS#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*")),
     ("GetItem", "Loyalty", ("WEIGHTS",)),
     ("PutItem", "Loyalty", ("ASKED#*",)),
     ("DeleteItem", "Loyalty", ("ASKED#*",)),
@@ -79,6 +79,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("GetItem", "Sales", ("STATION#*",)),
         ("GetItem", "Loyalty", ("PORTRAIT#*",)),
         ("UpdateItem", "Loyalty", ("PORTRAIT#*",)),
+        ("ConditionCheckItem", "Loyalty", ("PORTRAIT#*",)),
+        ("GetItem", "Loyalty", ("DRIVERS#*",)),
+        ("PutItem", "Loyalty", ("DRIVERS#*",)),
     },
     "due": {
         ("GetItem", "Loyalty", ("PROGRAM",)),
@@ -108,6 +111,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("BatchGetItem", "Sales", ("STATION#*",)),
         ("Query", "Sales", ("STATION#*",)),
         ("GetItem", "Loyalty", ("PORTRAIT#*",)),
+        ("GetItem", "Loyalty", ("STATIONS",)),
+        ("GetItem", "Loyalty", ("PRESENCE#*",)),
+        ("PutItem", "Loyalty", ("PRESENCE#*",)),
         ("Query", "Loyalty", ("ASKED#*",)),
         ("PutItem", "Loyalty", ("ASKED#*",)),
         ("UpdateItem", "Loyalty", ("ASKED#*",)),
@@ -140,6 +146,8 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
         ("Query", "Loyalty", ("ASKED#*",)),
         ("DeleteItem", "Loyalty", ("ASKED#*",)),
+        ("DeleteItem", "Loyalty", ("PRESENCE#*",)),
+        ("UpdateItem", "Loyalty", ("DRIVERS#*",)),
         ("GetItem", "Sales", ("STATION#*",)),
         ("BatchGetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),

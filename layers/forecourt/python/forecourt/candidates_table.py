@@ -1,5 +1,5 @@
 """
-What matching asks the Loyalty table: who has an identity, portraits, blocks, and weights.
+What matching asks the Loyalty table: who has an identity, who they are, blocks, and weights.
 
 | item | pk | sk | attributes |
 | --- | --- | --- | --- |
@@ -22,12 +22,17 @@ from typing import TYPE_CHECKING, Any
 from forecourt.attributes import Item, from_item, to_item
 from forecourt.batches import batch_get
 from forecourt.inquiry import Found
+from forecourt.sales import EvidenceKind
 from forecourt.stored_identities import (
     block_key,
+    drivers_from_item,
+    drivers_key,
     identity_key,
     owners_from_item,
     portrait_from_item,
     portrait_key,
+    presence_key,
+    presences_from_item,
 )
 from forecourt.weights import weights_from_document
 
@@ -141,7 +146,9 @@ def shipped_weights() -> Weights:
 def _keys(asked: LookUp, block: str | None) -> list[Item]:
     return [
         *map(identity_key, asked.keys),
+        *map(drivers_key, _cars(asked)),
         *map(portrait_key, asked.portraits),
+        *map(presence_key, asked.portraits),
         *([block_key(block)] if asked.with_density and block else []),
     ]
 
@@ -152,17 +159,34 @@ def _found(asked: LookUp, block: str | None, items: Mapping[tuple[str, str], Ite
         for key in asked.keys
         if (item := items.get(_name_of(identity_key(key))))
     }
+    drivers = {
+        key: drivers_from_item(item)
+        for key in _cars(asked)
+        if (item := items.get(_name_of(drivers_key(key))))
+    }
     portraits = {
         member_id: portrait_from_item(item)
         for member_id in asked.portraits
         if (item := items.get(_name_of(portrait_key(member_id))))
     }
+    presences = {
+        member_id: presences_from_item(item)
+        for member_id in asked.portraits
+        if (item := items.get(_name_of(presence_key(member_id))))
+    }
     counted = items.get(_name_of(block_key(block))) if asked.with_density and block else None
     return Found(
         owners=owners,
+        drivers=drivers,
         portraits=portraits,
+        presences=presences,
         block_members=from_item(counted)["numbers"] if counted else 0,
     )
+
+
+def _cars(asked: LookUp) -> list[EvidenceKey]:
+    """Return the cars of which it is asked who drives them."""
+    return [each for each in asked.keys if asked.with_drivers and each.kind == EvidenceKind.PLATE]
 
 
 def _name_of(item: Item) -> tuple[str, str]:

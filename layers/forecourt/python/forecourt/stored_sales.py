@@ -21,7 +21,7 @@ from forecourt.inquiry import UNSEEN, Observation
 from forecourt.instants import format_instant, parse_instant
 from forecourt.messages import NozzleReading
 from forecourt.rulings import Holding, Share
-from forecourt.sales import Sale, parse_sale_id
+from forecourt.sales import EvidenceKind, Sale, parse_sale_id
 from forecourt.stored_rulings import applied_from_map
 from forecourt.weighing import Decision, Outcome, Piece, Reason
 
@@ -120,6 +120,15 @@ class StoredSale:
     def evidence_keys(self) -> tuple[EvidenceKey, ...]:
         """Return the hashes to look up."""
         return tuple(evidence.key for evidence in self.evidence)
+
+    @property
+    def cars(self) -> tuple[EvidenceKey, ...]:
+        """Return the hashes of the plates that were read for certain."""
+        return tuple(
+            each.key
+            for each in self.evidence
+            if each.key.kind == EvidenceKind.PLATE and not is_unsure(each.confidence)
+        )
 
     @property
     def observations(self) -> tuple[Observation, ...]:

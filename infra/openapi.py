@@ -115,7 +115,7 @@ def _members_door() -> Door:
         sales=NOTHING,
         secret=NOTHING,
     )
-    PresenceRoutes(door=door, presences=NOTHING, loyalty=NOTHING)
+    PresenceRoutes(door=door, presences=NOTHING, stations=NOTHING)
     ProofRoutes(door=door, loyalty=NOTHING, shelf=NOTHING)
     QuestionRoutes(
         door=door, questions=NOTHING, sales=NOTHING, portraits=NOTHING, presences=NOTHING
@@ -127,7 +127,7 @@ def _members_door() -> Door:
 def _operator_door() -> Door:
     door = _door()
     StationRoutes(door=door, table=NOTHING, things=NOTHING, now=NOTHING)
-    ProgramRoutes(door=door, table=NOTHING, loyalty=NOTHING, now=NOTHING)
+    ProgramRoutes(door=door, table=NOTHING, stations=NOTHING, now=NOTHING)
     ReviewRoutes(door=door, sales=NOTHING, sealer=NOTHING, now=NOTHING)
     return door
 

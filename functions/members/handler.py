@@ -31,6 +31,7 @@ from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
 from forecourt.statements import Statements
+from forecourt.stations_table import StationsTable
 from forecourt.variants import phone_block
 from functions.members.api import MembersApi
 from functions.members.presences import PresenceRoutes
@@ -100,7 +101,11 @@ questions = QuestionRoutes(
     portraits=PortraitsTable(dynamodb, name=settings.loyalty_table),
     presences=presences,
 )
-presence = PresenceRoutes(door=door, presences=presences, loyalty=loyalty)
+presence = PresenceRoutes(
+    door=door,
+    presences=presences,
+    stations=StationsTable(dynamodb, name=settings.loyalty_table),
+)
 api = MembersApi(
     door=door,
     members=members,

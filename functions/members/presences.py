@@ -14,9 +14,9 @@ from forecourt.callers import Permission
 from forecourt.doors import Door
 from forecourt.errors import UnknownStation
 from forecourt.instants import format_instant
-from forecourt.loyalty_table import LoyaltyTable
 from forecourt.once import Answer
 from forecourt.presences_table import PresencesTable
+from forecourt.stations_table import StationsTable
 from functions.members.pages import MemberId
 from functions.members.presence_bodies import CheckInBody, CheckInView
 
@@ -35,12 +35,12 @@ class PresenceRoutes:
         *,
         door: Door,
         presences: PresencesTable,
-        loyalty: LoyaltyTable,
+        stations: StationsTable,
         now: Callable[[], datetime] = _now,
     ) -> None:
         self._door = door
         self._presences = presences
-        self._loyalty = loyalty
+        self._stations = stations
         self._now = now
         door.add("POST", "/members/<member_id>/presence", self.check_in, tag=TAG, status=201)
 
@@ -54,7 +54,7 @@ class PresenceRoutes:
         member_id = self._door.caller.member_named(member_id, Permission.CHECK_IN)
 
         def perform() -> Answer:
-            if self._loyalty.station(body.station_id) is None:
+            if self._stations.station(body.station_id) is None:
                 raise UnknownStation(body.station_id)
             now = self._now()
             new = self._presences.check_in(member_id, body.station_id, at=now)

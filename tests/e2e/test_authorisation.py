@@ -85,7 +85,7 @@ NEEDED = {
     | {
         "sales EVIDENCE# Query",
         "sales EVIDENCE# DeleteItem",
-        "leave in NotClaimed",
+        "take from HeardClaims",
     },
     "habits": {
         "sales STATION# GetItem",
@@ -94,7 +94,7 @@ NEEDED = {
         "loyalty PORTRAIT# ConditionCheckItem",
         "loyalty DRIVERS# GetItem",
         "loyalty DRIVERS# PutItem",
-        "leave in NotCounted",
+        "take from HeardHabits",
     },
     "due": {
         "loyalty PROGRAM GetItem",

@@ -28,6 +28,8 @@ NEEDS = {
         "ledger_table",
         "merged_members",
         "operator_table",
+        "portraits_table",
+        "presences_table",
         "questions_table",
         "retold_sales",
         "ruled_sales",

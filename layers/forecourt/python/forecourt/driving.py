@@ -11,13 +11,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from forecourt.inquiry import SHARED_MAX
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KNOWN = timedelta(days=400)  # after the last sale at which the car was seen
-DRIVERS_MAX = SHARED_MAX + 1  # one more than may share a car: then it is a crowd's
+DRIVERS_MAX = 5  # one more than may share a car (`inquiry.SHARED_MAX`): then it is a crowd's
 
 
 def with_driver(

@@ -190,7 +190,7 @@ def test_who_checked_in_may_claim_a_sale_at_which_nothing_was_seen_and_gets_noth
 
 
 def test_a_claim_by_the_car_alone_waits_when_another_member_was_seen_driving_it(
-    quay: Outpost, driver: Driver, other: Driver, car: str, phone: str, traces: Traces
+    quay: Outpost, driver: Driver, other: Driver, car: str, *, phone: str, traces: Traces
 ) -> None:
     account = f"o{secrets.token_hex(10)}"
     other.binds(phone, EvidenceKind.PHONE)

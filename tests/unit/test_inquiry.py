@@ -161,10 +161,16 @@ def test_a_sale_without_evidence_costs_no_round_trip(members: Members) -> None:
     assert members.asked == []
 
 
-def test_two_exact_identities_are_decided_in_one_round_trip(members: Members) -> None:
-    members.bind("a", phone=PHONE, plate=PLATE)
+@pytest.mark.parametrize(
+    "seen", [{"phone": PHONE, "plate": PLATE}, {"payment": "tok-a", "card": "12345678"}]
+)
+def test_two_exact_identities_are_decided_in_one_round_trip(
+    members: Members, seen: dict[str, str]
+) -> None:
+    members.bind("a", **seen)
+    sure = replace(WEIGHTS, prior=-1000)
 
-    decision = members.decide(saw(phone=PHONE, plate=PLATE))
+    decision = members.decide(saw(**seen), weights=sure)
 
     assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "a")
     assert len(members.asked) == 1

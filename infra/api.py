@@ -49,6 +49,7 @@ MEMBER_ROUTES = (
     "POST /members/{member_id}/presence",
     "GET /members/{member_id}/points",
     "GET /members/{member_id}/wallets",
+    "GET /members/{member_id}/tier",
     "GET /members/{member_id}/entries",
     "GET /members/{member_id}/entries/{entry_id}/proof",
     "GET /members/{member_id}/sales",
@@ -73,6 +74,9 @@ OPERATOR_ROUTES = (
     "GET /sales/{sale_id}",
     "POST /sales/{sale_id}/release",
     "POST /sales/{sale_id}/rejection",
+    "GET /tellings",
+    "POST /tellings/{telling_id}/assignment",
+    "POST /tellings/{telling_id}/dismissal",
 )
 RULING_ROUTES = (
     "GET /sales/{sale_id}/rulings",
@@ -225,7 +229,8 @@ class Api(Construct):
         self._books.closed.let(members, "GetObject", below="books/")
         # What is bound is also in the member's portrait, and a phone is counted in its block.
         loyalty.let(members, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
-        loyalty.let(members, "DeleteItem", leading_keys=["IDENTITY#*"])
+        # While two keys of the hashes are accepted, the same value must not begin under both.
+        loyalty.let(members, "DeleteItem", "ConditionCheckItem", leading_keys=["IDENTITY#*"])
         # That a member is at a station which there is.
         loyalty.let(members, "GetItem", leading_keys=["STATIONS"])
         loyalty.let(members, "GetItem", "PutItem", leading_keys=["PRESENCE#*"])
@@ -269,9 +274,13 @@ class Api(Construct):
         tables.sales.let(
             operator,
             "Query",
-            leading_keys=["held", "pending", "unmatched", "quarantined"],
+            leading_keys=["held", "pending", "unmatched", "quarantined", "tellings"],
             index=REVIEW_INDEX,
         )
+        # What tills told of a station's day.
+        tables.sales.let(operator, "Query", leading_keys=["STATION#*"])
+        # A telling that joins a sale takes back a question asked too soon.
+        tables.loyalty.let(operator, "DeleteItem", leading_keys=["ASKED#*"])
         self._let_answer_once(operator)
         operator.allow("kms:Decrypt", on=self._keys.seal.key_arn, conditions=about("sale_id"))
         self._let_register_stations(operator)

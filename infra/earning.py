@@ -35,11 +35,16 @@ SALE_DECIDED = {
 EARNED = events.EventPattern(
     source=["forecourt"],
     detail_type=["EntryRecorded"],
-    # Also what a person's ruling gave, for a reason of its own.
-    detail={"kind": ["earn"], "source": events.Match.prefix("sale:")},
+    # Also what a person's ruling gave, for a reason of its own; growth value is the same sale's.
+    detail={
+        "kind": ["earn"],
+        "wallet": ["points"],
+        "source": events.Match.prefix("sale:"),
+    },
 )
 ANSWERED = events.EventPattern(source=["forecourt"], detail_type=["ConfirmationAnswered"])
 BOUND = events.EventPattern(source=["forecourt"], detail_type=["IdentityBound"])
+RULED = events.EventPattern(source=["forecourt"], detail_type=["SaleRuled"])
 EARNED_NOTHING = events.EventPattern(source=["forecourt"], detail_type=["SaleEarnedNothing"])
 
 
@@ -166,11 +171,13 @@ class Earning(Construct):
             runtime=self._runtime,
             environment={"SALES_TABLE": sales.table_name, "LOYALTY_TABLE": loyalty.table_name},
         )
-        sales.let(habits, "GetItem", leading_keys=["STATION#*"])
+        # A sale that was judged after its member was forgotten is forgotten, too.
+        sales.let(habits, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
         loyalty.let(habits, "GetItem", "UpdateItem", leading_keys=["PORTRAIT#*"])
         # Who drives a car is noted of those only who were not erased meanwhile.
         loyalty.let(habits, "GetItem", "PutItem", leading_keys=["DRIVERS#*"])
         loyalty.let(habits, "ConditionCheckItem", leading_keys=["PORTRAIT#*"])
+        loyalty.let(habits, "GetItem", leading_keys=["RULINGS#*"])
         self._hear(
             habits,
             bus,
@@ -178,6 +185,7 @@ class Earning(Construct):
             {
                 "WhenSaleEarned": ("A sale earned points: count it among habits", EARNED),
                 "WhenSaleEarnedNothing": ("A sale earned nothing: a habit, too", EARNED_NOTHING),
+                "WhenSaleRuled": ("A sale changed hands: habits follow", RULED),
             },
         )
         return habits

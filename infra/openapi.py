@@ -29,6 +29,7 @@ from functions.merging.merging import MergeRoutes
 from functions.operator.programs import ProgramRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
+from functions.operator.tellings import TellingRoutes
 from functions.rulings.ruling import RulingRoutes
 
 __all__ = ["DOCUMENT_PATH", "document"]
@@ -113,7 +114,7 @@ def _members_door() -> Door:
         statements=NOTHING,
         identities=NOTHING,
         sales=NOTHING,
-        secret=NOTHING,
+        ring=NOTHING,
     )
     PresenceRoutes(door=door, presences=NOTHING, stations=NOTHING)
     ProofRoutes(door=door, loyalty=NOTHING, shelf=NOTHING)
@@ -129,6 +130,9 @@ def _operator_door() -> Door:
     StationRoutes(door=door, table=NOTHING, things=NOTHING, now=NOTHING)
     ProgramRoutes(door=door, table=NOTHING, stations=NOTHING, now=NOTHING)
     ReviewRoutes(door=door, sales=NOTHING, sealer=NOTHING, now=NOTHING)
+    TellingRoutes(
+        door=door, stations=NOTHING, lone=NOTHING, retold=NOTHING, sealer=NOTHING, now=NOTHING
+    )
     return door
 
 

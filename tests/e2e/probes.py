@@ -45,13 +45,14 @@ PARTITIONS = {
         "ADJUSTMENTS",
         "BOOKS",
         "VERIFICATIONS",
+        "REKEYING",
     ),
     "sales": ("STATION#", "EVIDENCE#", "QUARANTINE#"),
 }
 # An id in the template: the capability, the construct and a hash.
 CAPABILITY = re.compile(r"^[A-Z][a-z]+")
 HASH = re.compile(r"[0-9A-F]{8}$")
-QUEUES = ("held", "pending", "unmatched", "quarantined")
+QUEUES = ("held", "pending", "unmatched", "quarantined", "tellings")
 SALE_CONTEXT = {"sale_id": NOBODY}
 MEMBER_CONTEXT = {"member_id": NOBODY, "item": "PROFILE"}
 
@@ -346,7 +347,7 @@ def resources(stack: LocalStack, kind: str) -> dict[str, str]:
 def _neighbours(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
     """Yield what no function has any business with, but for those that start themselves."""
     name = stack.function_name("openapi")
-    nightly, farewell = map(stack.function_name, ("reconciliation", "erasure"))
+    nightly, farewell, anew = map(stack.function_name, ("reconciliation", "erasure", "rekeying"))
     configuration = stack.client("lambda").get_function_configuration(FunctionName=name)
     user = {"UserPoolId": stack.outputs["UserPoolId"], "Username": NOBODY}
     role, policy = configuration["Role"], {"RoleName": NOBODY, "PolicyName": NOBODY}
@@ -364,9 +365,29 @@ def _neighbours(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
             "invoke",
             {"FunctionName": farewell, "InvocationType": "DryRun"},
         ),
+        (
+            "start rekeying",
+            "lambda",
+            "invoke",
+            {"FunctionName": anew, "InvocationType": "DryRun"},
+        ),
         ("read a function", "lambda", "get_function_configuration", {"FunctionName": name}),
         ("promote a user", "cognito-idp", "admin_add_user_to_group", {**user, "GroupName": NOBODY}),
         ("read a user", "cognito-idp", "admin_get_user", user),
+        (
+            "find a user",
+            "cognito-idp",
+            "list_users",
+            {"UserPoolId": user["UserPoolId"], "Filter": f'sub = "{NOBODY}"'},
+        ),
+        ("read a user's groups", "cognito-idp", "admin_list_groups_for_user", user),
+        (
+            "take a user out of a group",
+            "cognito-idp",
+            "admin_remove_user_from_group",
+            {**user, "GroupName": NOBODY},
+        ),
+        ("delete a user", "cognito-idp", "admin_delete_user", user),
         ("take another role", "sts", "assume_role", {"RoleArn": role, "RoleSessionName": NOBODY}),
         ("write a policy of roles", "iam", "put_role_policy", {**policy, "PolicyDocument": "{}"}),
         ("read buckets", "s3", "list_buckets", {}),

@@ -33,6 +33,7 @@ def route(
 
 NO_MEMBER = f"{PREFIX}nobody"
 NO_SALE = f"20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1"
+NO_TELLING = f"20261123T081730Z.{PREFIX}nowhere.till.R-1"
 
 # A path's `{member}` is somebody enrolled, not the caller.  What passes and finds nothing is
 # answered 404 with another code than a refusal has.
@@ -94,6 +95,9 @@ ROUTES = {
     ),
     "GET /members/{member_id}/entries": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/entries"
+    ),
+    "GET /members/{member_id}/tier": route(
+        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/tier"
     ),
     "GET /members/{member_id}/entries/{entry_id}/proof": route(
         Permission.READ_MEMBERS,
@@ -184,6 +188,20 @@ ROUTES = {
     ),
     "GET /sales": route(
         Permission.READ_QUEUES, "manager operator auditor", "/sales?queue=quarantined"
+    ),
+    "GET /tellings": route(Permission.READ_QUEUES, "manager operator auditor", "/tellings"),
+    "POST /tellings/{telling_id}/assignment": route(
+        Permission.DECIDE_SALES,
+        "manager operator",
+        f"/tellings/{NO_TELLING}/assignment",
+        {"sale_id": NO_SALE},
+        code="unknown_telling",
+    ),
+    "POST /tellings/{telling_id}/dismissal": route(
+        Permission.DECIDE_SALES,
+        "manager operator",
+        f"/tellings/{NO_TELLING}/dismissal",
+        code="unknown_telling",
     ),
     "GET /sales/{sale_id}": route(
         Permission.READ_QUEUES,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +19,7 @@ from forecourt.candidates_table import (
     shipped_weights,
     weights_key,
 )
+from forecourt.habits import Habits
 from forecourt.identity import EvidenceKey
 from forecourt.inquiry import Found, LookUp
 from forecourt.sales import Evidence, EvidenceKind
@@ -38,7 +41,7 @@ BLOCK = block_of(PHONE.value)
 
 def one(world: World, asked: LookUp, *, block: str | None = None, client: Any = None) -> Found:
     table = CandidatesTable(client or world.dynamodb, name=LOYALTY_TABLE)
-    return table.look_up({0: asked}, blocks={0: block})[0]
+    return table.look_up({0: asked}, blocks={0: (block,) if block else ()})[0]
 
 
 def test_owners_are_found_by_key_and_what_nobody_has_is_absent(world: World) -> None:
@@ -84,7 +87,7 @@ def test_what_several_sales_ask_for_is_read_once_and_told_to_each(world: World) 
     plate, card = key_of(PLATE), key_of(CARD)
     asked = {3: LookUp(keys=(plate, card)), 7: LookUp(keys=(plate,), portraits=("m1",))}
 
-    found = CandidatesTable(counting, name=LOYALTY_TABLE).look_up(asked, blocks={3: None, 7: None})
+    found = CandidatesTable(counting, name=LOYALTY_TABLE).look_up(asked, blocks={3: (), 7: ()})
 
     assert counting.calls == {"batch_get_item": 1}
     assert found[3].owners == {plate: ("m1",), card: ("m1",)}
@@ -102,7 +105,7 @@ def test_nothing_asked_is_no_round_trip(world: World) -> None:
 def test_a_consistent_look_up_sees_what_has_not_reached_every_replica(world: World) -> None:
     world.enrol("m1", PLATE)
     table = CandidatesTable(Lagging(world.dynamodb), name=LOYALTY_TABLE)
-    asked, blocks = {0: LookUp(keys=(key_of(PLATE),))}, {0: None}
+    asked, blocks = {0: LookUp(keys=(key_of(PLATE),))}, {0: ()}
 
     assert table.look_up(asked, blocks=blocks)[0].owners == {}
     assert table.look_up(asked, blocks=blocks, consistent=True)[0].owners
@@ -130,6 +133,15 @@ def test_a_portrait_is_under_a_kilobyte_whatever_its_member_does(world: World, s
         )
         world.portraits.count(member_id, each.sale_id, fill(each))
         behaviour = behaviour.after(fill(each))
+        world.portraits._change(
+            member_id,
+            partial(
+                Habits.after_gift,
+                movement_id=f"{each.sale_id}~1+{member_id}",
+                fill=fill(each),
+                ruled_at=RECEIVED_AT + timedelta(seconds=number),
+            ),
+        )
 
     items = world.dynamodb.scan(TableName=LOYALTY_TABLE)["Items"]
     (portrait,) = (each for each in items if each["type"]["S"] == "portrait")

@@ -253,7 +253,7 @@ def test_presences_are_looked_up_of_those_asked_about(world: World) -> None:
         world.enrol(each)
         world.presences.check_in(each, STATION_ID, at=NOON)
 
-    found = world.candidates.look_up({0: LookUp(portraits=("m1", "m3"))}, blocks={0: None})[0]
+    found = world.candidates.look_up({0: LookUp(portraits=("m1", "m3"))}, blocks={0: ()})[0]
 
     assert {name: each.check_ins for name, each in found.presences.items()} == {
         "m1": (CheckIn(int(NOON.timestamp()), STATION_ID),)

@@ -77,11 +77,13 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     },
     "habits": {
         ("GetItem", "Sales", ("STATION#*",)),
+        ("UpdateItem", "Sales", ("STATION#*",)),
         ("GetItem", "Loyalty", ("PORTRAIT#*",)),
         ("UpdateItem", "Loyalty", ("PORTRAIT#*",)),
         ("ConditionCheckItem", "Loyalty", ("PORTRAIT#*",)),
         ("GetItem", "Loyalty", ("DRIVERS#*",)),
         ("PutItem", "Loyalty", ("DRIVERS#*",)),
+        ("GetItem", "Loyalty", ("RULINGS#*",)),
     },
     "due": {
         ("GetItem", "Loyalty", ("PROGRAM",)),
@@ -105,6 +107,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("Query", "Loyalty", ("BOOKS",)),
         ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
         ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
+        ("ConditionCheckItem", "Loyalty", ("IDENTITY#*",)),
         ("PutItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
         ("UpdateItem", "Loyalty", ("MEMBER#*",)),
         ("DeleteItem", "Loyalty", ("IDENTITY#*",)),
@@ -129,7 +132,13 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Loyalty", ("PROGRAM",)),
         ("GetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
-        ("Query", "Sales/index/review", ("held", "pending", "unmatched", "quarantined")),
+        ("Query", "Sales", ("STATION#*",)),
+        (
+            "Query",
+            "Sales/index/review",
+            ("held", "pending", "unmatched", "quarantined", "tellings"),
+        ),
+        ("DeleteItem", "Loyalty", ("ASKED#*",)),
         ("GetItem", "Requests", ("*",)),
         ("PutItem", "Requests", ("*",)),
         ("UpdateItem", "Requests", ("*",)),
@@ -152,6 +161,21 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("BatchGetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
         ("Query", "Sales", ("EVIDENCE#*",)),
+        ("Query", "Sales/index/review", ("tellings",)),
+        ("DeleteItem", "Sales", ("EVIDENCE#*",)),
+    },
+    "rekeying": {
+        ("GetItem", "Loyalty", ("REKEYING",)),
+        ("PutItem", "Loyalty", ("REKEYING",)),
+        ("Query", "Loyalty", ("REKEYING",)),
+        ("GetItem", "Loyalty", ("IDENTITY#*", "MEMBER#*", "MERGES#*")),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*", "PORTRAIT#*")),
+        ("PutItem", "Loyalty", ("IDENTITY#*", "MEMBER#*")),
+        ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*", "MERGES#*")),
+        ("DeleteItem", "Loyalty", ("IDENTITY#*", "BLOCK#*")),
+        ("GetItem", "Sales", ("STATION#*", "EVIDENCE#*")),
+        ("UpdateItem", "Sales", ("STATION#*",)),
+        ("PutItem", "Sales", ("EVIDENCE#*",)),
         ("DeleteItem", "Sales", ("EVIDENCE#*",)),
     },
     "merging": {
@@ -210,7 +234,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
 }
 
 # Who may read a whole table, which no condition can limit.
-SCANS = {"verification": {"Loyalty"}}
+SCANS = {"verification": {"Loyalty"}, "rekeying": {"Loyalty", "Sales"}}
 
 # What each may do to objects: operation, bucket, prefix.
 OBJECTS: dict[str, set[tuple[str, str, str]]] = {
@@ -256,7 +280,16 @@ OTHERS: dict[str, set[str]] = {
         "iot:CreateThing",
         "iot:ListThingPrincipals",
     },
-    "erasure": REPORTS_FAILURES | {"secretsmanager:GetSecretValue", "lambda:InvokeFunction"},
+    "erasure": REPORTS_FAILURES
+    | {
+        "secretsmanager:GetSecretValue",
+        "lambda:InvokeFunction",
+        "cognito-idp:ListUsers",
+        "cognito-idp:AdminListGroupsForUser",
+        "cognito-idp:AdminRemoveUserFromGroup",
+        "cognito-idp:AdminDeleteUser",
+    },
+    "rekeying": REPORTS_FAILURES | {"secretsmanager:GetSecretValue", "lambda:InvokeFunction"},
     "rulings": set(),
     "merging": set(),
     "corrections": set(),
@@ -273,6 +306,13 @@ SEALING: dict[str, set[str]] = {
     "operator": {"kms:Decrypt"},
     "erasure": {"kms:Decrypt"},
     "merging": {"kms:Encrypt", "kms:Decrypt"},
+    "rekeying": {"kms:Encrypt", "kms:Decrypt"},
+}
+# A sale's is only opened, a member's is sealed again: it belongs to another item by then.
+SEALED_PARTS = {
+    ("kms:Decrypt", "sale_id"),
+    ("kms:Decrypt", "member_id"),
+    ("kms:Encrypt", "member_id"),
 }
 
 ITEM_OPERATION = "dynamodb:"
@@ -334,11 +374,14 @@ def test_a_function_touches_only_its_own_partitions(aws: Synthesised, function: 
 
 
 @pytest.mark.parametrize("function", sorted(ITEMS))
-def test_nobody_reads_a_whole_table_but_who_verifies_it(aws: Synthesised, function: str) -> None:
+def test_nobody_reads_a_whole_table_but_who_verifies_it_or_hashes_it_anew(
+    aws: Synthesised, function: str
+) -> None:
     scanned = {
-        table_in(statement["Resource"])
+        table_in(resource)
         for statement in aws.statements_of(function)
         if is_a_scan(statement)
+        for resource in listed(statement["Resource"])
     }
 
     assert scanned == SCANS.get(function, set())
@@ -450,7 +493,19 @@ def test_the_data_key_is_used_through_the_services_it_protects_only(
     assert all("kms:ViaService" in each.get("StringEquals", {}) for each in conditions)
 
 
-@pytest.mark.parametrize("function", sorted(SEALING))
+def test_who_hashes_anew_opens_sales_and_members_and_seals_members_only(aws: Synthesised) -> None:
+    granted = {
+        (action, name.removeprefix("kms:EncryptionContext:"))
+        for statement in aws.statements_of("rekeying")
+        if any(key.startswith("KeysSeal") for key in referenced(statement["Resource"]))
+        for action in listed(statement["Action"])
+        for name in statement["Condition"]["StringLike"]
+    }
+
+    assert granted == SEALED_PARTS
+
+
+@pytest.mark.parametrize("function", sorted(SEALING.keys() - {"rekeying"}))
 def test_what_belongs_to_a_sale_and_what_to_a_member_are_sealed_apart(
     aws: Synthesised, function: str
 ) -> None:

@@ -26,16 +26,16 @@ NEEDS = {
         "identities_table",
         "ledger_reader",
         "ledger_table",
-        "merged_members",
         "operator_table",
         "portraits_table",
         "presences_table",
         "questions_table",
+        "rekeyed_identities",
         "retold_sales",
         "ruled_sales",
     },
     "aws_lambda_powertools": {"doors", "once"},
-    "pydantic": {"documents"},
+    "pydantic": {"documents", "shapes", "tier_documents"},
     "numpy": {"learning"},
 }
 FOR_DOORS_ONLY = {"pydantic", "aws_lambda_powertools.event_handler"}

@@ -24,6 +24,7 @@ from forecourt.batches import batch_get
 from forecourt.inquiry import Found
 from forecourt.sales import EvidenceKind
 from forecourt.stored_identities import (
+    ERASED,
     block_key,
     drivers_from_item,
     drivers_key,
@@ -37,7 +38,7 @@ from forecourt.stored_identities import (
 from forecourt.weights import weights_from_document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from forecourt.identity import EvidenceKey
     from forecourt.inquiry import LookUp
@@ -65,14 +66,15 @@ class CandidatesTable:
         self,
         asked: Mapping[int, LookUp],
         *,
-        blocks: Mapping[int, str | None],
+        blocks: Mapping[int, Sequence[str]],
         consistent: bool = False,
     ) -> dict[int, Found]:
         """
-        Answer the questions of several sales in one round trip for each hundred keys.
+        Answer the questions of several sales at once, in one call for each hundred keys.
 
-        *blocks* has for each sale the block its typed phone is in. What several ask for is
-        read once. *consistent* sees every binding committed before, for twice the read units.
+        *blocks* has for each sale the block its typed phone is in, by each key of the hashes.
+        What several ask for is read once. *consistent* sees every binding committed before, for
+        twice the read units.
         """
         wanted: dict[tuple[str, str], Item] = {}
         for place, each in asked.items():
@@ -90,14 +92,23 @@ class CandidatesTable:
 
     def owners(self, keys: Iterable[EvidenceKey]) -> dict[EvidenceKey, tuple[str, ...]]:
         """Return who has which of *keys* as of now; a key nobody has is absent."""
+        return self.as_of_now(keys, asked=None)[0]
+
+    def as_of_now(
+        self, keys: Iterable[EvidenceKey], *, asked: str | None
+    ) -> tuple[dict[EvidenceKey, tuple[str, ...]], bool]:
+        """Return who has which of *keys*, and whether the member *asked* was erased meanwhile."""
         wanted = {_name_of(identity_key(key)): key for key in keys}
-        items = batch_get(
-            self._dynamodb,
-            self._name,
-            [identity_key(key) for key in wanted.values()],
-            consistent=True,
-        )
-        return {wanted[_name_of(item)]: owners_from_item(item) for item in items}
+        read = [identity_key(key) for key in wanted.values()]
+        if asked is not None:
+            read.append(portrait_key(asked))
+        items = batch_get(self._dynamodb, self._name, read, consistent=True)
+        owners = {
+            wanted[name]: owners_from_item(item)
+            for item in items
+            if (name := _name_of(item)) in wanted
+        }
+        return owners, any(item["type"]["S"] == ERASED for item in items)
 
     def weights_in_force(self) -> int | None:
         """Return the version of the weights in force, `None` when none was ever activated."""
@@ -143,17 +154,17 @@ def shipped_weights() -> Weights:
     return weights_from_document(json.loads(SHIPPED_WEIGHTS.read_text(encoding="utf-8")))
 
 
-def _keys(asked: LookUp, block: str | None) -> list[Item]:
+def _keys(asked: LookUp, blocks: Sequence[str]) -> list[Item]:
     return [
         *map(identity_key, asked.keys),
         *map(drivers_key, _cars(asked)),
         *map(portrait_key, asked.portraits),
         *map(presence_key, asked.portraits),
-        *([block_key(block)] if asked.with_density and block else []),
+        *(map(block_key, blocks) if asked.with_density else ()),
     ]
 
 
-def _found(asked: LookUp, block: str | None, items: Mapping[tuple[str, str], Item]) -> Found:
+def _found(asked: LookUp, blocks: Sequence[str], items: Mapping[tuple[str, str], Item]) -> Found:
     owners = {
         key: owners_from_item(item)
         for key in asked.keys
@@ -174,13 +185,17 @@ def _found(asked: LookUp, block: str | None, items: Mapping[tuple[str, str], Ite
         for member_id in asked.portraits
         if (item := items.get(_name_of(presence_key(member_id))))
     }
-    counted = items.get(_name_of(block_key(block))) if asked.with_density and block else None
+    counted = [
+        from_item(item)["numbers"]
+        for block in blocks
+        if asked.with_density and (item := items.get(_name_of(block_key(block))))
+    ]
     return Found(
         owners=owners,
         drivers=drivers,
         portraits=portraits,
         presences=presences,
-        block_members=from_item(counted)["numbers"] if counted else 0,
+        block_members=sum(counted),
     )
 
 

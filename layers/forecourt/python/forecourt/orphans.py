@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from forecourt.identity import EvidenceKey
 from forecourt.presence import ELSEWHERE, HERE
 from forecourt.weighing import Outcome, Reason
 
@@ -22,11 +21,12 @@ if TYPE_CHECKING:
 
     from forecourt.behaviour import Behaviour, Fill
     from forecourt.evidence import Observation
+    from forecourt.identity import EvidenceKey
     from forecourt.presence import Presences
     from forecourt.weighing import Decision
 
 WAITING = timedelta(days=30)
-POINTERS_MAX = 8
+POINTERS_MAX = 8  # pieces of evidence; while two keys are accepted, each by two hashes
 SUGGESTIONS_MAX = 3
 
 _TYPICAL = {"usual": 2, "near": 1, "due": 1, "known": 0, "off": 0, "late": 0}
@@ -51,8 +51,8 @@ def pointers(decision: Decision, observations: Iterable[Observation]) -> tuple[E
     """
     if decision.outcome is Outcome.CREDITED or decision.reason is Reason.CROWDED:
         return ()
-    keys = dict.fromkeys(EvidenceKey(kind=each.kind, digest=each.digest) for each in observations)
-    return tuple(keys)[:POINTERS_MAX]
+    pieces = dict.fromkeys(each.keys for each in observations)
+    return tuple(key for keys in tuple(pieces)[:POINTERS_MAX] for key in keys)
 
 
 def still_waits(completed_at: datetime, now: datetime, *, waiting: timedelta = WAITING) -> bool:

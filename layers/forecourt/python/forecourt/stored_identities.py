@@ -6,7 +6,8 @@ What the Loyalty table holds of identities and of whoever has them, and how it i
 | identity | `IDENTITY#<kind>#<digest>` | `IDENTITY` | type `identity`, owners |
 | bound identity | `MEMBER#<member>` | `IDENTITY#<kind>#<digest>` | type `bound`, sealed, bound_at |
 | unbound identity | the same | the same | type `unbound`, unbound_at, expires_at_epoch |
-| portrait | `PORTRAIT#<member>` | `PORTRAIT` | type `portrait`, bound, behaviour, counted |
+| rekeyed identity | the same | the same | type `rekeyed`, now, expires_at_epoch |
+| portrait | `PORTRAIT#<member>` | `PORTRAIT` | type `portrait`, bound, behaviour, counted, ruled |
 | erased portrait | the same | the same | type `erased` |
 | check-ins | `PRESENCE#<member>` | `CHECK_INS` | type `presence`, check_ins, expires_at_epoch |
 | drivers | `DRIVERS#<kind>#<digest>` | `DRIVERS` | type `drivers`, drivers, expires_at_epoch |
@@ -17,6 +18,10 @@ has the digests a member has `bound` (`<kind>#<digest>`, a set) and their habits
 partition of its own, so that whoever may read portraits reads no profile and no account. So have
 check-ins, which say where somebody was and are forgotten sooner, and the members who were seen
 with a car, bound or not.
+
+While two keys of the hashes are accepted (`keyring`), an identity lies under one of them with
+all that belongs to it: owners, members' items, marks in portraits, count of the block. Where it
+lay before, each member keeps a trace of where it is `now`.
 
 A block counts the bound phones among ten thousand consecutive numbers. Which block a phone is
 in is written nowhere: from one block follow operator and city.
@@ -37,6 +42,7 @@ from forecourt.sales import EvidenceKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+REKEYED = "rekeyed"
 ERASED = "erased"  # what is left of whoever was: neither profile nor portrait comes back
 
 # A phone, an account and a tag are one person's. A family shares a car, a fleet its cars and a
@@ -58,6 +64,11 @@ def identity_key(key: EvidenceKey) -> Item:
 def bound_key(member_id: str, key: EvidenceKey) -> Item:
     """Return the key of an identity among its member's items."""
     return to_item({"pk": f"MEMBER#{member_id}", "sk": f"IDENTITY#{key.kind}#{key.digest}"})
+
+
+def bound_context(member_id: str, key: EvidenceKey) -> dict[str, str]:
+    """Return as part of what a member's value is sealed."""
+    return {"member_id": member_id, "item": f"IDENTITY#{key.kind}#{key.digest}"}
 
 
 def portrait_key(member_id: str) -> Item:
@@ -106,6 +117,12 @@ def evidence_key_from_item(item: Mapping[str, Mapping[str, Any]]) -> EvidenceKey
     return EvidenceKey(kind=kind, digest=digest)
 
 
+def key_of_mark(mark: str) -> EvidenceKey:
+    """Return which identity a mark stands for."""
+    kind, _, digest = mark.partition("#")
+    return EvidenceKey(kind=kind, digest=digest)
+
+
 def portrait_from_item(item: Mapping[str, Mapping[str, Any]]) -> Portrait:
     """Decode what is known of a member."""
     values = from_item(item)
@@ -136,10 +153,16 @@ def habits_from_item(item: Mapping[str, Mapping[str, Any]] | None) -> Habits:
     if "behaviour" not in values:
         return Habits()
     return Habits(
-        behaviour=behaviour_from_map(values["behaviour"]), counted=tuple(values["counted"])
+        behaviour=behaviour_from_map(values["behaviour"]),
+        counted=tuple(values["counted"]),
+        ruled=tuple(values.get("ruled", ())),
     )
 
 
 def habits_to_map(habits: Habits) -> dict[str, Any]:
     """Return the attributes of a portrait that hold *habits*."""
-    return {"behaviour": behaviour_to_map(habits.behaviour), "counted": list(habits.counted)}
+    return {
+        "behaviour": behaviour_to_map(habits.behaviour),
+        "counted": list(habits.counted),
+        "ruled": list(habits.ruled),
+    }

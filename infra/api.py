@@ -46,6 +46,7 @@ MEMBER_ROUTES = (
     "GET /members/{member_id}/identities",
     "POST /members/{member_id}/identities",
     "DELETE /members/{member_id}/identities/{identity_id}",
+    "POST /members/{member_id}/presence",
     "GET /members/{member_id}/points",
     "GET /members/{member_id}/wallets",
     "GET /members/{member_id}/tier",
@@ -230,6 +231,9 @@ class Api(Construct):
         loyalty.let(members, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
         # While two keys of the hashes are accepted, the same value must not begin under both.
         loyalty.let(members, "DeleteItem", "ConditionCheckItem", leading_keys=["IDENTITY#*"])
+        # That a member is at a station which there is.
+        loyalty.let(members, "GetItem", leading_keys=["STATIONS"])
+        loyalty.let(members, "GetItem", "PutItem", leading_keys=["PRESENCE#*"])
         # The sales a member is asked about, and those that may be suggested to them.
         tables.sales.let(members, "BatchGetItem", "Query", leading_keys=["STATION#*"])
         loyalty.let(members, "GetItem", leading_keys=["PORTRAIT#*"])

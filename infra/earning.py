@@ -100,8 +100,8 @@ class Earning(Construct):
     def _let_assign(self, function: PlatformFunction) -> None:
         """Let *function* weigh sales and write down whose they are."""
         sales, loyalty = self._tables.sales, self._tables.loyalty
-        # Owners, portraits and blocks are read together.
-        known = ["IDENTITY#*", "PORTRAIT#*", "BLOCK#*"]
+        # Owners, drivers, portraits, check-ins and blocks are read together.
+        known = ["IDENTITY#*", "DRIVERS#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*"]
         loyalty.let(function, "BatchGetItem", leading_keys=known)
         loyalty.let(function, "GetItem", leading_keys=["WEIGHTS"])
         sales.let(function, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
@@ -174,6 +174,9 @@ class Earning(Construct):
         # A sale that was judged after its member was forgotten is forgotten, too.
         sales.let(habits, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
         loyalty.let(habits, "GetItem", "UpdateItem", leading_keys=["PORTRAIT#*"])
+        # Who drives a car is noted of those only who were not erased meanwhile.
+        loyalty.let(habits, "GetItem", "PutItem", leading_keys=["DRIVERS#*"])
+        loyalty.let(habits, "ConditionCheckItem", leading_keys=["PORTRAIT#*"])
         loyalty.let(habits, "GetItem", leading_keys=["RULINGS#*"])
         self._hear(
             habits,

@@ -21,6 +21,7 @@ from functions.corrections.desk import Desk
 from functions.corrections.freezing import FreezingRoutes
 from functions.corrections.refunding import RefundRoutes
 from functions.members.api import MembersApi
+from functions.members.presences import PresenceRoutes
 from functions.members.proofs import ProofRoutes
 from functions.members.questions import QuestionRoutes
 from functions.members.wallets import WalletRoutes
@@ -115,8 +116,11 @@ def _members_door() -> Door:
         sales=NOTHING,
         ring=NOTHING,
     )
+    PresenceRoutes(door=door, presences=NOTHING, stations=NOTHING)
     ProofRoutes(door=door, loyalty=NOTHING, shelf=NOTHING)
-    QuestionRoutes(door=door, questions=NOTHING, sales=NOTHING, portraits=NOTHING)
+    QuestionRoutes(
+        door=door, questions=NOTHING, sales=NOTHING, portraits=NOTHING, presences=NOTHING
+    )
     WalletRoutes(door=door, members=NOTHING, loyalty=NOTHING, statements=NOTHING, keeping=NOTHING)
     return door
 

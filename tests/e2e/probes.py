@@ -33,6 +33,8 @@ PARTITIONS = {
         "IDENTITY#",
         "PORTRAIT#",
         "BLOCK#",
+        "PRESENCE#",
+        "DRIVERS#",
         "ASKED#",
         "RULINGS#",
         "MERGES#",

@@ -79,6 +79,14 @@ ROUTES = {
         f"/members/{{member}}/identities/plate.{'x' * 22}",
         code="unknown_identity",
     ),
+    # Staff, too, say only where they are themselves.
+    "POST /members/{member_id}/presence": route(
+        Permission.CHECK_IN,
+        "",
+        "/members/{member}/presence",
+        {"station_id": f"{PREFIX}nowhere"},
+        code="unknown_station",
+    ),
     "GET /members/{member_id}/points": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/points"
     ),

@@ -63,6 +63,7 @@ ROUTES: list[tuple[str, str, Any, str]] = [
         None,
         READERS,
     ),
+    ("POST /members/{member_id}/presence", "/members/m-1/presence", {"station_id": "s0001"}, ""),
     ("GET /members/{member_id}/sales", "/members/m-1/sales", None, READERS),
     ("GET /members/{member_id}/questions", "/members/m-1/questions", None, STAFF),
     (

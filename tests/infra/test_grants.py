@@ -34,7 +34,7 @@ REPORTS_FAILURES = {"sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUr
 
 # What it takes to decide whose a sale is.
 ASSIGNS: set[tuple[str, str, tuple[str, ...]]] = {
-    ("BatchGetItem", "Loyalty", ("IDENTITY#*", "PORTRAIT#*", "BLOCK#*")),
+    ("BatchGetItem", "Loyalty", ("IDENTITY#*", "DRIVERS#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*")),
     ("GetItem", "Loyalty", ("WEIGHTS",)),
     ("PutItem", "Loyalty", ("ASKED#*",)),
     ("DeleteItem", "Loyalty", ("ASKED#*",)),
@@ -80,6 +80,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Sales", ("STATION#*",)),
         ("GetItem", "Loyalty", ("PORTRAIT#*",)),
         ("UpdateItem", "Loyalty", ("PORTRAIT#*",)),
+        ("ConditionCheckItem", "Loyalty", ("PORTRAIT#*",)),
+        ("GetItem", "Loyalty", ("DRIVERS#*",)),
+        ("PutItem", "Loyalty", ("DRIVERS#*",)),
         ("GetItem", "Loyalty", ("RULINGS#*",)),
     },
     "due": {
@@ -111,6 +114,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("BatchGetItem", "Sales", ("STATION#*",)),
         ("Query", "Sales", ("STATION#*",)),
         ("GetItem", "Loyalty", ("PORTRAIT#*",)),
+        ("GetItem", "Loyalty", ("STATIONS",)),
+        ("GetItem", "Loyalty", ("PRESENCE#*",)),
+        ("PutItem", "Loyalty", ("PRESENCE#*",)),
         ("Query", "Loyalty", ("ASKED#*",)),
         ("PutItem", "Loyalty", ("ASKED#*",)),
         ("UpdateItem", "Loyalty", ("ASKED#*",)),
@@ -149,6 +155,8 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
         ("Query", "Loyalty", ("ASKED#*",)),
         ("DeleteItem", "Loyalty", ("ASKED#*",)),
+        ("DeleteItem", "Loyalty", ("PRESENCE#*",)),
+        ("UpdateItem", "Loyalty", ("DRIVERS#*",)),
         ("GetItem", "Sales", ("STATION#*",)),
         ("BatchGetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),

@@ -1,5 +1,5 @@
 """
-What matching asks the Loyalty table: who has an identity, portraits, blocks, and weights.
+What matching asks the Loyalty table: who has an identity, who they are, blocks, and weights.
 
 | item | pk | sk | attributes |
 | --- | --- | --- | --- |
@@ -22,13 +22,18 @@ from typing import TYPE_CHECKING, Any
 from forecourt.attributes import Item, from_item, to_item
 from forecourt.batches import batch_get
 from forecourt.inquiry import Found
+from forecourt.sales import EvidenceKind
 from forecourt.stored_identities import (
     ERASED,
     block_key,
+    drivers_from_item,
+    drivers_key,
     identity_key,
     owners_from_item,
     portrait_from_item,
     portrait_key,
+    presence_key,
+    presences_from_item,
 )
 from forecourt.weights import weights_from_document
 
@@ -152,7 +157,9 @@ def shipped_weights() -> Weights:
 def _keys(asked: LookUp, blocks: Sequence[str]) -> list[Item]:
     return [
         *map(identity_key, asked.keys),
+        *map(drivers_key, _cars(asked)),
         *map(portrait_key, asked.portraits),
+        *map(presence_key, asked.portraits),
         *(map(block_key, blocks) if asked.with_density else ()),
     ]
 
@@ -163,10 +170,20 @@ def _found(asked: LookUp, blocks: Sequence[str], items: Mapping[tuple[str, str],
         for key in asked.keys
         if (item := items.get(_name_of(identity_key(key))))
     }
+    drivers = {
+        key: drivers_from_item(item)
+        for key in _cars(asked)
+        if (item := items.get(_name_of(drivers_key(key))))
+    }
     portraits = {
         member_id: portrait_from_item(item)
         for member_id in asked.portraits
         if (item := items.get(_name_of(portrait_key(member_id))))
+    }
+    presences = {
+        member_id: presences_from_item(item)
+        for member_id in asked.portraits
+        if (item := items.get(_name_of(presence_key(member_id))))
     }
     counted = [
         from_item(item)["numbers"]
@@ -175,9 +192,16 @@ def _found(asked: LookUp, blocks: Sequence[str], items: Mapping[tuple[str, str],
     ]
     return Found(
         owners=owners,
+        drivers=drivers,
         portraits=portraits,
+        presences=presences,
         block_members=sum(counted),
     )
+
+
+def _cars(asked: LookUp) -> list[EvidenceKey]:
+    """Return the cars of which it is asked who drives them."""
+    return [each for each in asked.keys if asked.with_drivers and each.kind == EvidenceKind.PLATE]
 
 
 def _name_of(item: Item) -> tuple[str, str]:

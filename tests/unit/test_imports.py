@@ -34,7 +34,6 @@ NEEDS = {
     },
     "aws_lambda_powertools": {"doors", "once"},
     "pydantic": {"documents"},
-    "numpy": {"learning"},
 }
 FOR_DOORS_ONLY = {"pydantic", "aws_lambda_powertools.event_handler"}
 MAINTAINED_NO_MORE = "aws_xray_sdk"

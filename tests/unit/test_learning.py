@@ -12,7 +12,7 @@ from forecourt.learning import (
     pairs_from_candidates,
     phone_floors,
 )
-from forecourt.trials import KnownSale, Trial, compare_weights, trial
+from forecourt.trials import TriedSale, Trial, compare_weights, trial
 from forecourt.weighing import Candidate, Policy, Weights
 
 MEMBERS = 100_000
@@ -33,7 +33,7 @@ def habits(rng: random.Random, shares: dict[str, float]) -> dict[str, str]:
     return {name: level(rng, shares[name], "usual", "new") for name in ("station", "grade")}
 
 
-def simulated(seed: int, *, sales: int = SALES) -> list[KnownSale]:
+def simulated(seed: int, *, sales: int = SALES) -> list[TriedSale]:
     """Return sales of which seven in ten are a member's and one in a hundred names a stranger."""
     rng = random.Random(seed)
     made = []
@@ -53,11 +53,11 @@ def simulated(seed: int, *, sales: int = SALES) -> list[KnownSale]:
                     levels={"phone": "same", "plate": "differs"} | habits(rng, TRUE_U_HABITS),
                 )
             )
-        made.append(KnownSale(candidates=candidates, member_id=owner))
+        made.append(TriedSale(candidates=candidates, member_id=owner))
     return made
 
 
-def learn(sales: list[KnownSale], *, confirmed_share: float = 0.0) -> Estimate:
+def learn(sales: list[TriedSale], *, confirmed_share: float = 0.0) -> Estimate:
     rng = random.Random(1)
     pairs = pairs_from_candidates(
         [each.candidates for each in sales],
@@ -167,10 +167,19 @@ def test_weights_are_safe_beside_themselves() -> None:
 
 
 def test_wrong_sales_in_a_million_are_rounded_up() -> None:
-    result = Trial(weights_version=1, sales=3, credited=3, wrong=1, pending=0, unmatched=0)
+    result = Trial(
+        weights_version=1,
+        sales=9,
+        credited=9,
+        pending=0,
+        unmatched=0,
+        confirmed=3,
+        agreeing=2,
+        wrong=1,
+    )
 
     assert result.wrong_per_million == 333_334
-    assert replace(result, sales=0, wrong=0).wrong_per_million == 0
+    assert replace(result, confirmed=0, agreeing=0, wrong=0).wrong_per_million == 0
 
 
 def test_a_slip_is_never_worth_more_than_the_thing_itself() -> None:

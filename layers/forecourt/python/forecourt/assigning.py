@@ -1,4 +1,4 @@
-"""How matching and claims come by their `Assignment`: settings, clients and policy."""
+"""How functions come by an `Assignment`, or by its `Tolerance`: settings, clients and policy."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from forecourt.assignment import Assignment
-from forecourt.candidates_table import CandidatesTable, WeightsInForce
+from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
 from forecourt.inquiry import POLICIES
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
 from forecourt.slips import Slips
+from forecourt.weights_table import WeightsInForce, WeightsTable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from forecourt.stored_sales import StoredSale
 
 
@@ -32,9 +35,11 @@ class AssignmentSettings(Settings):
     matching_policy: str
 
 
-def open_assignment(settings: AssignmentSettings, dynamodb: Any) -> Assignment:
+def open_tolerance(
+    *, identity_secret_id: str, seal_key_id: str
+) -> Callable[[StoredSale], Slips]:
     """
-    Return the assignment over the tables that *settings* name.
+    Return what makes the `Tolerance` of a sale.
 
     What opens sealed values is opened itself when a value is asked for: exact evidence never
     does, and two more clients would cost every cold start.
@@ -42,24 +47,28 @@ def open_assignment(settings: AssignmentSettings, dynamodb: Any) -> Assignment:
 
     @cache
     def sealer() -> Sealer:
-        return Sealer(boto3.client("kms"), key_id=settings.seal_key_id)
+        return Sealer(boto3.client("kms"), key_id=seal_key_id)
 
     @cache
     def secret() -> bytes:
-        response = boto3.client("secretsmanager").get_secret_value(
-            SecretId=settings.identity_secret_id
-        )
+        response = boto3.client("secretsmanager").get_secret_value(SecretId=identity_secret_id)
         return str(response["SecretString"]).encode()
 
     def tolerate(stored: StoredSale) -> Slips:
         return Slips(stored, sealer=sealer, secret=secret)
 
-    candidates = CandidatesTable(dynamodb, name=settings.loyalty_table)
+    return tolerate
+
+
+def open_assignment(settings: AssignmentSettings, dynamodb: Any) -> Assignment:
+    """Return the assignment over the tables that *settings* name."""
     return Assignment(
         sales=SalesTable(dynamodb, name=settings.sales_table),
         decided=DecidedSales(dynamodb, sales=settings.sales_table, loyalty=settings.loyalty_table),
-        candidates=candidates,
-        weights=WeightsInForce(candidates),
+        candidates=CandidatesTable(dynamodb, name=settings.loyalty_table),
+        weights=WeightsInForce(WeightsTable(dynamodb, name=settings.loyalty_table)),
         policy=POLICIES[settings.matching_policy],
-        tolerate=tolerate,
+        tolerate=open_tolerance(
+            identity_secret_id=settings.identity_secret_id, seal_key_id=settings.seal_key_id
+        ),
     )

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 ROUNDS_MAX = 60
 SETTLED_BITS = 0.005
+BELIEVED_SALES = 2_000.0  # that are nobody's: what a week brings a middling chain
 UNKNOWN, STRANGER, MATCH = -1, 0, 1
 _ABSENT = -1
 _MAX_LOG_ODDS = 80.0  # a double holds e to that power, and no decision is surer
@@ -173,6 +174,7 @@ def estimate(
     scopes: Mapping[str, Scope],
     random_pairs: Pairs | None = None,
     floors: Mapping[str, Mapping[str, float]] | None = None,
+    believed: Weights | None = None,
     first_guess: Mapping[str, float] | None = None,
 ) -> Estimate:
     """
@@ -180,20 +182,23 @@ def estimate(
 
     *floors* are what u must not fall below whatever was counted, such as what the density of
     numbers says (`phone_floors`): a rare accident may be missing from the sales at hand.
+    *believed* are weights, for as many members, that say how rare it is. They count as much as
+    `BELIEVED_SALES` would; the fewer sales there are, the more is left as it was.
     *first_guess* gives, by base level, how likely a match shows it at the start; the
     default believes that `same` is more usual among matches than anything else.
     """
-    counting = _Counting(pairs, members, scopes, random_pairs, floors or {})
+    counting = _Counting(pairs, members, scopes, random_pairs, floors or {}, believed)
     m = counting.first_m(first_guess or _FIRST_GUESS)
     share = 0.5
     tally = counting.first_tally()
-    u = counting.u(tally)
+    u = counting.u(tally, m)
     before: list[float] = []
     rounds = 0
     while rounds < ROUNDS_MAX:
         rounds += 1
         tally = counting.tally(m, u, share)
-        m, u = counting.m(tally), counting.u(tally)
+        m = counting.m(tally)
+        u = counting.u(tally, m)
         share = min(max(sum(tally.matches) / pairs.sales, 1e-6), 1 - 1e-6)
         now = [log2(a / b) for of_m, of_u in zip(m, u, strict=True) for a, b in zip(of_m, of_u)]
         if before and max(abs(a - b) for a, b in zip(now, before, strict=True)) < SETTLED_BITS:
@@ -258,9 +263,11 @@ class _Counting:
         scopes: Mapping[str, Scope],
         random_pairs: Pairs | None,
         floors: Mapping[str, Mapping[str, float]],
+        believed: Weights | None,
     ) -> None:
         self._pairs = pairs
         self._members = members
+        self._believed = believed.levels if believed else {}
         self._scopes = scopes
         self._random = _aligned(pairs, random_pairs) if random_pairs else None
         self._floors = floors
@@ -304,7 +311,7 @@ class _Counting:
             for place in range(len(self._pairs.fields))
         ]
 
-    def u(self, tally: _Tally) -> list[list[float]]:
+    def u(self, tally: _Tally, m: Sequence[Sequence[float]]) -> list[list[float]]:
         """Return how often somebody else shows each level, by the field's scope."""
         counted = []
         for place, name in enumerate(self._pairs.fields):
@@ -313,7 +320,7 @@ class _Counting:
                 levels = [count + 0.5 for count in self._random[place]]
                 counted.append([each / sum(levels) for each in levels])
             elif scope is Scope.KEYED:
-                counted.append(self._against_all(place, tally))
+                counted.append(self._against_all(place, tally, m[place]))
             else:
                 levels = self._levels(place, tally.strangers)
                 counted.append(self._within_class(place, levels))
@@ -387,24 +394,28 @@ class _Counting:
                 shares[each] /= whole
         return shares
 
-    def _against_all(self, place: int, tally: _Tally) -> list[float]:
+    def _against_all(self, place: int, tally: _Tally, m: Sequence[float]) -> list[float]:
         """
         Return how often a sale that is nobody's among the candidates hits a given member.
 
         Counted in such sales only: numbers reissued and cars lent are met where the maker is no
-        member, and would seem rarer among all sales. One more hit than was seen is allowed
-        for (Laplace's rule of succession).
+        member, and would seem rarer among all sales. Where nothing is believed beforehand, one
+        more hit than was seen is allowed for (Laplace's rule of succession).
         """
         name, names = self._pairs.fields[place], self._pairs.names[place]
         counts = self._levels(place, tally.in_nobodys)
         # Where saying nothing is a level, every sale was asked.
-        asked = (tally.nobodys if "none" in names else tally.asked[place]) + 2.0
-        floors = self._floors.get(name, {})
+        asked = tally.nobodys if "none" in names else tally.asked[place]
+        floors, believed = self._floors.get(name, {}), self._believed.get(name, {})
         found = [base_of(level) in {"same", "close"} for level in names]
-        u = [
-            max((count + 1.0) / (asked * self._members), floors.get(level, 0.0))
-            for level, count in zip(names, counts, strict=True)
-        ]
+        u = []
+        for level, count, of_matches in zip(names, counts, m, strict=True):
+            hits, asks = 1.0, 2.0
+            if level in believed:
+                asks = BELIEVED_SALES
+                hits = asks * self._members * of_matches / 2 ** (believed[level] / CENTIBITS_A_BIT)
+            rate = (count + hits) / (asked + asks) / self._members
+            u.append(max(rate, floors.get(level, 0.0)))
         rest = max(1e-9, 1.0 - sum(each for each, is_found in zip(u, found) if is_found))
         others = sum(count + 0.5 for count, is_found in zip(counts, found) if not is_found)
         return [

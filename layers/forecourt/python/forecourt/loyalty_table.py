@@ -11,8 +11,9 @@ The Loyalty table.
 | portrait | `PORTRAIT#<member>` | `PORTRAIT` |
 | block of phone numbers | `BLOCK#<digest>` | `NUMBERS` |
 | question to a member | `ASKED#<member>` | `SALE#<sale id>` |
-| weights in force | `WEIGHTS` | `IN_FORCE` |
+| which weights when | `WEIGHTS` | `TIMELINE` |
 | version of the weights | `WEIGHTS` | `VERSION#<version>` |
+| what weights were learnt | `WEIGHTS` | `LEARNING#<run>` |
 | station | `STATIONS` | `<station>` |
 | program timeline | `PROGRAM` | `TIMELINE` |
 | program version | `PROGRAM` | `VERSION#<version>` |
@@ -31,7 +32,7 @@ that a sale was judged and earned nothing.
 
 This module has accrual's access, `ledger_table` the ledger's, `candidates_table` and
 `decided_sales` matching's; `members_table`, `identities_table` and `operator_table` have the
-rest, for the doors; `bookshelf` and `verification` that to their own items.
+rest, for the doors; `bookshelf`, `verification` and `weights_table` that to their own items.
 
 The stream feeds relay and the archive.
 """
@@ -54,13 +55,13 @@ from forecourt.ledger.records import (
     entry_from_record,
     entry_to_record,
 )
-from forecourt.program import Activation
+from forecourt.program import activations_from_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date, datetime
 
-    from forecourt.program import Evaluation, Trace
+    from forecourt.program import Activation, Evaluation, Trace
     from forecourt.reconciliation import Finding
     from forecourt.sales import Sale
 
@@ -177,10 +178,7 @@ def timeline_from_item(item: Mapping[str, Mapping[str, Any]] | None) -> tuple[Ac
     """Decode the program's timeline; no item is a program that never began."""
     if item is None:
         return ()
-    return tuple(
-        Activation(effective_at=parse_instant(each["effective_at"]), version=each["version"])
-        for each in from_item(item)["activations"]
-    )
+    return activations_from_list(from_item(item)["activations"])
 
 
 class LoyaltyTable:

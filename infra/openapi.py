@@ -28,6 +28,7 @@ from functions.merging.merging import MergeRoutes
 from functions.operator.programs import ProgramRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
+from functions.operator.weights import WeightsRoutes
 from functions.rulings.ruling import RulingRoutes
 
 __all__ = ["DOCUMENT_PATH", "document"]
@@ -124,6 +125,7 @@ def _operator_door() -> Door:
     door = _door()
     StationRoutes(door=door, table=NOTHING, things=NOTHING, now=NOTHING)
     ProgramRoutes(door=door, table=NOTHING, loyalty=NOTHING, now=NOTHING)
+    WeightsRoutes(door=door, table=NOTHING, learn=NOTHING, now=NOTHING)
     ReviewRoutes(door=door, sales=NOTHING, sealer=NOTHING, now=NOTHING)
     return door
 

@@ -26,6 +26,8 @@ ENVIRONMENT = {
     "BOOKS_BUCKET": "books",
     "WORKINGS_BUCKET": "workings",
     "SEGMENTS_QUEUE_URL": "https://queue.example/segments",
+    "LEARNING_QUEUE_URL": "https://queue.example/steps",
+    "LEARNING_FUNCTION": "learning",
     "ZONE": "Asia/Shanghai",
     "MATCHING_POLICY": "shared_vehicle",
     "EXPIRY_QUEUE_URL": "queue",

@@ -5,14 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from forecourt.learning import (
-    Estimate,
-    Scope,
-    estimate,
-    pairs_from_candidates,
-    phone_floors,
-)
-from forecourt.trials import TriedSale, Trial, compare_weights, trial
+from forecourt.learning import Estimate, Scope, estimate, phone_floors
+from forecourt.pairs import pairs_from_candidates
+from forecourt.trials import Trial, TriedSale, compare_weights, trial
 from forecourt.weighing import Candidate, Policy, Weights
 
 MEMBERS = 100_000

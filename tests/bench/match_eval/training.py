@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecourt.inquiry import DEFAULT_POLICY, density_class, gather
-from forecourt.learning import Scope, estimate, pairs_from_candidates, phone_floors
+from forecourt.learning import Scope, estimate, phone_floors
+from forecourt.pairs import pairs_from_candidates
 from forecourt.trials import Comparison, TriedSale, compare_weights
 from forecourt.weights import weights_to_document
 from tests.bench.match_eval.population import NUMBERS_A_BLOCK

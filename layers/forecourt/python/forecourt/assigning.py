@@ -35,9 +35,7 @@ class AssignmentSettings(Settings):
     matching_policy: str
 
 
-def open_tolerance(
-    *, identity_secret_id: str, seal_key_id: str
-) -> Callable[[StoredSale], Slips]:
+def open_tolerance(*, identity_secret_id: str, seal_key_id: str) -> Callable[[StoredSale], Slips]:
     """
     Return what makes the `Tolerance` of a sale.
 

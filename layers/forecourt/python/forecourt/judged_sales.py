@@ -78,8 +78,9 @@ def teaches(stored: StoredSale) -> bool:
 
 def sampled(sales: Iterable[StoredSale], *, most: int) -> list[StoredSale]:
     """Return *most* of the *sales* that teach, always the same ones, in order of their ids."""
-    lots = sorted((_lot(each.sale.sale_id), each) for each in sales if teaches(each))
-    return sorted((each for _, each in lots[:most]), key=lambda each: each.sale.sale_id)
+    teaching = filter(teaches, sales)
+    drawn = sorted(teaching, key=lambda each: _lot(each.sale.sale_id))[:most]
+    return sorted(drawn, key=lambda each: each.sale.sale_id)
 
 
 def is_held_back(sale_id: str) -> bool:

@@ -11,8 +11,8 @@ found whenever it exists, so it is counted against all members; a habit is compa
 candidates only, so it is counted among them, where the neighbour with the similar number
 lives in the same town.
 
-Most sales look like many others, so a round goes over kinds of sales and not over sales. It
-needs no package for that: sixty thousand sales are learnt from in seconds.
+No package is needed for that: of sixty thousand sales most are alike (`forecourt.pairs`), and a
+round takes a fraction of a second.
 """
 
 from __future__ import annotations
@@ -23,18 +23,17 @@ from enum import StrEnum
 from math import exp, log, log2
 from typing import TYPE_CHECKING, NamedTuple
 
+from forecourt.pairs import ABSENT, UNKNOWN
 from forecourt.weighing import CENTIBITS_A_BIT, MAX_CENTIBITS, Weights, base_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from forecourt.weighing import Candidate
+    from forecourt.pairs import Pairs
 
 ROUNDS_MAX = 60
 SETTLED_BITS = 0.005
 BELIEVED_SALES = 2_000.0  # that are nobody's: what a week brings a middling chain
-UNKNOWN, STRANGER, MATCH = -1, 0, 1
-_ABSENT = -1
 _MAX_LOG_ODDS = 80.0  # a double holds e to that power, and no decision is surer
 _FIRST_GUESS = {"same": 0.9, "usual": 0.8, "close": 0.05}
 _SELDOM = 0.05
@@ -49,36 +48,6 @@ class Scope(StrEnum):
     """Compared for candidates only, and counted among them."""
     RANDOM = "random"
     """Counted once, among pairs drawn at random."""
-
-
-class Alike(NamedTuple):
-    """
-    Sales that look alike, and how many there are.
-
-    `rows` are their candidates, by place in `Pairs.rows`; `labels` say of each whether it is
-    a `MATCH`, a `STRANGER` or `UNKNOWN`; `observed` are the fields observed, by place.
-    """
-
-    rows: tuple[int, ...]
-    labels: tuple[int, ...]
-    observed: frozenset[int]
-    sales: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pairs:
-    """
-    Candidates of some sales.
-
-    A row is what one candidate agrees in: of each field a place in `names`, or -1 where the
-    field says nothing.
-    """
-
-    fields: tuple[str, ...]
-    names: tuple[tuple[str, ...], ...]
-    rows: tuple[tuple[int, ...], ...]
-    alike: tuple[Alike, ...]
-    sales: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,52 +90,6 @@ class Estimate:
         )
 
 
-def pairs_from_candidates(
-    candidates: Sequence[Sequence[Candidate]],
-    labels: Sequence[str | None],
-    *,
-    observed: Sequence[Collection[str]],
-    denied: Sequence[Collection[str]] | None = None,
-) -> Pairs:
-    """
-    Return the pairs of some sales.
-
-    *observed* has for each sale what was observed of it, whether or not that found anybody.
-    *labels* has for each the member confirmed to have made it, `""` when nobody among
-    the candidates did, and `None` where that is not known; *denied* who certainly did not.
-    """
-    fields = tuple(sorted({name for each in candidates for one in each for name in one.levels}))
-    levels = [
-        sorted({one.levels[name] for each in candidates for one in each if name in one.levels})
-        for name in fields
-    ]
-    places = [{level: place for place, level in enumerate(each)} for each in levels]
-    rows: dict[tuple[int, ...], int] = {}
-    alike: Counter[tuple[tuple[int, ...], tuple[int, ...], frozenset[int]]] = Counter()
-    for number, (found, truth, seen) in enumerate(zip(candidates, labels, observed, strict=True)):
-        strangers = denied[number] if denied else ()
-        sale = []
-        for one in found:
-            row = tuple(
-                known[one.levels[name]] if name in one.levels else _ABSENT
-                for name, known in zip(fields, places, strict=True)
-            )
-            sale.append((rows.setdefault(row, len(rows)), _label(one.member_id, truth, strangers)))
-        sale.sort()
-        alike[
-            tuple(row for row, _ in sale),
-            tuple(label for _, label in sale),
-            frozenset(place for place, name in enumerate(fields) if name in seen),
-        ] += 1
-    return Pairs(
-        fields=fields,
-        names=tuple(map(tuple, levels)),
-        rows=tuple(rows),
-        alike=tuple(Alike(*each, count) for each, count in alike.items()),
-        sales=len(candidates),
-    )
-
-
 def estimate(
     pairs: Pairs,
     *,
@@ -187,7 +110,14 @@ def estimate(
     *first_guess* gives, by base level, how likely a match shows it at the start; the
     default believes that `same` is more usual among matches than anything else.
     """
-    counting = _Counting(pairs, members, scopes, random_pairs, floors or {}, believed)
+    counting = _Counting(
+        pairs,
+        members=members,
+        scopes=scopes,
+        random_pairs=random_pairs,
+        floors=floors or {},
+        believed=believed,
+    )
     m = counting.first_m(first_guess or _FIRST_GUESS)
     share = 0.5
     tally = counting.first_tally()
@@ -200,7 +130,11 @@ def estimate(
         m = counting.m(tally)
         u = counting.u(tally, m)
         share = min(max(sum(tally.matches) / pairs.sales, 1e-6), 1 - 1e-6)
-        now = [log2(a / b) for of_m, of_u in zip(m, u, strict=True) for a, b in zip(of_m, of_u)]
+        now = [
+            log2(a / b)
+            for of_m, of_u in zip(m, u, strict=True)
+            for a, b in zip(of_m, of_u, strict=True)
+        ]
         if before and max(abs(a - b) for a, b in zip(now, before, strict=True)) < SETTLED_BITS:
             break
         before = now
@@ -259,6 +193,7 @@ class _Counting:
     def __init__(
         self,
         pairs: Pairs,
+        *,
         members: int,
         scopes: Mapping[str, Scope],
         random_pairs: Pairs | None,
@@ -338,8 +273,7 @@ class _Counting:
     def known(self, counts: Sequence[float]) -> dict[str, float]:
         """Return how many pairs each field says something of."""
         return {
-            name: sum(self._levels(place, counts))
-            for place, name in enumerate(self._pairs.fields)
+            name: sum(self._levels(place, counts)) for place, name in enumerate(self._pairs.fields)
         }
 
     def _count(self, odds: Sequence[float], *, alone: bool = False) -> _Tally:
@@ -375,7 +309,7 @@ class _Counting:
         levels = [0.0] * len(self._pairs.names[place])
         for row, count in zip(self._pairs.rows, counts, strict=True):
             level = row[place]
-            if level != _ABSENT:
+            if level != ABSENT:
                 levels[level] += count
         return levels
 
@@ -416,18 +350,16 @@ class _Counting:
                 hits = asks * self._members * of_matches / 2 ** (believed[level] / CENTIBITS_A_BIT)
             rate = (count + hits) / (asked + asks) / self._members
             u.append(max(rate, floors.get(level, 0.0)))
-        rest = max(1e-9, 1.0 - sum(each for each, is_found in zip(u, found) if is_found))
-        others = sum(count + 0.5 for count, is_found in zip(counts, found) if not is_found)
+        rest = max(
+            1e-9, 1.0 - sum(each for each, is_found in zip(u, found, strict=True) if is_found)
+        )
+        others = sum(
+            count + 0.5 for count, is_found in zip(counts, found, strict=True) if not is_found
+        )
         return [
             each if is_found else rest * (count + 0.5) / others
             for each, count, is_found in zip(u, counts, found, strict=True)
         ]
-
-
-def _label(member_id: str, truth: str | None, strangers: Collection[str]) -> int:
-    if truth is None:
-        return STRANGER if member_id in strangers else UNKNOWN
-    return MATCH if truth == member_id else STRANGER
 
 
 def _classes(names: Sequence[str], *, by_circumstance: bool) -> list[list[int]]:
@@ -446,7 +378,7 @@ def _aligned(pairs: Pairs, others: Pairs) -> list[list[int]]:
         place = others.fields.index(name)
         theirs: Counter[str] = Counter()
         for row, count in rows:
-            if row[place] != _ABSENT:
+            if row[place] != ABSENT:
                 theirs[others.names[place][row[place]]] += count
         counted.append([theirs[level] for level in names])
     return counted

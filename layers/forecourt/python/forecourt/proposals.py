@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.inquiry import KINDS, NUMBERS_A_BLOCK, density_class
 from forecourt.judged_sales import is_held_back
-from forecourt.learning import Scope, estimate, pairs_from_candidates, phone_floors
+from forecourt.learning import Scope, estimate, phone_floors
+from forecourt.pairs import pairs_from_candidates
 from forecourt.trials import TriedSale, compare_weights
 from forecourt.weighing import CENTIBITS_A_BIT, MAX_CENTIBITS, base_of
 from forecourt.weights import weights_to_document
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from forecourt.judged_sales import JudgedSale
     from forecourt.learning import Estimate

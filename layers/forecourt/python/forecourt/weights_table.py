@@ -3,7 +3,7 @@ The weights in the Loyalty table: versions, which is in force when, and what was
 
 | item | pk | sk | attributes |
 | --- | --- | --- | --- |
-| version | `WEIGHTS` | `VERSION#<n:06d>` | type `weights`, document, comparison, run_id, proposed_at |
+| version | `WEIGHTS` | `VERSION#<n:06d>` | type `weights`, document, comparison, run_id, … |
 | timeline | `WEIGHTS` | `TIMELINE` | type `weights_timeline`, activations |
 | learning | `WEIGHTS` | `LEARNING#<run>` | type `learning`, version or reason, … |
 
@@ -237,7 +237,7 @@ class WeightsTable:
         return activation
 
     def _put_timeline(self, after: Sequence[Activation], *, before: Sequence[Activation]) -> None:
-        item = {**TIMELINE_KEY, "type": "weights_timeline", "activations": activations_to_list(after)}
+        activations = activations_to_list(after)
         unchanged: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
         if before:
             unchanged = {
@@ -247,7 +247,9 @@ class WeightsTable:
         try:
             self._dynamodb.put_item(
                 TableName=self._name,
-                Item=to_item(item),
+                Item=to_item(
+                    {**TIMELINE_KEY, "type": "weights_timeline", "activations": activations}
+                ),
                 # Excludes losing an activation made since the timeline was read.
                 **unchanged,
             )

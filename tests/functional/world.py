@@ -29,6 +29,7 @@ from forecourt.members_table import MembersTable
 from forecourt.merged_members import MergedMembers
 from forecourt.operator_table import OperatorTable
 from forecourt.portraits_table import PortraitsTable
+from forecourt.proposals import proposal_to_record
 from forecourt.questions_table import QuestionsTable
 from forecourt.ruled_sales import RuledSales
 from forecourt.rulings import Verdict, assign, decline
@@ -37,6 +38,7 @@ from forecourt.sealing import Sealer
 from forecourt.statements import Statements
 from forecourt.stored_sales import KeyedEvidence
 from forecourt.variants import phone_block
+from forecourt.weights_table import WeightsTable
 from tests.functional.conftest import (
     ACCOUNT_ID,
     IDENTITY_SECRET,
@@ -52,6 +54,7 @@ from tests.specimens import (
     STATION_ID,
     credited_to,
     payload,
+    proposal,
     sale_document,
 )
 
@@ -64,8 +67,10 @@ if TYPE_CHECKING:
     from forecourt.sales import Evidence, Sale
     from forecourt.stored_rulings import AppliedRuling
     from forecourt.stored_sales import StoredSale
+    from forecourt.weighing import Weights
 
 RULED_AT = RECEIVED_AT + timedelta(days=2)
+LEARNT_IN = "2026-11-23T20:00:00Z"
 BOUND_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
 POLICIES = Policies(default=WalletPolicy(zone=ZoneInfo("Asia/Shanghai")))
@@ -128,6 +133,7 @@ class World:
         self.identities = IdentitiesTable(
             dynamodb, name=LOYALTY_TABLE, sealer=self.sealer, block_of=block_of
         )
+        self.weights = WeightsTable(dynamodb, name=LOYALTY_TABLE)
         self.portraits = PortraitsTable(dynamodb, name=LOYALTY_TABLE)
         self.questions = QuestionsTable(dynamodb, name=LOYALTY_TABLE)
         self.ruled = RuledSales(
@@ -217,6 +223,14 @@ class World:
         )
         self.operator.activate(version, effective_at=effective_at, now=OPEN_SINCE)
         return version.version
+
+    def propose(self, weights: Weights, *, run_id: str = LEARNT_IN) -> int:
+        """Let a run propose weights; return their version."""
+        return self.weights.propose(
+            run_id,
+            lambda version: proposal_to_record(proposal(weights), version=version),
+            proposed_at=RECEIVED_AT,
+        )
 
     def post(self, command: Command) -> Entry:
         """Carry out a command of the ledger; return its entry."""

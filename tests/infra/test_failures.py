@@ -18,8 +18,16 @@ ROOT = Path(__file__).parents[2]
 OPERATIONS = ROOT / "docs" / "operations.md"
 STREAM_READERS = {"matching", "accrual", "relay", "archive"}
 # Invoked without anybody waiting for the answer.
-STARTED_BY_OTHERS = {"claims", "closing", "due", "habits", "reconciliation", "verification"}
-QUEUE_READERS = {"ingest", "expiry", "reminders", "verification"}
+STARTED_BY_OTHERS = {
+    "claims",
+    "closing",
+    "due",
+    "habits",
+    "learning",
+    "reconciliation",
+    "verification",
+}
+QUEUE_READERS = {"ingest", "expiry", "learning", "reminders", "verification"}
 
 
 def alarms_on(aws: Synthesised, metric: str, dimension: str) -> set[str]:
@@ -116,8 +124,9 @@ def test_a_message_that_always_fails_ends_in_a_failure_queue(
     assert 1 < properties["RedrivePolicy"]["maxReceiveCount"] <= 10
 
 
-def test_a_verification_may_put_its_rest_on_the_queue_it_reads(aws: Synthesised) -> None:
-    assert aws.properties_of("verification")["RecursiveLoop"] == "Allow"
+@pytest.mark.parametrize("function", ["learning", "verification"])
+def test_a_step_may_put_the_rest_on_the_queue_it_reads(aws: Synthesised, function: str) -> None:
+    assert aws.properties_of(function)["RecursiveLoop"] == "Allow"
 
 
 @pytest.mark.parametrize("function", sorted(QUEUE_READERS))

@@ -117,9 +117,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("DeleteItem", "Requests", ("*",)),
     },
     "operator": {
-        ("GetItem", "Loyalty", ("STATIONS", "PROGRAM")),
-        ("Query", "Loyalty", ("STATIONS", "PROGRAM")),
-        ("PutItem", "Loyalty", ("STATIONS", "PROGRAM")),
+        ("GetItem", "Loyalty", ("STATIONS", "PROGRAM", "WEIGHTS")),
+        ("Query", "Loyalty", ("STATIONS", "PROGRAM", "WEIGHTS")),
+        ("PutItem", "Loyalty", ("STATIONS", "PROGRAM", "WEIGHTS")),
         ("UpdateItem", "Loyalty", ("PROGRAM",)),
         ("GetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
@@ -198,6 +198,13 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("Query", "Loyalty", ("BOOKS", "MEMBER#*")),
         ("PutItem", "Loyalty", ("VERIFICATIONS",)),
     },
+    "learning": {
+        ("Query", "Sales", ("STATION#*",)),
+        ("BatchGetItem", "Loyalty", ("IDENTITY#*", "PORTRAIT#*", "BLOCK#*")),
+        ("Query", "Loyalty", ("STATIONS", "VERIFICATIONS", "WEIGHTS")),
+        ("GetItem", "Loyalty", ("WEIGHTS",)),
+        ("PutItem", "Loyalty", ("WEIGHTS",)),
+    },
     "openapi": set(),
 }
 
@@ -217,6 +224,10 @@ OBJECTS: dict[str, set[tuple[str, str, str]]] = {
         ("GetObject", "BooksClosed", "books/*"),
         ("GetObject", "BooksWorkings", "verifications/*"),
         ("PutObject", "BooksWorkings", "verifications/*"),
+    },
+    "learning": {
+        ("GetObject", "BooksWorkings", "learnings/*"),
+        ("PutObject", "BooksWorkings", "learnings/*"),
     },
     "members": {("GetObject", "BooksClosed", "books/*")},
 }
@@ -247,12 +258,14 @@ OTHERS: dict[str, set[str]] = {
         "iot:CreateKeysAndCertificate",
         "iot:CreateThing",
         "iot:ListThingPrincipals",
+        "lambda:InvokeFunction",
     },
     "erasure": REPORTS_FAILURES | {"secretsmanager:GetSecretValue", "lambda:InvokeFunction"},
     "rulings": set(),
     "merging": set(),
     "corrections": set(),
     "reconciliation": REPORTS_FAILURES | {"lambda:InvokeFunction"},
+    "learning": READS_QUEUE | REPORTS_FAILURES | {"secretsmanager:GetSecretValue"},
     "openapi": set(),
 }
 
@@ -263,6 +276,7 @@ SEALING: dict[str, set[str]] = {
     "claims": {"kms:Decrypt"},
     "members": {"kms:Encrypt", "kms:Decrypt"},
     "operator": {"kms:Decrypt"},
+    "learning": {"kms:Decrypt"},
     "erasure": {"kms:Decrypt"},
     "merging": {"kms:Encrypt", "kms:Decrypt"},
 }

@@ -22,6 +22,7 @@ from forecourt.adjustments import Status as Adjusted
 from forecourt.stored_sales import Status, StoredSale
 from functions.members import handler as members
 from functions.operator import handler as operator
+from tests.functional.clients import Starting
 from tests.functional.functions import DESCRIBED, handler_of
 from tests.functional.http import Client
 from tests.functional.test_operator_api import PROGRAM, SALE, STATION
@@ -70,6 +71,7 @@ PATH_VALUES = {
 # What a verdict names depends on the verdict: no schema says so, and chance seldom hits it.
 SENSIBLE: dict[str, list[dict[str, Any]]] = {
     "rule_on_sale": [{"number": 1, "verdict": "none", "reason": "no_member"}],
+    "activate_weights": [{"replaces": 1}],
     "merge_member": [{"into": "sub-other", "reason": "enrolled_twice"}],
 }
 # Only who is merged can be divided.
@@ -191,8 +193,9 @@ def requests_for(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> dict[
 
 
 @pytest.fixture
-def peopled(world: World) -> None:
+def peopled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Enrol a member, register a station, draft a program; hold a sale, sell one, ask about one."""
+    monkeypatch.setattr(operator, "functions", Starting())
     operator_of = Client(handle=operator.handle, subject="sub-fuzz", groups="[operator]")
     member = Client(handle=members.handle, subject="sub-fuzz", groups="[member]")
     member.post("/members", {})

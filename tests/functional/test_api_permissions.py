@@ -8,6 +8,8 @@ import pytest
 
 from forecourt.callers import Group
 from forecourt.doors import WRITES
+from functions.operator import handler as operator
+from tests.functional.clients import Starting
 from tests.functional.conftest import LOYALTY_TABLE, REQUESTS_TABLE, SALES_TABLE
 from tests.functional.functions import DESCRIBED, handler_of
 from tests.functional.http import Client
@@ -133,7 +135,10 @@ def test_every_route_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("group", [*Group, None])
-def test_a_group_gets_into_its_routes_and_no_others(dynamodb: Any, group: Group | None) -> None:
+def test_a_group_gets_into_its_routes_and_no_others(
+    dynamodb: Any, group: Group | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operator, "functions", Starting())
     for route, target, body, allowed in ROUTES:
         client = Client(handle=handler_of(route).handle, subject="sub-1", groups=f"[{group or ''}]")
         before = everything(dynamodb)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from forecourt.learning import Estimate, Scope, estimate, phone_floors
-from forecourt.pairs import pairs_from_candidates
+from forecourt.pairs import STRANGER, UNKNOWN, pairs_from_candidates
 from forecourt.trials import Trial, TriedSale, compare_weights, trial
 from forecourt.weighing import Candidate, Policy, Weights
 
@@ -187,3 +187,40 @@ def test_a_slip_is_never_worth_more_than_the_thing_itself() -> None:
     weights = learnt.weights(1)
 
     assert weights.levels["plate"]["close"] == weights.levels["plate"]["same"]
+
+
+def test_who_denied_a_sale_is_a_stranger_and_the_others_stay_in_doubt() -> None:
+    sales = [
+        [
+            Candidate(member_id="a", levels={"phone": "same"}),
+            Candidate(member_id="b", levels={"phone": "same"}),
+        ]
+    ] * 50
+    undecided = pairs_from_candidates(sales, [None] * 50, observed=[SCOPES] * 50)
+    denied = pairs_from_candidates(sales, [None] * 50, observed=[SCOPES] * 50, denied=[{"b"}] * 50)
+
+    assert [each.labels for each in undecided.alike] == [(UNKNOWN, UNKNOWN)]
+    assert [each.labels for each in denied.alike] == [(UNKNOWN, STRANGER)]
+    assert estimate(denied, members=MEMBERS, scopes=SCOPES).strangers["phone"] >= 50
+
+
+def test_what_is_believed_counts_the_less_the_more_sales_there_are() -> None:
+    sales = simulated(1)
+    believed = learn(sales).weights(1)
+    wary = replace(
+        believed, levels={**believed.levels, "phone": {**believed.levels["phone"], "same": 100}}
+    )
+
+    def phone_same(count: int, weights: Weights | None) -> int:
+        pairs = pairs_from_candidates(
+            [each.candidates for each in sales[:count]],
+            [None] * count,
+            observed=[SCOPES] * count,
+        )
+        learnt = estimate(pairs, members=MEMBERS, scopes=SCOPES, believed=weights)
+        return learnt.weights(2).levels["phone"]["same"]
+
+    few, many = phone_same(500, wary), phone_same(SALES, wary)
+
+    assert 100 < few < many < phone_same(SALES, None)
+    assert phone_same(500, believed) == pytest.approx(believed.levels["phone"]["same"], abs=60)

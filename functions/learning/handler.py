@@ -24,11 +24,11 @@ from forecourt.inquiry import POLICIES, gather
 from forecourt.instants import business_day, day_bounds, format_instant
 from forecourt.judged_sales import judged_sale, sampled
 from forecourt.learning_files import SALES_A_UNIT, LearningFiles, Plan, Position, units_of
-from forecourt.loyalty_table import LoyaltyTable
-from forecourt.program import in_force
 from forecourt.proposals import Shortfall, proposal_to_record, propose
 from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
+from forecourt.stations_table import StationsTable
+from forecourt.timelines import in_force
 from forecourt.verification import owners_counted
 from forecourt.weights_table import SHIPPED_VERSION, Learning, WeightsTable
 
@@ -67,7 +67,7 @@ _s3 = boto3.client("s3")
 _sqs = boto3.client("sqs")
 _dynamodb = boto3.client("dynamodb")
 sales = SalesTable(_dynamodb, name=settings.sales_table)
-loyalty = LoyaltyTable(_dynamodb, name=settings.loyalty_table)
+stations = StationsTable(_dynamodb, name=settings.loyalty_table)
 candidates = CandidatesTable(_dynamodb, name=settings.loyalty_table)
 weights = WeightsTable(_dynamodb, name=settings.loyalty_table)
 tolerate = open_tolerance(
@@ -92,7 +92,7 @@ def start(run_id: str, *, now: datetime) -> dict[str, Any]:
             run_id=run_id,
             units=units_of(
                 run_id,
-                [each.station_id for each in loyalty.stations()],
+                [each.station_id for each in stations.stations()],
                 today=business_day(now, ZoneInfo(settings.zone)),
             ),
             members=owners_counted(_dynamodb, table=settings.loyalty_table),

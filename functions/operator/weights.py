@@ -14,7 +14,7 @@ from forecourt.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
 from forecourt.doors import Door
 from forecourt.instants import format_instant
 from forecourt.once import Answer
-from forecourt.program import Activation, activations_to_list, in_force
+from forecourt.timelines import Activation, activations_to_list, in_force
 from forecourt.weights_table import (
     MAX_VERSION,
     SINCE_EVER,

@@ -27,7 +27,7 @@ from tests.functional.world import LEARNT_IN
 from tests.specimens import RECEIVED_AT, proposal
 
 if TYPE_CHECKING:
-    from forecourt.program import Activation
+    from forecourt.timelines import Activation
     from forecourt.weighing import Weights
     from tests.functional.world import World
 

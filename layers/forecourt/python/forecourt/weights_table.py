@@ -33,7 +33,7 @@ from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.contention import passing, until_settled
 from forecourt.errors import StaleWrite, UnknownWeights, VersionMismatch
 from forecourt.instants import format_instant, parse_instant
-from forecourt.program import (
+from forecourt.timelines import (
     Activation,
     activations_from_list,
     activations_to_list,

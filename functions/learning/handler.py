@@ -122,37 +122,34 @@ def collect(plan: Plan, position: Position) -> Position:
     station, day = plan.units[position.unit]
     opens_at, closes_at = day_bounds(date.fromisoformat(day), ZoneInfo(settings.zone))
     told = sales.station_sales(station, opens_at=opens_at, closes_at=closes_at)
-    found = list(judged(sampled(told, most=SALES_A_UNIT)))
+    drawn = sampled(told, most=SALES_A_UNIT)
+    found = [
+        each
+        for first in range(0, len(drawn), SALES_AT_ONCE)
+        for each in judged(drawn[first : first + SALES_AT_ONCE])
+    ]
     files_of(plan.run_id).keep(position.unit, found)
     return replace(position, unit=position.unit + 1, sales=position.sales + len(found))
 
 
 def judged(stored: Sequence[StoredSale]) -> Iterator[JudgedSale]:
     """Yield sales with everybody who may have made them, as far as keys tell."""
-    for first in range(0, len(stored), SALES_AT_ONCE):
-        batch = stored[first : first + SALES_AT_ONCE]
-        blocks = dict(enumerate(each.phone_block for each in batch))
-        density: dict[int, int] = {}
+    blocks = dict(enumerate(each.phone_block for each in stored))
+    density: dict[int, int] = {}
 
-        def look_up(
-            asked: Mapping[int, LookUp],
-            blocks: Mapping[int, str | None] = blocks,
-            density: dict[int, int] = density,
-        ) -> Mapping[int, Found]:
-            found = candidates.look_up(asked, blocks=blocks)
-            for place in asked.keys() - density.keys():
-                density[place] = found[place].block_members
-            return found
+    def look_up(asked: Mapping[int, LookUp]) -> Mapping[int, Found]:
+        found = candidates.look_up(asked, blocks=blocks)
+        for place in asked.keys() - density.keys():
+            density[place] = found[place].block_members
+        return found
 
-        inquiries = [
-            gather(each.observations, each.fill, tolerate=tolerate(each)) for each in batch
-        ]
-        for place, found in enumerate(in_step(inquiries, look_up)):
-            yield judged_sale(
-                batch[place],
-                found,
-                block_members=density[place] if blocks[place] is not None else None,
-            )
+    inquiries = [gather(each.observations, each.fill, tolerate=tolerate(each)) for each in stored]
+    for place, found in enumerate(in_step(inquiries, look_up)):
+        yield judged_sale(
+            stored[place],
+            found,
+            block_members=density[place] if blocks[place] is not None else None,
+        )
 
 
 def conclude(plan: Plan, position: Position) -> None:

@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from forecourt import learning_files, proposals
 from forecourt.attributes import to_item
@@ -15,7 +16,7 @@ from forecourt.learning_files import DAYS, LearningFiles, Position, units_of
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.verification import Tally, owners_counted, report_of, tell_verification
 from forecourt.weights_table import SINCE_EVER
-from tests.functional.clients import Killed, Killing
+from tests.functional.clients import Killed, Killing, Reluctant, refusal
 from tests.functional.conftest import (
     LEARNING_QUEUE,
     LOYALTY_TABLE,
@@ -255,6 +256,19 @@ def test_a_run_that_is_begun_again_keeps_its_plan(
     assert files().plan().members == DRIVERS
     run_on(learning, context)
     assert len(proposed(world)) == 1
+
+
+def test_a_plan_that_cannot_be_kept_begins_nothing(
+    learning: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        learning, "_s3", Reluctant(client("s3"), "put_object", refusal("AccessDenied"))
+    )
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        learning.start(RUN, now=NOW)
+
+    assert received() == []
 
 
 @pytest.mark.usefixtures("enough", "sold")

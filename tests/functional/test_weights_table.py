@@ -263,6 +263,18 @@ def test_a_colleagues_plan_is_what_a_later_activation_replaces(world: World) -> 
     assert [each.version for each in world.weights.timeline()] == [1, 3, 2]
 
 
+def test_what_is_planned_gives_way_to_another_activation_for_the_same_moment(
+    world: World,
+) -> None:
+    world.propose(SECOND)
+    at = NOW + timedelta(hours=1)
+    activate(world, 2, effective_at=at)
+
+    instead = activate(world, 1, replaces=2, effective_at=at)
+
+    assert world.weights.timeline() == (SINCE_EVER, instead)
+
+
 @pytest.mark.parametrize("already", [False, True])
 def test_of_two_operators_at_once_one_has_to_decide_again(world: World, *, already: bool) -> None:
     for run in "abc":

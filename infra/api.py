@@ -49,6 +49,7 @@ MEMBER_ROUTES = (
     "DELETE /members/{member_id}/identities/{identity_id}",
     "GET /members/{member_id}/points",
     "GET /members/{member_id}/wallets",
+    "GET /members/{member_id}/tier",
     "GET /members/{member_id}/entries",
     "GET /members/{member_id}/entries/{entry_id}/proof",
     "GET /members/{member_id}/sales",
@@ -230,7 +231,8 @@ class Api(Construct):
         self._books.closed.let(members, "GetObject", below="books/")
         # What is bound is also in the member's portrait, and a phone is counted in its block.
         loyalty.let(members, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
-        loyalty.let(members, "DeleteItem", leading_keys=["IDENTITY#*"])
+        # While two keys of the hashes are accepted, the same value must not begin under both.
+        loyalty.let(members, "DeleteItem", "ConditionCheckItem", leading_keys=["IDENTITY#*"])
         # The sales a member is asked about, and those that may be suggested to them.
         tables.sales.let(members, "BatchGetItem", "Query", leading_keys=["STATION#*"])
         loyalty.let(members, "GetItem", leading_keys=["PORTRAIT#*"])

@@ -134,7 +134,7 @@ def collect(plan: Plan, position: Position) -> Position:
 
 def judged(stored: Sequence[StoredSale]) -> Iterator[JudgedSale]:
     """Yield sales with everybody who may have made them, as far as keys tell."""
-    blocks = dict(enumerate(each.phone_block for each in stored))
+    blocks = dict(enumerate(each.phone_blocks for each in stored))
     density: dict[int, int] = {}
 
     def look_up(asked: Mapping[int, LookUp]) -> Mapping[int, Found]:
@@ -148,7 +148,7 @@ def judged(stored: Sequence[StoredSale]) -> Iterator[JudgedSale]:
         yield judged_sale(
             stored[place],
             found,
-            block_members=density[place] if blocks[place] is not None else None,
+            block_members=density[place] if blocks[place] else None,
         )
 
 

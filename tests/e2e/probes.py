@@ -43,6 +43,7 @@ PARTITIONS = {
         "ADJUSTMENTS",
         "BOOKS",
         "VERIFICATIONS",
+        "REKEYING",
     ),
     "sales": ("STATION#", "EVIDENCE#", "QUARANTINE#"),
 }
@@ -348,7 +349,9 @@ def resources(stack: LocalStack, kind: str) -> dict[str, str]:
 def _neighbours(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
     """Yield what no function has any business with, but for those that start themselves."""
     name = stack.function_name("openapi")
-    nightly, farewell, weekly = map(stack.function_name, ("reconciliation", "erasure", "learning"))
+    nightly, farewell, anew, weekly = map(
+        stack.function_name, ("reconciliation", "erasure", "rekeying", "learning")
+    )
     configuration = stack.client("lambda").get_function_configuration(FunctionName=name)
     user = {"UserPoolId": stack.outputs["UserPoolId"], "Username": NOBODY}
     role, policy = configuration["Role"], {"RoleName": NOBODY, "PolicyName": NOBODY}
@@ -365,6 +368,12 @@ def _neighbours(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
             "lambda",
             "invoke",
             {"FunctionName": farewell, "InvocationType": "DryRun"},
+        ),
+        (
+            "start rekeying",
+            "lambda",
+            "invoke",
+            {"FunctionName": anew, "InvocationType": "DryRun"},
         ),
         (
             "start learning",

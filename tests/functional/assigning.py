@@ -12,7 +12,8 @@ from forecourt.inquiry import DEFAULT_POLICY
 from forecourt.sales_table import SalesTable
 from forecourt.slips import Slips
 from forecourt.weights_table import shipped_weights
-from tests.functional.conftest import IDENTITY_SECRET, LOYALTY_TABLE, SALES_TABLE
+from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.world import RING
 from tests.specimens import RECEIVED_AT
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def assignment(
                 opened.append(stored.sale.sale_id)
             return world.sealer
 
-        return Slips(stored, sealer=sealer, secret=IDENTITY_SECRET.encode)
+        return Slips(stored, sealer=sealer, ring=lambda: RING)
 
     return Assignment(
         sales=SalesTable(world.dynamodb, name=SALES_TABLE),

@@ -81,7 +81,7 @@ def sold(world: World, context: Any) -> list[Sale]:
     from functions.matching import handler as matching  # noqa: PLC0415
 
     ingest._stations.clear()
-    ingest.identity_secret.cache_clear()
+    ingest.identity_keys.forget()
     matching.assignment = open_assignment(matching.settings, client("dynamodb"))
     world.register()
     for driver in range(DRIVERS):

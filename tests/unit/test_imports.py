@@ -27,15 +27,15 @@ NEEDS = {
         "learning_files",
         "ledger_reader",
         "ledger_table",
-        "merged_members",
         "operator_table",
         "questions_table",
+        "rekeyed_identities",
         "retold_sales",
         "ruled_sales",
         "weights_table",
     },
     "aws_lambda_powertools": {"doors", "once"},
-    "pydantic": {"documents"},
+    "pydantic": {"documents", "shapes", "tier_documents"},
 }
 FOR_DOORS_ONLY = {"pydantic", "aws_lambda_powertools.event_handler"}
 MAINTAINED_NO_MORE = "aws_xray_sdk"

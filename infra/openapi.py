@@ -30,6 +30,7 @@ from functions.operator.programs import ProgramRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
 from functions.operator.tellings import TellingRoutes
+from functions.operator.weights import WeightsRoutes
 from functions.rulings.ruling import RulingRoutes
 
 __all__ = ["DOCUMENT_PATH", "document"]
@@ -129,6 +130,7 @@ def _operator_door() -> Door:
     door = _door()
     StationRoutes(door=door, table=NOTHING, things=NOTHING, now=NOTHING)
     ProgramRoutes(door=door, table=NOTHING, stations=NOTHING, now=NOTHING)
+    WeightsRoutes(door=door, table=NOTHING, learn=NOTHING, now=NOTHING)
     ReviewRoutes(door=door, sales=NOTHING, sealer=NOTHING, now=NOTHING)
     TellingRoutes(
         door=door, stations=NOTHING, lone=NOTHING, retold=NOTHING, sealer=NOTHING, now=NOTHING

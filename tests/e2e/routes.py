@@ -186,6 +186,18 @@ ROUTES = {
         {},
         code="unknown_program",
     ),
+    "GET /weights": route(Permission.READ_WEIGHTS, "operator auditor", "/weights"),
+    "POST /weights/learnings": route(Permission.CHANGE_WEIGHTS, "operator", "/weights/learnings"),
+    "GET /weights/{version}": route(
+        Permission.READ_WEIGHTS, "operator auditor", "/weights/999999", code="unknown_weights"
+    ),
+    "POST /weights/{version}/activation": route(
+        Permission.CHANGE_WEIGHTS,
+        "operator",
+        "/weights/999999/activation",
+        {"replaces": 1},
+        code="unknown_weights",
+    ),
     "GET /sales": route(
         Permission.READ_QUEUES, "manager operator auditor", "/sales?queue=quarantined"
     ),

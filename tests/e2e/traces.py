@@ -117,16 +117,24 @@ def nothing_left(stack: LocalStack) -> Iterator[Traces]:
     finally:
         after = traces.settled()
         traces.restore(before)
-        if any(pk == "PROGRAM" for _, pk, _ in after.keys() - before.keys()):
+        partitions = {pk for _, pk, _ in after.keys() - before.keys()}
+        if "PROGRAM" in partitions:
             forget_programs(stack)
+        if "WEIGHTS" in partitions:
+            restart(stack, "matching", "claims")
         _remove_things(stack, _certificates(stack) - certificates)
         _remove_users(stack)
 
 
 def forget_programs(stack: LocalStack) -> None:
     """Restart who keeps the versions they have read: their numbers are free again."""
+    restart(stack, "accrual", "due", "expiry", "reminders", "members", "corrections")
+
+
+def restart(stack: LocalStack, *names: str) -> None:
+    """Let functions begin anew, with nothing remembered."""
     functions = stack.client("lambda")
-    for function in ("accrual", "due", "expiry", "reminders", "members", "corrections"):
+    for function in names:
         name = stack.function_name(function)
         timeout = functions.get_function_configuration(FunctionName=name)["Timeout"]
         functions.update_function_configuration(FunctionName=name, Timeout=timeout)

@@ -23,6 +23,7 @@ BY_TAG: dict[str, ModuleType] = {
     "corrections": corrections,
     "stations": operator,
     "programs": operator,
+    "weights": operator,
     "sales": operator,
     "tellings": operator,
     "rulings": rulings,

@@ -31,6 +31,7 @@ from forecourt.merged_members import MergedMembers
 from forecourt.operator_table import OperatorTable
 from forecourt.portraits_table import PortraitsTable
 from forecourt.presences_table import PresencesTable
+from forecourt.proposals import proposal_to_record
 from forecourt.questions_table import QuestionsTable
 from forecourt.ruled_sales import RuledSales
 from forecourt.rulings import Verdict, assign, decline
@@ -39,6 +40,7 @@ from forecourt.sealing import Sealer
 from forecourt.statements import Statements
 from forecourt.stations_table import Station, StationsTable
 from forecourt.stored_sales import KeyedEvidence
+from forecourt.weights_table import WeightsTable
 from tests.functional.conftest import (
     ACCOUNT_ID,
     IDENTITY_SECRET,
@@ -54,6 +56,7 @@ from tests.specimens import (
     STATION_ID,
     credited_to,
     payload,
+    proposal,
     sale_document,
 )
 
@@ -66,8 +69,10 @@ if TYPE_CHECKING:
     from forecourt.sales import Evidence, Sale
     from forecourt.stored_rulings import AppliedRuling
     from forecourt.stored_sales import StoredSale
+    from forecourt.weighing import Weights
 
 RULED_AT = RECEIVED_AT + timedelta(days=2)
+LEARNT_IN = "2026-11-23T20:00:00Z"
 BOUND_AT = datetime(2026, 11, 1, tzinfo=UTC)
 RING = KeyRing.from_text(IDENTITY_SECRET)
 
@@ -130,6 +135,7 @@ class World:
         self.identities = IdentitiesTable(
             dynamodb, name=LOYALTY_TABLE, sealer=self.sealer, block_of=block_of
         )
+        self.weights = WeightsTable(dynamodb, name=LOYALTY_TABLE)
         self.portraits = PortraitsTable(dynamodb, name=LOYALTY_TABLE)
         self.presences = PresencesTable(dynamodb, name=LOYALTY_TABLE)
         self.questions = QuestionsTable(dynamodb, name=LOYALTY_TABLE)
@@ -220,6 +226,14 @@ class World:
         )
         self.operator.activate(version, effective_at=effective_at, now=OPEN_SINCE)
         return version.version
+
+    def propose(self, weights: Weights, *, run_id: str = LEARNT_IN) -> int:
+        """Let a run propose weights; return their version."""
+        return self.weights.propose(
+            run_id,
+            lambda version: proposal_to_record(proposal(weights), version=version),
+            proposed_at=RECEIVED_AT,
+        )
 
     def post(self, command: Command) -> Entry:
         """Carry out a command of the ledger; return its entry."""

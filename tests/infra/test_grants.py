@@ -126,9 +126,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("DeleteItem", "Requests", ("*",)),
     },
     "operator": {
-        ("GetItem", "Loyalty", ("STATIONS", "PROGRAM")),
-        ("Query", "Loyalty", ("STATIONS", "PROGRAM")),
-        ("PutItem", "Loyalty", ("STATIONS", "PROGRAM")),
+        ("GetItem", "Loyalty", ("STATIONS", "PROGRAM", "WEIGHTS")),
+        ("Query", "Loyalty", ("STATIONS", "PROGRAM", "WEIGHTS")),
+        ("PutItem", "Loyalty", ("STATIONS", "PROGRAM", "WEIGHTS")),
         ("UpdateItem", "Loyalty", ("PROGRAM",)),
         ("GetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
@@ -230,6 +230,13 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("Query", "Loyalty", ("BOOKS", "MEMBER#*")),
         ("PutItem", "Loyalty", ("VERIFICATIONS",)),
     },
+    "learning": {
+        ("Query", "Sales", ("STATION#*",)),
+        ("BatchGetItem", "Loyalty", ("IDENTITY#*", "PORTRAIT#*", "BLOCK#*")),
+        ("Query", "Loyalty", ("STATIONS", "VERIFICATIONS", "WEIGHTS")),
+        ("GetItem", "Loyalty", ("WEIGHTS",)),
+        ("PutItem", "Loyalty", ("WEIGHTS",)),
+    },
     "openapi": set(),
 }
 
@@ -249,6 +256,10 @@ OBJECTS: dict[str, set[tuple[str, str, str]]] = {
         ("GetObject", "BooksClosed", "books/*"),
         ("GetObject", "BooksWorkings", "verifications/*"),
         ("PutObject", "BooksWorkings", "verifications/*"),
+    },
+    "learning": {
+        ("GetObject", "BooksWorkings", "learnings/*"),
+        ("PutObject", "BooksWorkings", "learnings/*"),
     },
     "members": {("GetObject", "BooksClosed", "books/*")},
 }
@@ -279,6 +290,7 @@ OTHERS: dict[str, set[str]] = {
         "iot:CreateKeysAndCertificate",
         "iot:CreateThing",
         "iot:ListThingPrincipals",
+        "lambda:InvokeFunction",
     },
     "erasure": REPORTS_FAILURES
     | {
@@ -294,6 +306,7 @@ OTHERS: dict[str, set[str]] = {
     "merging": set(),
     "corrections": set(),
     "reconciliation": REPORTS_FAILURES | {"lambda:InvokeFunction"},
+    "learning": READS_QUEUE | REPORTS_FAILURES | {"secretsmanager:GetSecretValue"},
     "openapi": set(),
 }
 
@@ -304,6 +317,7 @@ SEALING: dict[str, set[str]] = {
     "claims": {"kms:Decrypt"},
     "members": {"kms:Encrypt", "kms:Decrypt"},
     "operator": {"kms:Decrypt"},
+    "learning": {"kms:Decrypt"},
     "erasure": {"kms:Decrypt"},
     "merging": {"kms:Encrypt", "kms:Decrypt"},
     "rekeying": {"kms:Encrypt", "kms:Decrypt"},

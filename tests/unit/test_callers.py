@@ -21,10 +21,13 @@ MAY = {
     Group.OPERATOR: (
         "enrol bind_identities unbind_identities change_members read_members read_profiles "
         "erase_members merge_members read_stations change_stations read_programs change_programs "
-        "read_queues read_evidence decide_sales reassign_sales answer_questions "
-        "adjust_points read_adjustments decide_adjustments freeze_wallets refund_points"
+        "read_weights change_weights read_queues read_evidence decide_sales reassign_sales "
+        "answer_questions adjust_points read_adjustments decide_adjustments freeze_wallets "
+        "refund_points"
     ),
-    Group.AUDITOR: "read_members read_stations read_programs read_queues read_adjustments",
+    Group.AUDITOR: (
+        "read_members read_stations read_programs read_weights read_queues read_adjustments"
+    ),
 }
 MAY_ABOUT_THEMSELVES = (
     "enrol bind_identities unbind_identities change_members read_members read_profiles "

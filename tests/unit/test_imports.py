@@ -24,6 +24,7 @@ NEEDS = {
         "decided_sales",
         "erasing",
         "identities_table",
+        "learning_files",
         "ledger_reader",
         "ledger_table",
         "operator_table",
@@ -33,10 +34,10 @@ NEEDS = {
         "rekeyed_identities",
         "retold_sales",
         "ruled_sales",
+        "weights_table",
     },
     "aws_lambda_powertools": {"doors", "once"},
     "pydantic": {"documents", "shapes", "tier_documents"},
-    "numpy": {"learning"},
 }
 FOR_DOORS_ONLY = {"pydantic", "aws_lambda_powertools.event_handler"}
 MAINTAINED_NO_MORE = "aws_xray_sdk"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecourt.inquiry import DEFAULT_POLICY, compare, density_class, gather
-from forecourt.learning import Scope, estimate, pairs_from_candidates, phone_floors
-from forecourt.trials import Comparison, KnownSale, compare_weights
+from forecourt.learning import Scope, estimate, phone_floors
+from forecourt.pairs import pairs_from_candidates
+from forecourt.trials import Comparison, TriedSale, compare_weights
 from forecourt.weighing import Candidate
 from forecourt.weights import weights_to_document
 from tests.bench.match_eval.drivers import portrait_of
@@ -66,7 +67,7 @@ def learn(population: Population, *, sales: int) -> tuple[Weights, dict[str, Any
     active = estimated(train // 4, 1)
     proposed = estimated(train, 2)
     held_back = [
-        KnownSale(candidates=found, member_id=truth)
+        TriedSale(candidates=found, member_id=truth)
         for found, truth in zip(candidates[train:], truths[train:], strict=True)
     ]
     comparison = compare_weights(held_back, active=active, proposed=proposed, policy=DEFAULT_POLICY)

@@ -47,6 +47,8 @@ class Permission(StrEnum):
     CHANGE_STATIONS = "change_stations"
     READ_PROGRAMS = "read_programs"
     CHANGE_PROGRAMS = "change_programs"
+    READ_WEIGHTS = "read_weights"
+    CHANGE_WEIGHTS = "change_weights"
     READ_QUEUES = "read_queues"
     READ_EVIDENCE = "read_evidence"
     DECIDE_SALES = "decide_sales"
@@ -99,6 +101,7 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
             Permission.READ_MEMBERS,
             Permission.READ_STATIONS,
             Permission.READ_PROGRAMS,
+            Permission.READ_WEIGHTS,
             Permission.READ_QUEUES,
             Permission.READ_ADJUSTMENTS,
         }

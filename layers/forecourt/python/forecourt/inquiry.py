@@ -51,6 +51,7 @@ CANDIDATES_MAX = 8
 SHARED_MAX = 4  # a family; what more members share (a fleet's card) identifies nobody
 OBSERVATIONS_MAX = 8
 KEYS_MAX = 100  # by one key of the hashes: DynamoDB takes no more in one BatchGetItem
+NUMBERS_A_BLOCK = 10_000
 
 TOLERANT_KINDS = ("phone", "plate")  # in this order: phones come closest to the whole batch
 KINDS = ("phone", "plate", "payment", "card", "etc_tag")

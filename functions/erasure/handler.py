@@ -123,13 +123,9 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
 
 
 def forget_person(member_id: str) -> None:
-    """
-    Forget what is stored under a member's id but for their sales.
-
-    Unbinding takes from the portrait what was bound, so the portrait is replaced again.
-    """
+    """Forget what is stored under a member's id but for their sales."""
     erasing.forget_profile(member_id)
-    erasing.forget_portrait(member_id)
+    erasing.close_portrait(member_id)
     logins().forget(member_id)
     forget_keys(member_id)
     forget_questions(member_id)

@@ -615,7 +615,7 @@ def test_a_sale_judged_at_any_moment_of_the_deletion_is_forgotten_with_its_membe
 
     erasure = in_flight.farewell.erasure
     in_flight.matched()
-    before("portrait", erasure.erasing, "forget_portrait")
+    before("portrait", erasure.erasing, "close_portrait")
     before("searched", erasure.erasing, "sale_ids")
     before("finished", erasure.erasing, "finish")
     at("asked")
@@ -716,7 +716,7 @@ def test_nobody_who_is_being_forgotten_stays_asked(
     (weighed,) = judge.weigh([stored])
     assert weighed.decision.member_id == "m1"
     erasing = in_flight.farewell.erasure.erasing
-    points = {"portrait": "forget_portrait", "searched": "sale_ids", "finished": "finish"}
+    points = {"portrait": "close_portrait", "searched": "sale_ids", "finished": "finish"}
     written: list[Any] = []
 
     def write_down() -> None:
@@ -745,7 +745,7 @@ def test_nobody_who_is_being_forgotten_stays_asked(
 def test_between_portrait_and_unbinding_nobody_is_asked(in_flight: InFlight) -> None:
     stored = in_flight.farewell.waiting(SALE, [PLATE])
     judge = assignment(in_flight.world)
-    in_flight.farewell.erasure.erasing.forget_portrait("m1")
+    in_flight.farewell.erasure.erasing.close_portrait("m1")
 
     (weighed,) = judge.weigh([stored])
     decision = judge.assign(stored, weighed)

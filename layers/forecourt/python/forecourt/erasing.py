@@ -67,6 +67,20 @@ class Erasing:
         """Remove a question to a member, or what they said."""
         self._dynamodb.delete_item(TableName=self._loyalty, Key=question_key(member_id, sale_id))
 
+    def close_portrait(self, member_id: str) -> None:
+        """
+        Write on a portrait that its member is erased; from then on nothing is counted in it.
+
+        What is bound stays until it is unbound: hashing it anew needs it.
+        """
+        self._dynamodb.update_item(
+            TableName=self._loyalty,
+            Key=portrait_key(member_id),
+            UpdateExpression="SET #type = :erased REMOVE behaviour, counted, ruled",
+            ExpressionAttributeNames={"#type": "type"},
+            ExpressionAttributeValues=to_item({":erased": ERASED}),
+        )
+
     def forget_portrait(self, member_id: str) -> None:
         """Leave of a portrait that its member was erased."""
         self._dynamodb.put_item(

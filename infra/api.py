@@ -85,6 +85,12 @@ CORRECTION_ROUTES = (
     "POST /adjustments/{adjustment_id}/approval",
     "POST /adjustments/{adjustment_id}/rejection",
     "POST /sales/{sale_id}/refunds",
+    "GET /budgets",
+    "POST /budgets",
+    "GET /budgets/{budget_id}",
+    "POST /budgets/{budget_id}/fundings",
+    "POST /budgets/{budget_id}/closing",
+    "POST /budgets/{budget_id}/reopening",
 )
 MERGE_ROUTES = (
     "POST /members/{member_id}/merging",
@@ -301,7 +307,7 @@ class Api(Construct):
             self,
             "Corrections",
             name="corrections",
-            description="Corrects the books by hand: adjustments, frozen wallets, refunds",
+            description="Changes the books by hand: adjustments, frozen wallets, refunds, budgets",
             runtime=self._runtime,
             environment={
                 "LOYALTY_TABLE": tables.loyalty.table_name,
@@ -312,7 +318,7 @@ class Api(Construct):
             timeout=TIMEOUT,
         )
         loyalty = tables.loyalty
-        loyalty.let(corrections, "GetItem", leading_keys=["MEMBER#*", "PROGRAM"])
+        loyalty.let(corrections, "GetItem", leading_keys=["MEMBER#*", "PROGRAM", "BUDGETS"])
         loyalty.let(
             corrections,
             "BatchGetItem",
@@ -320,6 +326,7 @@ class Api(Construct):
             "DeleteItem",
             leading_keys=["MEMBER#*", "ADJUSTMENTS"],
         )
+        loyalty.let(corrections, "PutItem", "Query", leading_keys=["BUDGETS"])
         # A refund that waits for its sale, which must not be there yet.
         loyalty.let(corrections, "ConditionCheckItem", leading_keys=["MEMBER#*"])
         loyalty.let(corrections, "Query", leading_keys=["ADJUSTMENTS"])

@@ -41,6 +41,7 @@ PARTITIONS = {
         "WEIGHTS",
         "CASES#",
         "ADJUSTMENTS",
+        "BUDGETS",
         "BOOKS",
         "VERIFICATIONS",
     ),

@@ -21,6 +21,7 @@ BY_TAG: dict[str, ModuleType] = {
     "questions": members,
     "merging": merging,
     "corrections": corrections,
+    "budgets": corrections,
     "stations": operator,
     "programs": operator,
     "sales": operator,

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from forecourt.adjustments import Adjustment
 from forecourt.adjustments import Status as Adjusted
+from forecourt.budgets_table import Budget
 from forecourt.stored_sales import Status, StoredSale
 from functions.members import handler as members
 from functions.operator import handler as operator
@@ -52,6 +53,14 @@ ADJUSTMENT = Adjustment(
     asked_at=SOLD.recorded_at,
     status=Adjusted.WAITING,
 )
+BUDGET = Budget(
+    budget_id="spring-2027",
+    purpose="Double points in spring",
+    wallet="points",
+    expires_on=None,
+    opened_by="sub-operator",
+    opened_at=SOLD.recorded_at,
+)
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=40)
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
@@ -65,6 +74,7 @@ PATH_VALUES = {
     "station_id": st.sampled_from(["s0001", "s0002"]),
     "version": st.sampled_from(["1", "2", "0", "999999"]),
     "sale_id": st.sampled_from([SALE.sale_id, "x"]),
+    "budget_id": st.sampled_from([BUDGET.budget_id, "x"]),
     "adjustment_id": st.sampled_from([ADJUSTMENT.adjustment_id, "x"]),
 }
 # What a verdict names depends on the verdict: no schema says so, and chance seldom hits it.
@@ -212,6 +222,7 @@ def peopled(world: World) -> None:
     assert world.decided.decide(asked, probably("sub-fuzz"), decided_at=datetime.now(UTC))
     world.post(earned("sub-fuzz", 39, sale_id=SOLD.sale_id))
     world.adjustments.ask(ADJUSTMENT, request_id="request-1")
+    world.budgets.open(BUDGET)
     for member_id in ("sub-other", "sub-twin"):
         world.enrol(member_id)
     world.merged.merge(

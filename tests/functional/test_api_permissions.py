@@ -109,6 +109,17 @@ ROUTES: list[tuple[str, str, Any, str]] = [
         {"document": "R-1", "refunded_at": "2026-11-23T08:15:00Z"},
         "manager operator",
     ),
+    ("GET /budgets", "/budgets", None, READERS),
+    ("POST /budgets", "/budgets", {"budget_id": "spring", "purpose": "Spring"}, "operator"),
+    ("GET /budgets/{budget_id}", "/budgets/summer", None, READERS),
+    (
+        "POST /budgets/{budget_id}/fundings",
+        "/budgets/summer/fundings",
+        {"points": 1, "source": "ticket:1", "reason": "campaign"},
+        "operator",
+    ),
+    ("POST /budgets/{budget_id}/closing", "/budgets/summer/closing", FREEZING, "operator"),
+    ("POST /budgets/{budget_id}/reopening", "/budgets/summer/reopening", FREEZING, "operator"),
     ("POST /sales/{sale_id}/rejection", f"/sales/{SALE_ID}/rejection", None, "manager operator"),
 ]
 

@@ -17,6 +17,7 @@ from moto.iotdata.models import iotdata_backends
 
 from forecourt.adjustments_table import AdjustmentsTable
 from forecourt.attributes import from_item
+from forecourt.budgets_table import BudgetsTable
 from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
 from forecourt.documents import ProgramDocument
@@ -125,6 +126,7 @@ class World:
         self.members = MembersTable(dynamodb, name=LOYALTY_TABLE, sealer=self.sealer)
         self.statements = Statements(dynamodb, name=LOYALTY_TABLE)
         self.adjustments = AdjustmentsTable(dynamodb, name=LOYALTY_TABLE)
+        self.budgets = BudgetsTable(dynamodb, name=LOYALTY_TABLE)
         self.identities = IdentitiesTable(
             dynamodb, name=LOYALTY_TABLE, sealer=self.sealer, block_of=block_of
         )

@@ -169,7 +169,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("DeleteItem", "Requests", ("*",)),
     },
     "corrections": {
-        ("GetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
+        ("GetItem", "Loyalty", ("MEMBER#*", "PROGRAM", "BUDGETS")),
+        ("PutItem", "Loyalty", ("BUDGETS",)),
+        ("Query", "Loyalty", ("BUDGETS",)),
         ("BatchGetItem", "Loyalty", ("MEMBER#*", "ADJUSTMENTS")),
         ("PutItem", "Loyalty", ("MEMBER#*", "ADJUSTMENTS")),
         ("DeleteItem", "Loyalty", ("MEMBER#*", "ADJUSTMENTS")),

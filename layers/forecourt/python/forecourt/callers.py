@@ -57,6 +57,8 @@ class Permission(StrEnum):
     DECIDE_ADJUSTMENTS = "decide_adjustments"
     FREEZE_WALLETS = "freeze_wallets"
     REFUND_POINTS = "refund_points"
+    READ_BUDGETS = "read_budgets"
+    CHANGE_BUDGETS = "change_budgets"
 
 
 OWN = frozenset(
@@ -88,6 +90,7 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
         Permission.ADJUST_POINTS,
         Permission.READ_ADJUSTMENTS,
         Permission.REFUND_POINTS,
+        Permission.READ_BUDGETS,
     },
     Group.OPERATOR: frozenset(Permission),
     Group.AUDITOR: frozenset(
@@ -97,6 +100,7 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
             Permission.READ_PROGRAMS,
             Permission.READ_QUEUES,
             Permission.READ_ADJUSTMENTS,
+            Permission.READ_BUDGETS,
         }
     ),
 }

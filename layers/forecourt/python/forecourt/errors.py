@@ -24,6 +24,7 @@ Everything that may be refused, in one place.
     - UnknownEntry
     - EntryNotBooked
     - UnknownAdjustment
+    - UnknownBudget
     - UnknownRoute
   x Rejected               well formed, and may not happen now
     - AlreadyEnrolled
@@ -41,6 +42,8 @@ Everything that may be refused, in one place.
     - SaleNotCredited
     - SaleShared
     - AdjustmentDecided
+    - BudgetExists
+    - BudgetOver
     - ProgramNotDraft
     - RetroactiveActivation
     - EntryConflict
@@ -287,6 +290,16 @@ class UnknownAdjustment(Unknown):
         self.adjustment_id = adjustment_id
 
 
+class UnknownBudget(Unknown):
+    """No budget was opened under that id."""
+
+    code = "unknown_budget"
+
+    def __init__(self, budget_id: str) -> None:
+        super().__init__(budget_id)
+        self.budget_id = budget_id
+
+
 class UnknownRoute(Unknown):
     """The API has no such path, or not for that method."""
 
@@ -454,6 +467,27 @@ class AdjustmentDecided(Rejected):
         super().__init__(adjustment_id, status)
         self.adjustment_id = adjustment_id
         self.status = status
+
+
+class BudgetExists(Rejected):
+    """Another budget was opened under that id: for something else, or until another day."""
+
+    code = "budget_exists"
+
+    def __init__(self, budget_id: str) -> None:
+        super().__init__(budget_id)
+        self.budget_id = budget_id
+
+
+class BudgetOver(Rejected):
+    """The budget's last day is over; what is put into it would run out at once."""
+
+    code = "budget_over"
+
+    def __init__(self, budget_id: str, *, expires_on: date) -> None:
+        super().__init__(budget_id, expires_on)
+        self.budget_id = budget_id
+        self.expires_on = expires_on.isoformat()
 
 
 class ProgramNotDraft(Rejected):

@@ -21,6 +21,7 @@ The Loyalty table.
 | ruling | `RULINGS#<sale id>` | `<number>` |
 | merge of two members | `MERGES#<closing member>` | `<number>` |
 | adjustment by hand | `ADJUSTMENTS` | `OPEN#<id>`, `DONE#<id>`, `REQUEST#<request>` |
+| budget | `BUDGETS` | `<budget>` |
 | book of a closed day | `BOOKS` | `<business day>` |
 | verification that ended | `VERIFICATIONS` | `<run>` |
 
@@ -31,7 +32,7 @@ that a sale was judged and earned nothing.
 
 This module has accrual's access, `ledger_table` the ledger's, `candidates_table` and
 `decided_sales` matching's; `members_table`, `identities_table` and `operator_table` have the
-rest, for the doors; `bookshelf` and `verification` that to their own items.
+rest, for the doors; `bookshelf`, `budgets_table` and `verification` that to their own items.
 
 The stream feeds relay and the archive.
 """

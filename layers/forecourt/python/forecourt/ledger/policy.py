@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -117,6 +117,13 @@ class Policies:
     def of(self, wallet: str) -> WalletPolicy:
         """Return the policy of *wallet*."""
         return self.by_wallet.get(wallet, self.default)
+
+    def of_budgets(self) -> Policies:
+        """Return these for budgets: a ceiling is a member's, and bounds no campaign."""
+        return Policies(
+            default=replace(self.default, ceiling=None),
+            by_wallet={name: replace(each, ceiling=None) for name, each in self.by_wallet.items()},
+        )
 
 
 def _days_of_four_years() -> list[date]:

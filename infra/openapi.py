@@ -29,6 +29,10 @@ from functions.merging.merging import MergeRoutes
 from functions.operator.programs import ProgramRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
+from functions.redemption.counter import Counter
+from functions.redemption.giving import GivingRoutes
+from functions.redemption.pooling import PoolRoutes
+from functions.redemption.redeeming import RedemptionRoutes
 from functions.rulings.ruling import RulingRoutes
 
 __all__ = ["DOCUMENT_PATH", "document"]
@@ -62,6 +66,7 @@ def document() -> dict[str, Any]:
         _members_door(),
         _operator_door(),
         _corrections_door(),
+        _redemption_door(),
         _rulings_door(),
         _merging_door(),
     ):
@@ -142,6 +147,17 @@ def _corrections_door() -> Door:
     BudgetRoutes(desk, budgets=NOTHING, table=NOTHING)
     FreezingRoutes(desk)
     RefundRoutes(desk, sales=NOTHING)
+    return door
+
+
+def _redemption_door() -> Door:
+    door = _door()
+    counter = Counter(
+        door=door, loyalty=NOTHING, ledger=NOTHING, pools=NOTHING, keeping=NOTHING, now=NOTHING
+    )
+    RedemptionRoutes(counter)
+    GivingRoutes(counter)
+    PoolRoutes(counter)
     return door
 
 

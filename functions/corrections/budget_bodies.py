@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StrictInt
 
+from forecourt.booking_fields import Reason, Source, Wallet
 from forecourt.documents import MAX_IN_A_WALLET, Day, DayText, Document, InstantText
 from forecourt.ledger import POINTS_WALLET
-from functions.corrections.bodies import Reason, Source, Wallet
 
 BUDGET_ID = r"^[a-z0-9][a-z0-9-]{0,39}$"
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 RUNS = 9
 BARE = "import boto3; boto3.client('dynamodb')"
 # Behind the HTTP API; all others are started by events, and every cold start delays a sale.
-DOORS = {"corrections", "members", "merging", "openapi", "operator", "rulings"}
+DOORS = {"corrections", "members", "merging", "openapi", "operator", "redemption", "rulings"}
 # CPU time of the child alone: less noisy than the clock on a machine that others use, too.
 TIMED = "import time; {}; print(time.process_time())"
 # What the settings of all functions ask for; importing one contacts nobody.

@@ -216,6 +216,12 @@ NEEDED = {
         "sales STATION# GetItem",
         *ANSWER_ONCE,
     },
+    "redemption": {
+        *(f"loyalty MEMBER# {each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem")),
+        "loyalty MEMBER# DeleteItem",
+        "loyalty PROGRAM GetItem",
+        *ANSWER_ONCE,
+    },
     "reconciliation": {
         "loyalty STATIONS Query",
         "sales STATION# Query",

@@ -124,7 +124,15 @@ def nothing_left(stack: LocalStack) -> Iterator[Traces]:
 def forget_programs(stack: LocalStack) -> None:
     """Restart who keeps the versions they have read: their numbers are free again."""
     functions = stack.client("lambda")
-    for function in ("accrual", "due", "expiry", "reminders", "members", "corrections"):
+    for function in (
+        "accrual",
+        "due",
+        "expiry",
+        "reminders",
+        "members",
+        "corrections",
+        "redemption",
+    ):
         name = stack.function_name(function)
         timeout = functions.get_function_configuration(FunctionName=name)["Timeout"]
         functions.update_function_configuration(FunctionName=name, Timeout=timeout)

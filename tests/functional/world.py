@@ -29,6 +29,7 @@ from forecourt.loyalty_table import LoyaltyTable, Station
 from forecourt.members_table import MembersTable
 from forecourt.merged_members import MergedMembers
 from forecourt.operator_table import OperatorTable
+from forecourt.pools_table import PoolsTable
 from forecourt.portraits_table import PortraitsTable
 from forecourt.questions_table import QuestionsTable
 from forecourt.ruled_sales import RuledSales
@@ -126,6 +127,7 @@ class World:
         self.members = MembersTable(dynamodb, name=LOYALTY_TABLE, sealer=self.sealer)
         self.statements = Statements(dynamodb, name=LOYALTY_TABLE)
         self.adjustments = AdjustmentsTable(dynamodb, name=LOYALTY_TABLE)
+        self.pools = PoolsTable(dynamodb, name=LOYALTY_TABLE)
         self.budgets = BudgetsTable(dynamodb, name=LOYALTY_TABLE)
         self.identities = IdentitiesTable(
             dynamodb, name=LOYALTY_TABLE, sealer=self.sealer, block_of=block_of

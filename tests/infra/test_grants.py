@@ -183,6 +183,17 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Requests", ("*",)),
         ("DeleteItem", "Requests", ("*",)),
     },
+    "redemption": {
+        ("GetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
+        ("Query", "Loyalty", ("MEMBER#*",)),
+        ("PutItem", "Loyalty", ("MEMBER#*",)),
+        ("DeleteItem", "Loyalty", ("MEMBER#*",)),
+        ("GetItem", "Requests", ("*",)),
+        ("PutItem", "Requests", ("*",)),
+        ("UpdateItem", "Requests", ("*",)),
+        ("DeleteItem", "Requests", ("*",)),
+    },
     "reconciliation": {
         ("Query", "Sales", ("STATION#*",)),
         ("Query", "Loyalty", ("STATIONS",)),
@@ -254,6 +265,7 @@ OTHERS: dict[str, set[str]] = {
     "rulings": set(),
     "merging": set(),
     "corrections": set(),
+    "redemption": set(),
     "reconciliation": REPORTS_FAILURES | {"lambda:InvokeFunction"},
     "openapi": set(),
 }

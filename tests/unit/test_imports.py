@@ -28,12 +28,13 @@ NEEDS = {
         "ledger_table",
         "merged_members",
         "operator_table",
+        "pools_table",
         "questions_table",
         "retold_sales",
         "ruled_sales",
     },
     "aws_lambda_powertools": {"doors", "once"},
-    "pydantic": {"documents"},
+    "pydantic": {"booking_fields", "documents"},
     "numpy": {"learning"},
 }
 FOR_DOORS_ONLY = {"pydantic", "aws_lambda_powertools.event_handler"}

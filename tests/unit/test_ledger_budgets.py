@@ -72,6 +72,15 @@ def test_a_ceiling_is_a_members_and_bounds_no_budget() -> None:
     assert of_budgets.of("partner-airline") == WalletPolicy(minimum=35)
 
 
+def test_a_pools_limits_are_its_own_in_whichever_wallet() -> None:
+    policies = Policies(by_wallet={"stored_value": WalletPolicy(ceiling=50)})
+
+    of_a_pool = policies.of_a_pool({"ann": 60})
+
+    assert of_a_pool.of("points") == WalletPolicy(member_limits={"ann": 60})
+    assert of_a_pool.of("stored_value") == WalletPolicy(ceiling=50, member_limits={"ann": 60})
+
+
 def test_an_award_beyond_the_budget_is_refused_with_what_is_left() -> None:
     books = filled()
     books.earn(95, funded_by=BUDGET)

@@ -57,6 +57,11 @@ class Permission(StrEnum):
     DECIDE_ADJUSTMENTS = "decide_adjustments"
     FREEZE_WALLETS = "freeze_wallets"
     REFUND_POINTS = "refund_points"
+    SPEND_POINTS = "spend_points"
+    READ_HOLDS = "read_holds"
+    CAPTURE_HOLDS = "capture_holds"
+    RELEASE_HOLDS = "release_holds"
+    KEEP_POOLS = "keep_pools"
     READ_BUDGETS = "read_budgets"
     CHANGE_BUDGETS = "change_budgets"
 
@@ -71,17 +76,31 @@ OWN = frozenset(
         Permission.READ_MEMBERS,
         Permission.READ_PROFILES,
         Permission.ANSWER_QUESTIONS,
+        Permission.SPEND_POINTS,
+        Permission.READ_HOLDS,
+        Permission.RELEASE_HOLDS,
+        Permission.KEEP_POOLS,
     }
 )
+# What a member is set back by is for themselves to do, or for head office in their name.
+PERSONAL = frozenset({Permission.ERASE_MEMBERS, Permission.SPEND_POINTS, Permission.KEEP_POOLS})
 GRANTS: Mapping[Group, frozenset[Permission]] = {
     Group.MEMBER: frozenset(),
-    # Whom an attendant serves may say at the counter which sales are theirs.
+    # Whom an attendant serves may say at the counter which sales are theirs. What they pay with
+    # points they set aside themselves; an attendant takes no more than that.
     Group.ATTENDANT: frozenset(
-        {Permission.ENROL, Permission.BIND_IDENTITIES, Permission.ANSWER_QUESTIONS}
+        {
+            Permission.ENROL,
+            Permission.BIND_IDENTITIES,
+            Permission.ANSWER_QUESTIONS,
+            Permission.READ_HOLDS,
+            Permission.CAPTURE_HOLDS,
+            Permission.RELEASE_HOLDS,
+        }
     ),
-    # Who is to be forgotten says so themselves, or to head office.
-    Group.MANAGER: OWN - {Permission.ERASE_MEMBERS}
+    Group.MANAGER: OWN - PERSONAL
     | {
+        Permission.CAPTURE_HOLDS,
         Permission.READ_STATIONS,
         Permission.READ_PROGRAMS,
         Permission.READ_QUEUES,
@@ -101,6 +120,7 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
             Permission.READ_QUEUES,
             Permission.READ_ADJUSTMENTS,
             Permission.READ_BUDGETS,
+            Permission.READ_HOLDS,
         }
     ),
 }

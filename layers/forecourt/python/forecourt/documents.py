@@ -153,10 +153,24 @@ class PointsWalletDocument(Document):
     max_holds: Holds = 8
 
 
+class RateDocument(Document):
+    """`gives` for every `per`; what makes no whole `per` is not converted."""
+
+    gives: Step
+    per: Step
+
+
 class PartnerWalletDocument(PointsWalletDocument):
-    """A partner's points, with a validity of their own."""
+    """
+    A partner's points, with a validity of their own.
+
+    Members change points into them by the rate `from_points` and back by `to_points`; null:
+    they cannot.
+    """
 
     validity: ValidityDocument | None
+    from_points: RateDocument | None = None
+    to_points: RateDocument | None = None
 
 
 class GrowthWalletDocument(Document):
@@ -300,7 +314,11 @@ def _grade_findings(rules: list[RuleDocument], sold: frozenset[str]) -> list[Fin
 def _wallet_findings(wallets: WalletsDocument, validity: ValidityDocument | None) -> list[Finding]:
     findings = _points_findings(wallets.points, validity, at="/wallets/points")
     for name, partner in wallets.partners.items():
-        findings += _points_findings(partner, partner.validity, at=f"/wallets/partners/{name}")
+        at = f"/wallets/partners/{name}"
+        findings += _points_findings(partner, partner.validity, at=at)
+        there, back = partner.from_points, partner.to_points
+        if there and back and there.gives * back.gives > there.per * back.per:
+            findings.append(_error("conversions_gain", f"{at}/to_points"))
     stored = wallets.stored_value
     if stored is None:
         return findings

@@ -6,6 +6,8 @@ The Loyalty table.
 | member | `MEMBER#<member>` | `PROFILE` |
 | account | `MEMBER#<member>` | `ACCOUNT#<wallet>` |
 | entry, evaluation | `MEMBER#<member>` | `T#<entry id>` |
+| pool | `MEMBER#pool:<pool>` | `POOL` |
+| membership in a pool | `MEMBER#<member>` | `POOL#<pool>` |
 | bound identity | `MEMBER#<member>` | `IDENTITY#<kind>#<digest>` |
 | identity | `IDENTITY#<kind>#<digest>` | `IDENTITY` |
 | portrait | `PORTRAIT#<member>` | `PORTRAIT` |
@@ -32,7 +34,8 @@ that a sale was judged and earned nothing.
 
 This module has accrual's access, `ledger_table` the ledger's, `candidates_table` and
 `decided_sales` matching's; `members_table`, `identities_table` and `operator_table` have the
-rest, for the doors; `bookshelf`, `budgets_table` and `verification` that to their own items.
+rest, for the doors; `bookshelf`, `budgets_table`, `pools_table` and `verification` that to
+their own items.
 
 The stream feeds relay and the archive.
 """

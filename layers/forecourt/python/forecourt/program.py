@@ -18,14 +18,14 @@ from forecourt.ledger.entries import POINTS_WALLET
 from forecourt.ledger.policy import Policies, Terms, WalletPolicy
 from forecourt.rounding import Rounding, divide
 from forecourt.validity import Validity, validity_from_document
-from forecourt.wallets import Holder, wallets_from_document
+from forecourt.wallets import Holder, rates_from_document, wallets_from_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
     from forecourt.sales import Sale
-    from forecourt.wallets import Wallet
+    from forecourt.wallets import Rate, Wallet
 
 
 class Basis(StrEnum):
@@ -68,8 +68,9 @@ class Program:
     """
     One version of the program. `validity` is `None` when points never run out.
 
-    `wallets` are by name and holder. A program from before there were wallets has none: its
-    points are active at once, and everything else is as the ledger does it by itself.
+    `wallets` are by name and holder, `rates` by the wallet that gives and the one that gets. A
+    program from before there were wallets has none: its points are active at once, and
+    everything else is as the ledger does it by itself.
     """
 
     version: int
@@ -77,6 +78,7 @@ class Program:
     rules: tuple[EarnRule, ...]
     validity: Validity | None
     wallets: Mapping[str, Mapping[Holder, Wallet]] = field(default_factory=dict)
+    rates: Mapping[tuple[str, str], Rate] = field(default_factory=dict)
 
     def policies(self, holder: Holder = Holder.REGISTERED) -> Policies:
         """Return the policies by which the wallets of *holder* are kept under this version."""
@@ -147,6 +149,7 @@ def program_from_document(document: Mapping[str, Any], *, version: int) -> Progr
         ),
         validity=validity,
         wallets=wallets_from_document(document.get("wallets"), zone=zone, validity=validity),
+        rates=rates_from_document(document.get("wallets")),
     )
 
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as events_targets
 from constructs import Construct
 
 from infra.functions import PlatformFunction
+from infra.hearing import hear
 from infra.keys import about
-from infra.queues import FailureQueue, report_failures
+from infra.queues import FailureQueue
 from infra.rulings import let_rule
 from infra.streams import read_stream
 
@@ -38,6 +38,8 @@ EARNED = events.EventPattern(
     # Also what a person's ruling gave, for a reason of its own.
     detail={"kind": ["earn"], "source": events.Match.prefix("sale:")},
 )
+ANSWERED = events.EventPattern(source=["forecourt"], detail_type=["ConfirmationAnswered"])
+BOUND = events.EventPattern(source=["forecourt"], detail_type=["IdentityBound"])
 EARNED_NOTHING = events.EventPattern(source=["forecourt"], detail_type=["SaleEarnedNothing"])
 
 
@@ -130,7 +132,6 @@ class Earning(Construct):
         return accrual
 
     def _claims(self, bus: events.IEventBus) -> PlatformFunction:
-        failures = self._failures("NotClaimed")
         claims = PlatformFunction(
             self,
             "Claims",
@@ -140,34 +141,23 @@ class Earning(Construct):
             environment=self._assignment_environment(),
             timeout=cdk.Duration.seconds(60),
         )
-        report_failures(claims, failures)
         self._let_assign(claims)
         self._tables.sales.let(claims, "Query", "DeleteItem", leading_keys=["EVIDENCE#*"])
         # A member's yes to what a person asked is a ruling.
         let_rule(claims, self._tables)
-        events.Rule(
-            self,
-            "WhenAnswered",
-            event_bus=bus,
-            description="A member said whether a sale is theirs: weigh it with that",
-            event_pattern=events.EventPattern(
-                source=["forecourt"], detail_type=["ConfirmationAnswered"]
-            ),
-            targets=[events_targets.LambdaFunction(claims, dead_letter_queue=failures)],
-        )
-        events.Rule(
-            self,
-            "WhenIdentityBound",
-            event_bus=bus,
-            description="A member bound an identity: claim the sales that waited for it",
-            event_pattern=events.EventPattern(source=["forecourt"], detail_type=["IdentityBound"]),
-            targets=[events_targets.LambdaFunction(claims, dead_letter_queue=failures)],
+        self._hear(
+            claims,
+            bus,
+            "NotClaimed",
+            {
+                "WhenAnswered": ("A member said whether a sale is theirs: weigh it so", ANSWERED),
+                "WhenIdentityBound": ("A member bound an identity: claim what waited", BOUND),
+            },
         )
         return claims
 
     def _habits(self, bus: events.IEventBus) -> PlatformFunction:
         sales, loyalty = self._tables.sales, self._tables.loyalty
-        failures = self._failures("NotCounted")
         habits = PlatformFunction(
             self,
             "Habits",
@@ -176,22 +166,35 @@ class Earning(Construct):
             runtime=self._runtime,
             environment={"SALES_TABLE": sales.table_name, "LOYALTY_TABLE": loyalty.table_name},
         )
-        report_failures(habits, failures)
         sales.let(habits, "GetItem", leading_keys=["STATION#*"])
         loyalty.let(habits, "GetItem", "UpdateItem", leading_keys=["PORTRAIT#*"])
-        for construct_id, description, pattern in (
-            ("WhenSaleEarned", "A sale earned points: count it among its member's habits", EARNED),
-            ("WhenSaleEarnedNothing", "A sale earned nothing: it is a habit, too", EARNED_NOTHING),
-        ):
-            events.Rule(
-                self,
-                construct_id,
-                event_bus=bus,
-                description=description,
-                event_pattern=pattern,
-                targets=[events_targets.LambdaFunction(habits, dead_letter_queue=failures)],
-            )
+        self._hear(
+            habits,
+            bus,
+            "NotCounted",
+            {
+                "WhenSaleEarned": ("A sale earned points: count it among habits", EARNED),
+                "WhenSaleEarnedNothing": ("A sale earned nothing: a habit, too", EARNED_NOTHING),
+            },
+        )
         return habits
+
+    def _hear(
+        self,
+        function: PlatformFunction,
+        bus: events.IEventBus,
+        failures: str,
+        patterns: dict[str, tuple[str, events.EventPattern]],
+    ) -> None:
+        hear(
+            self,
+            function,
+            bus,
+            patterns=patterns,
+            failures=self._failures(failures),
+            keys=self._keys,
+            target=self._runtime.target,
+        )
 
     def _failures(self, construct_id: str) -> FailureQueue:
         return FailureQueue(self, construct_id, keys=self._keys, target=self._runtime.target)

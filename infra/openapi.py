@@ -129,7 +129,7 @@ def _members_door() -> Door:
 def _operator_door() -> Door:
     door = _door()
     StationRoutes(door=door, table=NOTHING, things=NOTHING, now=NOTHING)
-    ProgramRoutes(door=door, table=NOTHING, loyalty=NOTHING, now=NOTHING)
+    ProgramRoutes(door=door, table=NOTHING, stations=NOTHING, now=NOTHING)
     ReviewRoutes(door=door, sales=NOTHING, sealer=NOTHING, now=NOTHING)
     return door
 

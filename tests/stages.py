@@ -1,7 +1,9 @@
 """
 All tests, stage by stage: `python -m tests.stages`, or some of them by name.
 
-Every folder of tests is a stage; one that is missing here is an error, not a silence.
+Every folder of tests is a stage; one that is missing here is an error, not a silence. Stages
+that do not look at the clock run in two lanes, one for each of two cores; those that start the
+whole stack have it to themselves, but for the last two.
 """
 
 from __future__ import annotations
@@ -10,7 +12,11 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
+
+from rich.console import Console
 
 ROOT = Path(__file__).parents[1]
 LOGS = ROOT / "build" / "test"
@@ -19,6 +25,7 @@ PYTEST = [PYTHON, "-m", "pytest", "-q"]
 COVERED = [PYTHON, "-m", "coverage", "run", "--append", "-m", "pytest", "-q"]
 
 Command = list[str]
+Lane = tuple[str, ...]
 
 STAGES: dict[str, list[Command]] = {
     "lint": [["ruff", "check"], ["ruff", "format", "--check"]],
@@ -36,6 +43,12 @@ STAGES: dict[str, list[Command]] = {
     "demo": [[PYTHON, "-m", "infra.local.demo", "--sales", "60"]],
     "replay": [[PYTHON, "-m", "infra.local.replay", "--fills", "500"]],
 }
+# One after another; the lanes of each at once.
+PHASES: tuple[tuple[Lane, ...], ...] = (
+    (("lint", "types", "infra", "edge", "simulation"), ("unit", "functional", "coverage")),
+    (("e2e",),),
+    (("demo",), ("replay",)),
+)
 
 
 def main(chosen: list[str]) -> int:
@@ -48,37 +61,77 @@ def main(chosen: list[str]) -> int:
         print(f"No such stage: {', '.join(sorted(unknown))}. There are: {', '.join(STAGES)}")
         return 1
     LOGS.mkdir(parents=True, exist_ok=True)
-    stages = chosen or list(STAGES)
-    failed = []
-    for number, stage in enumerate(stages, start=1):
-        print(f"[{number}/{len(stages)}] {stage:10} ", end="", flush=True)
-        began = time.monotonic()
-        log = LOGS / f"{stage}.log"
-        passed = run(STAGES[stage], log)
-        said = summary(log)
-        print(f"{'ok' if passed else 'FAILED':6} {time.monotonic() - began:6.1f} s  {said}")
-        if not passed:
-            failed.append(stage)
-            print(log.read_text(errors="replace"))
-    if failed:
-        print(f"Failed: {', '.join(failed)}")
-    return 1 if failed else 0
+    wanted = set(chosen or STAGES)
+    report = Report(len(wanted))
+
+    def run_lane(lane: Lane) -> None:
+        for stage in lane:
+            if stage in wanted:
+                run(stage, report)
+
+    for lanes in PHASES:
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            # Looked at, so that a fault of this file is raised.
+            list(pool.map(run_lane, lanes))
+    return report.conclude()
 
 
 def folders_of_tests() -> set[str]:
     return {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
 
 
-def run(commands: list[Command], log: Path) -> bool:
-    """Run *commands* until one fails, their output in *log*."""
+class Report:
+    """What is running, on a terminal, and a line for each stage that is over."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._over = 0
+        self._running: list[str] = []
+        self._failed: list[str] = []
+        self._lock = Lock()
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._status = self._console.status("")
+        self._status.start()
+
+    def began(self, stage: str) -> None:
+        with self._lock:
+            self._running.append(stage)
+            self._status.update(", ".join(self._running))
+
+    def ended(self, stage: str, log: Path, *, passed: bool, seconds: float) -> None:
+        with self._lock:
+            self._over += 1
+            self._running.remove(stage)
+            self._status.update(", ".join(self._running))
+            verdict = "ok" if passed else "FAILED"
+            place = f"[{self._over}/{self._total}]"
+            line = f"{place:7} {stage:10} {verdict:6} {seconds:6.1f} s  {summary(log)}"
+            self._console.print(line, markup=False)
+            if not passed:
+                self._failed.append(stage)
+                self._console.print(log.read_text(errors="replace"), markup=False)
+
+    def conclude(self) -> int:
+        """Say what failed; return the exit status."""
+        self._status.stop()
+        if self._failed:
+            self._console.print(f"Failed: {', '.join(self._failed)}", markup=False)
+        return 1 if self._failed else 0
+
+
+def run(stage: str, report: Report) -> None:
+    """Run a stage's commands until one fails, their output in its log."""
+    report.began(stage)
+    log, began = LOGS / f"{stage}.log", time.monotonic()
     with log.open("wb") as output:
-        return all(
+        passed = all(
             subprocess.run(
                 command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, check=False
             ).returncode
             == 0
-            for command in commands
+            for command in STAGES[stage]
         )
+    report.ended(stage, log, passed=passed, seconds=time.monotonic() - began)
 
 
 def summary(log: Path) -> str:

@@ -1,15 +1,16 @@
 """
 Weigh sales anew that waited for what a member has just bound or said.
 
-Invoked by the bus for every `IdentityBound` and `ConfirmationAnswered`. Each waiting sale is
+Hears of every `IdentityBound` and `ConfirmationAnswered` through a queue. Each waiting sale is
 decided with all its evidence, so a plate bound today does not override a card that says
 otherwise; one that is probably the member's puts a question to them. A member's word counts as
 evidence, and for the whole where a person asked for it. A repeat finds nothing new and changes
-nothing; a failure propagates and the event comes again.
+nothing; an event that fails comes again.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from forecourt.decided_sales import DecidedSales
 from forecourt.errors import MemberMerged, StaleWrite, UnknownMember, VersionMismatch
 from forecourt.identity import EvidenceKey
 from forecourt.questions_table import Says
+from forecourt.queues import each_by_itself
 from forecourt.ruled_sales import RuledSales
 from forecourt.rulings import assign
 from forecourt.sales_table import SalesTable
@@ -65,8 +67,13 @@ assignment = open_assignment(settings, _dynamodb)
 
 @metrics.log_metrics
 @logger.inject_lambda_context
-def handle(event: dict[str, Any], context: LambdaContext) -> None:
-    detail = event["detail"]
+def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return each_by_itself(event["Records"], hear, logger=logger)
+
+
+def hear(record: dict[str, Any]) -> None:
+    """Do what follows from the event in *record*."""
+    detail = json.loads(record["body"])["detail"]
     if "answer" in detail:
         said = Said(
             member_id=detail["member_id"],

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Self
 
 from forecourt.instants import format_instant
+from forecourt.ledger.canonical import canonical
 from forecourt.ledger.chain import content_of
-from forecourt.ledger.commands import canonical
 from forecourt.ledger.daybook import day_of, leaf_of
 
 if TYPE_CHECKING:

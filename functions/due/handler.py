@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from forecourt.due import JobKind, job_from_event, tasks
+from forecourt.due import JobKind, job_from_event, task_to_json, tasks
 from forecourt.instants import business_day, day_bounds
 from forecourt.ledger_table import LedgerTable, due_keys
 from forecourt.loyalty_table import LoyaltyTable
@@ -24,6 +24,8 @@ from forecourt.queues import send
 from forecourt.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
@@ -52,7 +54,15 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     today = business_day(now, program.zone)
     begun_at, _ = day_bounds(today, program.zone)
     found = (key for day in job.days(today) for due in due_keys(day) for key in ledger.due(due))
-    accounts = send(sqs, queue_url(job.kind), tasks(job, found, on=today, begun_at=begun_at))
+    accounts = 0
+
+    def bodies() -> Iterator[str]:
+        nonlocal accounts
+        for task in tasks(job, found, on=today, begun_at=begun_at):
+            accounts += len(task.accounts)
+            yield task_to_json(task)
+
+    send(sqs, queue_url(job.kind), bodies())
     logger.info("accounts found", job=job.kind, on=today.isoformat(), accounts=accounts)
     return {"accounts": accounts}
 

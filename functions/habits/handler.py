@@ -1,13 +1,14 @@
 """
 Keep members' habits: where, when and what they fill, as their judged sales tell.
 
-Invoked by the bus for every entry a sale made and for every sale that earned nothing. A sale
-is in its member's habits once, however often its event comes; a failure propagates and the
-event comes again. Nothing waits for this: a sale is weighed by the habits there are.
+Hears from the bus, through a queue, of every entry a sale made and of every sale that earned
+nothing. A sale is in its member's habits once, however often its event comes; one that fails
+comes again. Nothing waits for this: a sale is weighed by the habits there are.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from forecourt.portraits_table import PortraitsTable
+from forecourt.queues import each_by_itself
 from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
 
@@ -37,8 +39,13 @@ portraits = PortraitsTable(_dynamodb, name=settings.loyalty_table)
 
 
 @logger.inject_lambda_context
-def handle(event: dict[str, Any], context: LambdaContext) -> None:
-    detail = event["detail"]
+def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return each_by_itself(event["Records"], hear, logger=logger)
+
+
+def hear(record: dict[str, Any]) -> None:
+    """Count the sale that the event in *record* tells of."""
+    detail = json.loads(record["body"])["detail"]
     sale_id = detail["sale_id"] if "sale_id" in detail else detail["source"].removeprefix("sale:")
     learn(detail["member_id"], sale_id)
 

@@ -26,7 +26,6 @@ from aws_lambda_powertools.metrics import MetricUnit
 from forecourt.errors import InvalidIdentity, MalformedMessage
 from forecourt.evidence import evidence_to_document, spelling
 from forecourt.identity import EvidenceKey, digest, digest_of_block
-from forecourt.loyalty_table import LoyaltyTable, Station
 from forecourt.messages import (
     GapMessage,
     ReadingMessage,
@@ -40,7 +39,9 @@ from forecourt.sales import EvidenceKind, contradictions, doubts_about
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
-from forecourt.stored_sales import KeyedEvidence, QuarantinedMessage, Status, StoredSale
+from forecourt.stations_table import Station, StationsTable
+from forecourt.stored_messages import QuarantinedMessage
+from forecourt.stored_sales import KeyedEvidence, Status, StoredSale
 from forecourt.stored_tellings import StoredTelling, told_by_pump
 from forecourt.variants import phone_block
 
@@ -69,7 +70,7 @@ metrics = Metrics()
 _dynamodb = boto3.client("dynamodb")
 sales = SalesTable(_dynamodb, name=settings.sales_table)
 retold = RetoldSales(_dynamodb, sales=settings.sales_table, loyalty=settings.loyalty_table)
-loyalty = LoyaltyTable(_dynamodb, name=settings.loyalty_table)
+stations = StationsTable(_dynamodb, name=settings.loyalty_table)
 sealer = Sealer(boto3.client("kms"), key_id=settings.seal_key_id)
 iot_data = boto3.client("iot-data")
 
@@ -237,7 +238,7 @@ def store_telling(message: TellingMessage, *, station: Station, received_at: dat
         logger.warning("telling contradicted", telling_id=message.message_id)
         return
     if not station.retold:
-        loyalty.note_retold(station.station_id)
+        stations.note_retold(station.station_id)
         _stations.pop(station.station_id, None)
     reunite(message.telling, now=received_at)
 
@@ -326,7 +327,7 @@ def remembered_station(station_id: str) -> Station | None:
     """Return a station from memory when it was read within the last minute."""
     read_at, station = _stations.get(station_id, (0.0, None))
     if station is None or time.monotonic() - read_at > STATION_REMEMBERED_SECONDS:
-        station = loyalty.station(station_id)
+        station = stations.station(station_id)
         if station is not None:
             _stations[station_id] = (time.monotonic(), station)
     return station

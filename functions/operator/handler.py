@@ -15,12 +15,12 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from forecourt.doors import Door, plain_fingerprint
-from forecourt.loyalty_table import LoyaltyTable
 from forecourt.once import Requests
 from forecourt.operator_table import OperatorTable
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
+from forecourt.stations_table import StationsTable
 from functions.operator.programs import ProgramRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
@@ -62,7 +62,7 @@ stations = StationRoutes(
     now=now,
 )
 programs = ProgramRoutes(
-    door=door, table=table, loyalty=LoyaltyTable(dynamodb, name=settings.loyalty_table), now=now
+    door=door, table=table, stations=StationsTable(dynamodb, name=settings.loyalty_table), now=now
 )
 reviews = ReviewRoutes(
     door=door,

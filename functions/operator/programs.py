@@ -14,10 +14,10 @@ from forecourt.documents import Finding, ProgramDocument, Severity, findings_abo
 from forecourt.doors import Door
 from forecourt.errors import InvalidProgram
 from forecourt.instants import format_instant
-from forecourt.loyalty_table import LoyaltyTable
 from forecourt.once import Answer
 from forecourt.operator_table import MAX_VERSION, OperatorTable, Version
 from forecourt.program import Activation, in_force
+from forecourt.stations_table import StationsTable
 from functions.operator.bodies import (
     ActivationOrder,
     ActivationView,
@@ -45,12 +45,12 @@ class ProgramRoutes:
         *,
         door: Door,
         table: OperatorTable,
-        loyalty: LoyaltyTable,
+        stations: StationsTable,
         now: Callable[[], datetime],
     ) -> None:
         self._door = door
         self._table = table
-        self._loyalty = loyalty
+        self._stations = stations
         self._now = now
         version = "/programs/<version>"
         for method, path, route, status in (
@@ -162,7 +162,7 @@ class ProgramRoutes:
         return self._door.once(perform)
 
     def _findings(self, version: Version) -> list[Finding]:
-        sold = frozenset().union(*(each.grades for each in self._loyalty.stations()))
+        sold = frozenset().union(*(each.grades for each in self._stations.stations()))
         return findings_about(ProgramDocument.model_validate(version.document), sold=sold)
 
 

@@ -17,7 +17,8 @@ from forecourt.instants import format_instant
 from forecourt.once import Answer
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
-from forecourt.stored_sales import QuarantinedMessage, Queue, Status, StoredSale
+from forecourt.stored_messages import QuarantinedMessage
+from forecourt.stored_sales import Queue, Status, StoredSale
 from forecourt.weighing import Decision
 from functions.operator.bodies import DecidedView, QueueView, ReviewedSaleView
 

@@ -13,9 +13,9 @@ from forecourt.documents import zone_exists
 from forecourt.doors import Door
 from forecourt.errors import InvalidRequest
 from forecourt.instants import format_instant
-from forecourt.loyalty_table import Station
 from forecourt.once import Answer
 from forecourt.operator_table import OperatorTable
+from forecourt.stations_table import Station
 from functions.operator.bodies import (
     CertificateOrder,
     CertifiedView,

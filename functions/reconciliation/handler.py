@@ -28,6 +28,7 @@ from forecourt.rulings import sale_of_entry
 from forecourt.sales import MAX_CLOCK_OFFSET
 from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
+from forecourt.stations_table import StationsTable
 from forecourt.stored_sales import Status
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from forecourt.loyalty_table import Station
+    from forecourt.stations_table import Station
 
 NIGHTLY_DAYS = 7  # stations are offline for days; longer than this, and a person asks for the day
 
@@ -60,13 +61,14 @@ metrics = Metrics()
 _dynamodb = boto3.client("dynamodb")
 sales = SalesTable(_dynamodb, name=settings.sales_table)
 loyalty = LoyaltyTable(_dynamodb, name=settings.loyalty_table)
+registry = StationsTable(_dynamodb, name=settings.loyalty_table)
 
 
 @metrics.log_metrics
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     asked = [date.fromisoformat(event["business_day"])] if "business_day" in event else []
-    stations = loyalty.stations()
+    stations = registry.stations()
     if "stations" in event:
         named = set(event["stations"])
         return compare([each for each in stations if each.station_id in named], asked)
@@ -119,7 +121,7 @@ def last_full_days(station: Station, now: datetime) -> list[date]:
 def settle(station: Station, day: date, *, now: datetime) -> bool:
     """Compare *day*, keep what was found, and return whether it agrees."""
     result = reconcile_day(station, day)
-    news = loyalty.keep_case(station.station_id, day, findings=result.findings, opened_at=now)
+    news = registry.keep_case(station.station_id, day, findings=result.findings, opened_at=now)
     if news:
         metrics.add_metric(name="StationDaysDifferent", unit=MetricUnit.Count, value=1)
     log = logger.warning if news else logger.info

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import shutil
 import signal
@@ -18,18 +17,15 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from ministack.app import main
 from ministack.core import iam_actions
-from ministack.services import eventbridge, lambda_svc
 
 from infra.local.leading_keys import enforce_leading_keys
 
 LOOPBACK = "127.0.0.1"
 FOLDER_PREFIX = "forecourt-"
-BUS_STARTS_AT_ONCE = 2
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - the value to be replaced
 
 
@@ -90,35 +86,6 @@ def judge_batches_of_messages_by_their_members() -> None:
     iam_actions.extract_iam_action = action_of_members
 
 
-def queue_what_the_bus_starts() -> None:
-    """
-    Let functions take what the bus has for them from a line, as Lambda does with events.
-
-    MiniStack starts a process for every event at once: a burst of some hundred stops the machine.
-    """
-    line: SimpleQueue[tuple[Any, Any]] = SimpleQueue()
-    execute = lambda_svc._execute_function_with_config_scope  # noqa: SLF001
-
-    def take() -> None:
-        while True:
-            try:
-                execute(*line.get())
-            except Exception:
-                # One event less must not mean one place less for all that follow.
-                logging.getLogger(__name__).exception("an event was not handed over")
-
-    def dispatch(arn: str, payload: str) -> None:
-        function, config, _ = lambda_svc._get_func_record_for_ref(arn)  # noqa: SLF001
-        if function and config:
-            record = lambda_svc._execution_record_for_config(function, config)  # noqa: SLF001
-            line.put((record, json.loads(payload)))
-
-    for _ in range(BUS_STARTS_AT_ONCE):
-        # Daemons: what still waits must not keep the emulator alive.
-        threading.Thread(target=take, daemon=True).start()
-    eventbridge._dispatch_to_lambda = dispatch  # noqa: SLF001
-
-
 def end_with_parent() -> None:
     """End when standard input closes: the parent holds its other end."""
 
@@ -138,7 +105,6 @@ if __name__ == "__main__":
     enforce_leading_keys()
     judge_policies_by_their_certificate()
     know_encryption_contexts()
-    queue_what_the_bus_starts()
     judge_batches_of_messages_by_their_members()
     end_with_parent()
     main()

@@ -22,11 +22,12 @@ import boto3
 from forecourt.identities_table import IdentitiesTable
 from forecourt.identity import EvidenceKey, digest, normalise
 from forecourt.instants import format_instant
-from forecourt.loyalty_table import LoyaltyTable, Station
+from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
 from forecourt.operator_table import OperatorTable
 from forecourt.sales import EvidenceKind, sale_id_for
 from forecourt.sealing import Sealer
+from forecourt.stations_table import Station
 
 STATION = "s-bench"
 PLATE = "浙A12345"

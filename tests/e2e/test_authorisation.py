@@ -83,13 +83,13 @@ NEEDED = {
     | {
         "sales EVIDENCE# Query",
         "sales EVIDENCE# DeleteItem",
-        "leave in NotClaimed",
+        "take from HeardClaims",
     },
     "habits": {
         "sales STATION# GetItem",
         "loyalty PORTRAIT# GetItem",
         "loyalty PORTRAIT# UpdateItem",
-        "leave in NotCounted",
+        "take from HeardHabits",
     },
     "due": {
         "loyalty PROGRAM GetItem",

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.decided_sales import DecidedSales
-from forecourt.events import SOURCE, DetailType, events_of
+from forecourt.events import DetailType
 from forecourt.orphans import WAITING
 from forecourt.stored_sales import Queue, Status, StoredSale
 from functions.members import handler as members
 from tests.functional.assigning import NOW, assignment
 from tests.functional.clients import Interrupting
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.hearing import hear, heard
 from tests.functional.http import Client
 from tests.functional.world import World, key_of, keyed
 from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, credited_to, sale
@@ -56,18 +57,12 @@ class Dialogue:
 
     def heard(self) -> list[dict[str, Any]]:
         """Return what the bus brings of what members said since the last call."""
-        return [
-            {"source": SOURCE, "detail-type": str(each.detail_type), "detail": dict(each.detail)}
-            for record in self.world.records(LOYALTY_TABLE)
-            for each in events_of(record)
-            if each.detail_type is DetailType.CONFIRMATION_ANSWERED
-        ]
+        return heard(self.world, DetailType.CONFIRMATION_ANSWERED)
 
     def catch_up(self, events: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
-        heard = self.heard() if events is None else events
-        for event in heard:
-            self.claims.handle(event, self.context)
-        return heard
+        messages = self.heard() if events is None else events
+        assert hear(self.claims, messages, self.context) == []
+        return messages
 
     def status(self, member_id: str = "m1") -> list[tuple[str, str | None]]:
         listed = self.app(member_id).get("/members/me/questions").body["questions"]

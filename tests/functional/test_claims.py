@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.events import SOURCE, DetailType, events_of
+from forecourt.events import DetailType
 from forecourt.orphans import WAITING
 from forecourt.stored_sales import Queue, Status
 from tests.functional.assigning import assignment
 from tests.functional.clients import Interrupting, Reluctant, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.hearing import hear, heard
 from tests.functional.world import World, key_of
 from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, sale
 
@@ -52,17 +53,11 @@ def unmatched(
 
 def bound_events(world: World) -> list[dict[str, Any]]:
     """Return what the bus brings for each identity bound since the last call."""
-    return [
-        {"source": SOURCE, "detail-type": str(each.detail_type), "detail": dict(each.detail)}
-        for record in world.records(LOYALTY_TABLE)
-        for each in events_of(record)
-        if each.detail_type is DetailType.IDENTITY_BOUND
-    ]
+    return heard(world, DetailType.IDENTITY_BOUND)
 
 
 def told_of_every_binding(claims: ModuleType, world: World, context: Any) -> None:
-    for event in bound_events(world):
-        claims.handle(event, context)
+    assert hear(claims, bound_events(world), context) == []
 
 
 def test_two_identities_bound_make_every_waiting_sale_with_both_the_members(
@@ -153,13 +148,11 @@ def test_an_event_that_comes_again_changes_nothing_and_counts_nothing(
     unmatched(SALE)
     world.enrol("m1", *bound)
     events = bound_events(world)
-    for event in events:
-        claims.handle(event, context)
+    hear(claims, events, context)
     before = world.snapshot()
     counted()
 
-    for event in events:
-        claims.handle(event, context)
+    assert hear(claims, events, context) == []
 
     assert world.stored(SALE).status in {Status.PENDING, Status.MATCHED}
     assert counted() == {}
@@ -178,16 +171,16 @@ def test_a_claim_that_lost_its_race_counts_nothing_and_leaves_no_pointer_for_lon
 ) -> None:
     unmatched(SALE)
     world.enrol("m1", PLATE, CARD)
-    event = bound_events(world)[0]
+    event = bound_events(world)[:1]
     rival = Interrupting(world.dynamodb, "update_item", lambda: world.credit(SALE, "m9"))
     monkeypatch.setattr(claims, "assignment", assignment(world, sales_client=rival))
     counted()
 
-    claims.handle(event, context)
+    assert hear(claims, event, context) == []
 
     assert counted() == {}
     assert world.stored(SALE).member_id == "m9"
-    claims.handle(event, context)
+    assert hear(claims, event, context) == []
     assert list(world.decided.orphans(key_of(PLATE))) == []
 
 
@@ -223,8 +216,7 @@ def test_an_identity_unbound_before_the_event_arrived_claims_nothing(
     events = bound_events(world)
     world.identities.unbind("m1", key_of(PLATE), unbound_at=RECEIVED_AT)
 
-    for event in events:
-        claims.handle(event, context)
+    assert hear(claims, events, context) == []
 
     assert world.stored(SALE).status is Status.UNMATCHED
     assert list(world.decided.orphans(key_of(PLATE))) == [SALE.sale_id]
@@ -248,13 +240,12 @@ def test_a_claim_that_failed_half_way_is_finished_by_the_next_attempt(
 ) -> None:
     unmatched(SALE, OTHER)
     world.enrol("m1", PLATE, CARD)
-    event = bound_events(world)[0]
+    event = bound_events(world)[:1]
     reluctant = Reluctant(world.dynamodb, "delete_item", refusal("ThrottlingException"))
     monkeypatch.setattr(claims.decided, "_dynamodb", reluctant)
 
-    with pytest.raises(type(refusal("x")), match="ThrottlingException"):
-        claims.handle(event, context)
-    claims.handle(event, context)
+    assert hear(claims, event, context) == [each["messageId"] for each in event]
+    assert hear(claims, event, context) == []
 
     assert [world.stored(each).member_id for each in (SALE, OTHER)] == ["m1", "m1"]
     assert list(world.decided.orphans(key_of(PLATE))) == []

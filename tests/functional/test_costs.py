@@ -17,6 +17,7 @@ from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.sales_table import SalesTable
+from forecourt.stations_table import StationsTable
 from forecourt.weighing import Outcome
 from tests.functional.assigning import assignment
 from tests.functional.clients import Counting
@@ -83,7 +84,7 @@ def judge(
     sales = SalesTable(dynamodb, name=SALES_TABLE)
     loyalty = LoyaltyTable(dynamodb, name=LOYALTY_TABLE)
     monkeypatch.setattr(ingest, "sales", sales)
-    monkeypatch.setattr(ingest, "loyalty", loyalty)
+    monkeypatch.setattr(ingest, "stations", StationsTable(dynamodb, name=LOYALTY_TABLE))
     monkeypatch.setattr(
         matching, "assignment", assignment(world, sales_client=dynamodb, loyalty_client=dynamodb)
     )

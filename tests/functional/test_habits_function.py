@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.events import SOURCE, events_of
+from forecourt.events import DetailType
 from forecourt.portraits_table import PortraitsTable
 from forecourt.stored_identities import habits_from_item, portrait_from_item, portrait_key
 from tests.functional.assigning import assignment
 from tests.functional.clients import Interrupting
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.hearing import hear, heard
 from tests.functional.world import LITRES, key_of
 from tests.specimens import CARD, PLATE, SALE, sale
 
@@ -58,12 +60,7 @@ def judged(
         told(*sales)
         matching.handle({"Records": world.records(SALES_TABLE, status="received")}, context)
         accrual.handle({"Records": world.records(SALES_TABLE, status="matched")}, context)
-        return [
-            {"source": SOURCE, "detail-type": str(each.detail_type), "detail": dict(each.detail)}
-            for record in world.records(LOYALTY_TABLE)
-            for each in events_of(record)
-            if each.detail_type in {"EntryRecorded", "SaleEarnedNothing"}
-        ]
+        return heard(world, DetailType.ENTRY_RECORDED, DetailType.SALE_EARNED_NOTHING)
 
     return judge
 
@@ -78,9 +75,9 @@ def test_a_sale_that_earned_is_in_its_members_habits(
     habits: ModuleType, judged: Any, world: World, context: Any
 ) -> None:
     world.activate()
-    (event,) = judged(SALE)
+    messages = judged(SALE)
 
-    habits.handle(event, context)
+    assert hear(habits, messages, context) == []
 
     found = behaviour(world)
     assert (found.sales, found.stations, found.grades) == (1, {"s0001": 1}, {SALE.grade: 1})
@@ -95,10 +92,10 @@ def test_a_sale_that_earned_nothing_is_a_habit_too(
 ) -> None:
     rule = {**LITRES["rules"][0], "minimum": 10**6}
     world.activate({**LITRES, "rules": [rule]})
-    (event,) = judged(SALE)
-    assert event["detail-type"] == "SaleEarnedNothing"
+    (message,) = judged(SALE)
+    assert json.loads(message["body"])["detail-type"] == "SaleEarnedNothing"
 
-    habits.handle(event, context)
+    assert hear(habits, [message], context) == []
 
     assert behaviour(world).sales == 1
 
@@ -107,13 +104,11 @@ def test_events_that_come_again_in_another_order_change_nothing(
     habits: ModuleType, judged: Any, world: World, context: Any
 ) -> None:
     world.activate()
-    events = judged(*SALES)
-    for event in events:
-        habits.handle(event, context)
+    messages = judged(*SALES)
+    hear(habits, messages, context)
     before = world.snapshot()
 
-    for event in [*reversed(events), *events]:
-        habits.handle(event, context)
+    assert hear(habits, [*reversed(messages), *messages], context) == []
 
     assert behaviour(world).sales == len(SALES)
     assert world.snapshot() == before
@@ -123,8 +118,7 @@ def test_habits_speak_when_there_are_enough_of_them(
     habits: ModuleType, judged: Any, world: World, context: Any
 ) -> None:
     world.activate()
-    for event in judged(*SALES[:3]):
-        habits.handle(event, context)
+    hear(habits, judged(*SALES[:3]), context)
 
     item = world.dynamodb.get_item(TableName=LOYALTY_TABLE, Key=portrait_key("m1"))["Item"]
     portrait = portrait_from_item(item)
@@ -138,11 +132,11 @@ def test_a_sale_that_changed_hands_is_nobody_elses_habit(
     habits: ModuleType, judged: Any, world: World, context: Any
 ) -> None:
     world.activate()
-    (event,) = judged(SALE)
-    event["detail"]["member_id"] = "m2"
+    (message,) = judged(SALE)
+    message["body"] = message["body"].replace('"member_id": "m1"', '"member_id": "m2"')
     before = world.snapshot()
 
-    habits.handle(event, context)
+    assert hear(habits, [message], context) == []
 
     assert world.snapshot() == before
 

@@ -20,7 +20,9 @@ from forecourt.loyalty_table import LoyaltyTable
 from forecourt.operator_table import Version
 from forecourt.sales import Sale, SaleKey
 from forecourt.sales_table import SalesTable
-from forecourt.stored_sales import KeyedEvidence, QuarantinedMessage, Status, StoredSale
+from forecourt.stations_table import StationsTable
+from forecourt.stored_messages import QuarantinedMessage
+from forecourt.stored_sales import KeyedEvidence, Status, StoredSale
 from functions.operator import handler
 from tests.functional.conftest import (
     LOYALTY_TABLE,
@@ -123,7 +125,7 @@ def test_a_registered_station_has_a_thing_a_certificate_and_the_policy(
     assert policy["policyName"] == STATION_POLICY
     (certificate,) = certificates()
     assert certificate["status"] == "ACTIVE"
-    station = LoyaltyTable(dynamodb, name=LOYALTY_TABLE).station("s0001")
+    station = StationsTable(dynamodb, name=LOYALTY_TABLE).station("s0001")
     assert station is not None
     assert station.name == "West Lake"
     assert station.grades == {"92", "95"}

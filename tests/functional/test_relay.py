@@ -123,7 +123,7 @@ def findings_of_a_bad_day() -> list[Finding]:
 
 
 def case_opened(world: World) -> None:
-    world.loyalty.keep_case("s0001", DAY, findings=findings_of_a_bad_day(), opened_at=AT)
+    world.stations.keep_case("s0001", DAY, findings=findings_of_a_bad_day(), opened_at=AT)
 
 
 def day_closed(world: World) -> None:
@@ -377,7 +377,7 @@ def test_a_closed_case_and_an_answered_question_are_nobodys_news(
     case_opened(world)
     (opened,) = world.records(LOYALTY_TABLE)
     assert [each.detail_type for each in events_of(opened)] == [DetailType.CASE_OPENED]
-    world.loyalty.keep_case("s0001", DAY, findings=[], opened_at=AT)
+    world.stations.keep_case("s0001", DAY, findings=[], opened_at=AT)
     confirmation_asked(world)
     world.records(LOYALTY_TABLE)
     world.credit(SALE, "m1")

@@ -14,7 +14,8 @@ from forecourt.errors import SaleNotHeld, UnknownSale
 from forecourt.instants import day_bounds
 from forecourt.messages import GapMessage, ReadingMessage, SaleMessage, read_message
 from forecourt.sales_table import SalesTable
-from forecourt.stored_sales import QuarantinedMessage, Queue, Status, StoredSale
+from forecourt.stored_messages import QuarantinedMessage
+from forecourt.stored_sales import Queue, Status, StoredSale
 from tests.functional.clients import Paging, Reluctant, refusal
 from tests.functional.conftest import SALES_TABLE
 from tests.functional.world import keyed

@@ -25,7 +25,7 @@ from forecourt.identities_table import IdentitiesTable
 from forecourt.identity import EvidenceKey, digest, digest_of_block, normalise
 from forecourt.ledger import Policies, WalletPolicy
 from forecourt.ledger_table import LedgerTable
-from forecourt.loyalty_table import LoyaltyTable, Station
+from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
 from forecourt.merged_members import MergedMembers
 from forecourt.operator_table import OperatorTable
@@ -37,6 +37,7 @@ from forecourt.rulings import Verdict, assign, decline
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.statements import Statements
+from forecourt.stations_table import Station, StationsTable
 from forecourt.stored_sales import KeyedEvidence
 from forecourt.variants import phone_block
 from tests.functional.conftest import (
@@ -123,6 +124,7 @@ class World:
         self.decided = DecidedSales(dynamodb, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
         self.candidates = CandidatesTable(dynamodb, name=LOYALTY_TABLE)
         self.loyalty = LoyaltyTable(dynamodb, name=LOYALTY_TABLE)
+        self.stations = StationsTable(dynamodb, name=LOYALTY_TABLE)
         self.sealer = Sealer(client("kms"), key_id=SEAL_KEY_ID)
         self.members = MembersTable(dynamodb, name=LOYALTY_TABLE, sealer=self.sealer)
         self.statements = Statements(dynamodb, name=LOYALTY_TABLE)

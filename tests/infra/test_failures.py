@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 OPERATIONS = ROOT / "docs" / "operations.md"
 STREAM_READERS = {"matching", "accrual", "relay", "archive"}
 # Invoked without anybody waiting for the answer.
-STARTED_BY_OTHERS = {"claims", "closing", "due", "habits", "reconciliation", "verification"}
-QUEUE_READERS = {"ingest", "expiry", "reminders", "verification"}
+STARTED_BY_OTHERS = {"closing", "due", "reconciliation", "verification"}
+QUEUE_READERS = {"claims", "habits", "ingest", "expiry", "reminders", "verification"}
 
 
 def alarms_on(aws: Synthesised, metric: str, dimension: str) -> set[str]:
@@ -114,6 +114,48 @@ def test_a_message_that_always_fails_ends_in_a_failure_queue(
     alone = mapping["BatchSize"] == 1
     assert alone or mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert 1 < properties["RedrivePolicy"]["maxReceiveCount"] <= 10
+
+
+@pytest.mark.parametrize("function", ["claims", "habits"])
+def test_only_its_own_rules_may_put_events_on_a_functions_queue(
+    aws: Synthesised, function: str
+) -> None:
+    (queue,) = referenced(queue_mappings(aws)[function]["EventSourceArn"])
+    rules = {
+        logical_id
+        for logical_id, rule in aws.of_type("AWS::Events::Rule").items()
+        for target in rule["Properties"]["Targets"]
+        if queue in referenced(target["Arn"])
+    }
+    allowed = [
+        statement
+        for policy in aws.of_type("AWS::SQS::QueuePolicy").values()
+        if queue in referenced(policy["Properties"]["Queues"])
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow"
+    ]
+
+    assert len(rules) == 2
+    assert {each["Action"] for each in allowed} == {"sqs:SendMessage"}
+    assert {
+        name for each in allowed for name in referenced(each["Condition"]["ArnEquals"])
+    } == rules
+
+
+@pytest.mark.parametrize("function", ["claims", "habits"])
+def test_a_burst_of_events_waits_in_a_queue_and_not_in_lambda(
+    aws: Synthesised, function: str
+) -> None:
+    mapping = queue_mappings(aws)[function]
+
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 10}
+    invoked = [
+        target
+        for rule in aws.of_type("AWS::Events::Rule").values()
+        for target in rule["Properties"]["Targets"]
+        if aws.functions()[function] in referenced(target["Arn"])
+    ]
+    assert invoked == []
 
 
 def test_a_verification_may_put_its_rest_on_the_queue_it_reads(aws: Synthesised) -> None:

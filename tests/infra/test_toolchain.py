@@ -116,6 +116,12 @@ def test_every_folder_of_tests_is_a_stage() -> None:
     assert stages.folders_of_tests() <= stages.STAGES.keys()
 
 
+def test_every_stage_is_run_once() -> None:
+    run = [stage for lanes in stages.PHASES for lane in lanes for stage in lane]
+
+    assert sorted(run) == sorted(stages.STAGES)
+
+
 def test_an_unknown_stage_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert stages.main(["unti"]) == 1
     assert "No such stage: unti" in capsys.readouterr().out

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from forecourt.errors import EntryConflict, StaleWrite
 from forecourt.ledger import apply, carry_out, faults, rebuild, settled
 from forecourt.ledger.accounts import Account
+from forecourt.ledger.canonical import fingerprint
 from forecourt.ledger.chain import digest_of
-from forecourt.ledger.commands import fingerprint
 from forecourt.ledger.decisions import Parked, Reversals
 from forecourt.ledger.entries import DEBT, TRANSFER, Entry
 from forecourt.ledger.notes import (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from forecourt.behaviour import Behaviour, Fill
+from forecourt.evidence import Observation
 from forecourt.identity import EvidenceKey
 from forecourt.inquiry import (
     CANDIDATES_MAX,
@@ -15,7 +16,6 @@ from forecourt.inquiry import (
     SHARED_MAX,
     Found,
     LookUp,
-    Observation,
     Portrait,
     density_class,
     gather,

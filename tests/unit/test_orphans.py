@@ -7,8 +7,8 @@ from functools import reduce
 import pytest
 
 from forecourt.behaviour import Behaviour, Fill
+from forecourt.evidence import Observation
 from forecourt.identity import EvidenceKey
-from forecourt.inquiry import Observation
 from forecourt.orphans import (
     POINTERS_MAX,
     SUGGESTIONS_MAX,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
+from forecourt.evidence import Observation
 from forecourt.identity import EvidenceKey
-from forecourt.inquiry import Observation, inquire
+from forecourt.inquiry import inquire
 from forecourt.orphans import pointers
 from forecourt.weighing import Outcome
 from tests.bench.match_eval import population as people

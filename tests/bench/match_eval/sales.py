@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecourt.inquiry import Observation
+from forecourt.evidence import Observation
 from forecourt.variants import plate_variants
 from tests.bench.match_eval import population as people
 from tests.bench.match_eval.drivers import Habits, habits_of, habits_of_member

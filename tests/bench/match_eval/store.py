@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from forecourt.errors import InvalidIdentity
-from forecourt.inquiry import Found, LookUp, Observation
+from forecourt.inquiry import Found, LookUp
 from forecourt.variants import meant_phones, plate_variants
 from tests.bench.match_eval import population as people
 from tests.bench.match_eval.drivers import portrait_of
@@ -16,6 +16,7 @@ from tests.bench.match_eval.drivers import portrait_of
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from forecourt.evidence import Observation
     from forecourt.identity import EvidenceKey
     from tests.bench.match_eval.population import Population
     from tests.bench.match_eval.sales import SimulatedSale

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from forecourt.attributes import encode, from_item, to_item
-from forecourt.ledger.commands import canonical
+from forecourt.ledger.canonical import canonical
 from forecourt.ledger.daybook import (
     LATE_DAYS,
     Leaves,

@@ -7,6 +7,7 @@ Ingest and matching share this: a key is found only if both spell a value alike.
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from forecourt.errors import InvalidIdentity
@@ -23,6 +24,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _DIGITS = frozenset("0123456789")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """
+    One piece of evidence as a keyed hash.
+
+    `unsure` is a reading the camera itself doubts: that it differs says less.
+    """
+
+    kind: str
+    digest: str
+    unsure: bool = False
 
 
 def spelling(evidence: Evidence) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from forecourt.identity import EvidenceKey
 from forecourt.weighing import (
+    UNSEEN,
     Candidate,
     Decision,
     Outcome,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from forecourt.behaviour import Behaviour, Fill
+    from forecourt.evidence import Observation
 
 ROUND_TRIPS_MAX = 3
 CANDIDATES_MAX = 8
@@ -47,7 +49,6 @@ TOLERANT_KINDS = ("phone", "plate")  # in this order: phones come closest to the
 KINDS = ("phone", "plate", "payment", "card", "etc_tag", "presence")
 HABITS = ("station", "hour", "grade", "litres", "rhythm")
 CLAIM = "claim"
-UNSEEN = "none"
 
 DEFAULT_POLICY = Policy(
     strong=frozenset(
@@ -77,19 +78,6 @@ ONE_CAR_ONE_MEMBER = Policy(
 
 POLICIES = {"shared_vehicle": DEFAULT_POLICY, "one_car_one_member": ONE_CAR_ONE_MEMBER}
 """What an operator may choose, by name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """
-    One piece of evidence as a keyed hash.
-
-    `unsure` is a reading the camera itself doubts: that it differs says less.
-    """
-
-    kind: str
-    digest: str
-    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,10 +32,10 @@ by the first day on which something comes due (`ledger_table`). Entry ids begin 
 so the `T#` range of a member is their statement in order of time. An *evaluation* there says
 that a sale was judged and earned nothing.
 
-This module has accrual's access, `ledger_table` the ledger's, `candidates_table` and
-`decided_sales` matching's; `members_table`, `identities_table` and `operator_table` have the
-rest, for the doors; `bookshelf`, `budgets_table`, `pools_table` and `verification` that to
-their own items.
+This module has accrual's access, `ledger_table` the ledger's, `stations_table` that to
+stations and their cases, `candidates_table` and `decided_sales` matching's; `members_table`,
+`identities_table` and `operator_table` have the rest, for the doors; `bookshelf`,
+`budgets_table`, `pools_table` and `verification` that to their own items.
 
 The stream feeds relay and the archive.
 """
@@ -47,7 +47,7 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from forecourt.attributes import Item, encode, from_item, to_item
+from forecourt.attributes import Item, from_item, to_item
 from forecourt.batches import batch_get
 from forecourt.errors import UnknownEntry
 from forecourt.instants import format_instant, parse_instant
@@ -62,27 +62,12 @@ from forecourt.program import Activation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import date, datetime
+    from datetime import date
 
     from forecourt.program import Evaluation, Trace
-    from forecourt.reconciliation import Finding
     from forecourt.sales import Sale
 
-FINDINGS_LISTED = 50  # ten events of that length are still one call of PutEvents (256 KB)
-
 TIMELINE_KEY = {"pk": "PROGRAM", "sk": "TIMELINE"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Station:
-    """What ingest has to know of a station; `retold`: a till or payment provider tells, too."""
-
-    station_id: str
-    name: str
-    zone: str
-    grades: frozenset[str]
-    open_since: datetime
-    retold: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,19 +146,6 @@ def entry_from_item(item: Mapping[str, Mapping[str, Any]]) -> Entry:
         member_id=values["pk"].removeprefix("MEMBER#"),
         entry_id=values["sk"].removeprefix("T#"),
         digest=values.get("digest", ""),
-    )
-
-
-def station_from_item(item: Mapping[str, Mapping[str, Any]]) -> Station:
-    """Decode a station."""
-    values = from_item(item)
-    return Station(
-        station_id=values["sk"],
-        name=values["name"],
-        zone=values["zone"],
-        grades=frozenset(values["grades"]),
-        open_since=parse_instant(values["open_since"]),
-        retold=values.get("retold", False),
     )
 
 
@@ -257,38 +229,6 @@ class LoyaltyTable:
         document: dict[str, Any] = from_item(response["Item"])["document"]
         return document
 
-    def station(self, station_id: str) -> Station | None:
-        """Return a station, or `None` when none is registered under that id."""
-        response = self._dynamodb.get_item(
-            TableName=self._name, Key=to_item({"pk": "STATIONS", "sk": station_id})
-        )
-        return station_from_item(response["Item"]) if "Item" in response else None
-
-    def note_retold(self, station_id: str) -> None:
-        """Remember that sales of a station are told by others than its pumps, too."""
-        self._dynamodb.update_item(
-            TableName=self._name,
-            Key=to_item({"pk": "STATIONS", "sk": station_id}),
-            UpdateExpression="SET retold = :true",
-            # Excludes making a station of a name.
-            ConditionExpression="attribute_exists(pk)",
-            ExpressionAttributeValues=to_item({":true": True}),
-        )
-
-    def stations(self) -> list[Station]:
-        """Return all stations, by id."""
-        arguments: dict[str, Any] = {
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": {":pk": encode("STATIONS")},
-        }
-        found: list[Station] = []
-        while True:
-            response = self._dynamodb.query(TableName=self._name, **arguments)
-            found += map(station_from_item, response["Items"])
-            if "LastEvaluatedKey" not in response:
-                return found
-            arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
-
     def record_evaluation(
         self,
         member_id: str,
@@ -336,48 +276,6 @@ class LoyaltyTable:
             )
             for item in batch_get(self._dynamodb, self._name, keys, consistent=True)
         }
-
-    def keep_case(
-        self,
-        station_id: str,
-        business_day: date,
-        *,
-        findings: Sequence[Finding],
-        opened_at: datetime,
-    ) -> bool:
-        """
-        Record what does not agree on a station's day, or that nothing disagrees any more.
-
-        `True`: there is something new, which the bus is told. The same findings again leave
-        the case as it is, with the time it was opened. Of very many the first
-        `FINDINGS_LISTED` are kept, and their number.
-        """
-        key = to_item({"pk": f"CASES#{station_id}", "sk": business_day.isoformat()})
-        if not findings:
-            self._dynamodb.delete_item(TableName=self._name, Key=key)
-            return False
-        listed = encode(
-            [{"kind": str(each.kind), **each.facts} for each in findings[:FINDINGS_LISTED]]
-        )
-        item = key | {
-            "type": encode("case"),
-            "findings_total": encode(len(findings)),
-            "findings": listed,
-            "opened_at": encode(format_instant(opened_at)),
-        }
-        try:
-            self._dynamodb.put_item(
-                TableName=self._name,
-                Item=item,
-                # Excludes telling the bus again of a case it knows.
-                ConditionExpression=(
-                    "attribute_not_exists(pk) OR findings <> :findings OR findings_total <> :total"
-                ),
-                ExpressionAttributeValues={":findings": listed, ":total": item["findings_total"]},
-            )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
 
 
 def trace_to_map(trace: Trace) -> dict[str, Any]:

@@ -34,8 +34,9 @@ from forecourt.errors import (
     UnknownStation,
 )
 from forecourt.instants import format_instant, parse_instant
-from forecourt.loyalty_table import TIMELINE_KEY, LoyaltyTable, Station, station_from_item
+from forecourt.loyalty_table import TIMELINE_KEY, LoyaltyTable
 from forecourt.program import Activation, in_force
+from forecourt.stations_table import Station, station_from_item, station_key, station_to_item
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,27 +59,9 @@ class Version:
     drafted_by: str
 
 
-def station_key(station_id: str) -> Item:
-    """Return the key of a station."""
-    return to_item({"pk": "STATIONS", "sk": station_id})
-
-
 def version_key(version: int) -> Item:
     """Return the key of a program version."""
     return to_item({"pk": "PROGRAM", "sk": f"VERSION#{version:06}"})
-
-
-def station_to_item(station: Station) -> Item:
-    """Encode a station; `forecourt.loyalty_table.station_from_item` decodes it."""
-    return station_key(station.station_id) | to_item(
-        {
-            "type": "station",
-            "name": station.name,
-            "zone": station.zone,
-            "grades": sorted(station.grades),
-            "open_since": format_instant(station.open_since),
-        }
-    )
 
 
 def _version_to_item(version: Version) -> Item:

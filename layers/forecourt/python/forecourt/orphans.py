@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from forecourt.behaviour import Behaviour, Fill
-    from forecourt.inquiry import Observation
+    from forecourt.evidence import Observation
     from forecourt.weighing import Decision
 
 WAITING = timedelta(days=30)

@@ -1,18 +1,14 @@
-"""Queues of tasks: sending many, taking each by itself, and looking at what SQS left out."""
+"""Queues: sending many messages, taking each by itself, and looking at what SQS left out."""
 
 from __future__ import annotations
 
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from forecourt.due import task_to_json
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from aws_lambda_powertools import Logger
-
-    from forecourt.due import Task
 
 SEND_MAX = 10  # SQS takes no more messages in one call
 
@@ -21,21 +17,16 @@ class NotSent(Exception):
     """SQS refused some of a batch. The platform starts the job again; tasks are done once."""
 
 
-def send(sqs: Any, queue_url: str, tasks: Iterable[Task]) -> int:
-    """Put *tasks* on the queue; return how many accounts they are about."""
-    accounts, waiting = 0, iter(tasks)
+def send(sqs: Any, queue_url: str, bodies: Iterable[str]) -> None:
+    """Put messages on the queue, as many in a call as it takes."""
+    waiting = iter(bodies)
     while batch := list(islice(waiting, SEND_MAX)):
         response = sqs.send_message_batch(
             QueueUrl=queue_url,
-            Entries=[
-                {"Id": str(number), "MessageBody": task_to_json(task)}
-                for number, task in enumerate(batch)
-            ],
+            Entries=[{"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)],
         )
         if response.get("Failed"):
             raise NotSent([failed["Code"] for failed in response["Failed"]])
-        accounts += sum(len(task.accounts) for task in batch)
-    return accounts
 
 
 def each_by_itself(

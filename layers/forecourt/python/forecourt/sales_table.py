@@ -36,25 +36,22 @@ from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
 from forecourt.errors import SaleNotHeld, UnknownSale
 from forecourt.instants import compact_instant, format_instant
-from forecourt.stored_sales import (
-    Queue,
-    Status,
+from forecourt.stored_messages import (
     gap_to_item,
     quarantined_from_item,
     quarantined_to_item,
     reading_from_item,
     reading_to_item,
-    sale_from_item,
-    sale_key,
-    sale_to_item,
 )
+from forecourt.stored_sales import Queue, Status, sale_from_item, sale_key, sale_to_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from forecourt.messages import GapMessage, NozzleReading, ReadingMessage
-    from forecourt.stored_sales import QuarantinedMessage, StoredSale
+    from forecourt.stored_messages import QuarantinedMessage
+    from forecourt.stored_sales import StoredSale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from forecourt.identity import digest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from forecourt.inquiry import Observation
+    from forecourt.evidence import Observation
     from forecourt.sealing import Sealer
     from forecourt.stored_sales import StoredSale
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import to_item
 from forecourt.instants import format_instant
-from forecourt.ledger.commands import canonical
+from forecourt.ledger.canonical import canonical
 from forecourt.ledger.daybook import day_of, unbooked
 from forecourt.ledger.verifying import passing
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CENTIBITS_A_BIT = 100
 CERTAIN_PPM = 1_000_000
+UNSEEN = "none"  # the level of a field that tells nothing
 MAX_CENTIBITS = 6_000  # beyond 60 bits either way no decision changes
 
 _FRACTION_BITS = 32

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from forecourt.ledger.commands import canonical
+from forecourt.ledger.canonical import canonical
 from forecourt.ledger.records import entry_to_record
 
 if TYPE_CHECKING:

@@ -8,20 +8,15 @@ retry, however late and under whatever settings, is the same command with the sa
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field, fields, is_dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, field
 from enum import StrEnum
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from forecourt.ledger.entries import BUDGET_PREFIX, ISSUED, PARTNER, POINTS_WALLET, REDEEMED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    from datetime import date, datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,28 +276,3 @@ class Extend(Command):
         """Refuse an extension that shortens."""
         if self.until <= self.expires_on:
             raise ValueError(self.entry_id)
-
-
-def fingerprint(command: Command) -> str:
-    """Return the SHA-256 of *command*'s name and content, in hexadecimal."""
-    content = [type(command).__name__, _plain(command)]
-    return sha256(canonical(content)).hexdigest()
-
-
-def canonical(content: Any) -> bytes:
-    """Write *content* as JSON in the one way in which equal content is equal text."""
-    return _JSON.encode(content).encode()
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)} | {
-            "": type(value).__name__
-        }
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(each) for each in value]
-    return value

@@ -18,8 +18,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from forecourt.instants import format_instant, parse_instant
+from forecourt.ledger.canonical import canonical
 from forecourt.ledger.chain import content_of
-from forecourt.ledger.commands import canonical
 from forecourt.ledger.merkle import HASH_BYTES, leaf_hash, path_to, root_of
 from forecourt.ledger.records import entry_from_record
 

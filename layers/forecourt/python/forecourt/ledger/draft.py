@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from forecourt.instants import business_day
 from forecourt.ledger.accounts import apply
+from forecourt.ledger.canonical import fingerprint
 from forecourt.ledger.chain import seal
-from forecourt.ledger.commands import fingerprint
 from forecourt.ledger.entries import DEBT, EXPIRED, NO_EFFECT, Entry, Leg, Lot, wallet_of
 from forecourt.ledger.refusals import CeilingExceeded, InsufficientPoints, LimitExceeded
 from forecourt.validity import last_valid_day

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.errors import EntryConflict, StaleWrite
 from forecourt.ledger.accounts import Account
+from forecourt.ledger.canonical import fingerprint
 from forecourt.ledger.commands import (
     Convert,
     Earn,
@@ -20,7 +21,6 @@ from forecourt.ledger.commands import (
     Reverse,
     Transfer,
     Unmerge,
-    fingerprint,
 )
 from forecourt.ledger.deciding import decide
 from forecourt.ledger.decisions import Books

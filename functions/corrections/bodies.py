@@ -66,7 +66,11 @@ class PostedView(BaseModel):
 
 
 class AdjustmentView(BaseModel):
-    """A correction somebody asked for; above the program's limit somebody else approves it."""
+    """
+    A correction somebody asked for; above the program's limit somebody else approves it.
+
+    `member_id` is whose account it is about: a member's, or `budget:` and the id of a budget.
+    """
 
     adjustment_id: str
     member_id: str

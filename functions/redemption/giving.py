@@ -3,8 +3,14 @@
 from aws_lambda_powertools.event_handler import Response
 
 from forecourt.callers import Permission
-from forecourt.errors import UnknownRate
+from forecourt.errors import ReceiverCannot, UnknownRate
 from forecourt.ledger.commands import Convert, Transfer
+from forecourt.ledger.refusals import (
+    AccountFrozen,
+    AccountMerged,
+    CeilingExceeded,
+    LedgerRefusal,
+)
 from forecourt.once import Answer
 from functions.redemption.bodies import (
     ConversionOrder,
@@ -48,7 +54,13 @@ class GivingRoutes:
                 actor=caller.subject,
                 occurred_at=body.asked_at,
             )
-            return Answer(status=201, body=redeemed(counter.post(given, purse)))
+            try:
+                entry = counter.post(given, purse)
+            except LedgerRefusal as refusal:
+                if is_about_the_receiver(refusal, giver=member_id):
+                    raise ReceiverCannot from None
+                raise
+            return Answer(status=201, body=redeemed(entry))
 
         return counter.door.once(perform)
 
@@ -92,3 +104,10 @@ class GivingRoutes:
             )
 
         return counter.door.once(perform)
+
+
+def is_about_the_receiver(refusal: LedgerRefusal, *, giver: str) -> bool:
+    """Return whether a transfer was refused for what the receiver has or is: not for *giver*."""
+    if isinstance(refusal, AccountFrozen | AccountMerged):
+        return refusal.owner != giver
+    return isinstance(refusal, CeilingExceeded)  # no wallet is too full to give

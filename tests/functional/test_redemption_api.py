@@ -42,7 +42,13 @@ if TYPE_CHECKING:
 JUNE, DECEMBER = date(2027, 6, 30), date(2027, 12, 31)
 RATES = {"from_points": {"gives": 2, "per": 5}, "to_points": {"gives": 2, "per": 1}}
 PROGRAM = with_wallets(
-    points={"minimum": 35, "multiple": 5, "transfer_points": 70, "transfer_count": 2},
+    points={
+        "minimum": 35,
+        "multiple": 5,
+        "transfer_points": 70,
+        "transfer_count": 2,
+        "ceiling": 1000,
+    },
     growth={"validity": None},
     partners={"airline": {"validity": {"months": 6, "end_of": "month"}, **RATES}},
 )
@@ -381,6 +387,54 @@ def test_nothing_is_given_to_oneself_or_to_nobody(anna: Client, world: World, cl
     assert transfer(anna, clock, to=ANNA).code == "transfer_to_self"
     assert transfer(anna, clock, to="sub-nobody").code == "unknown_member"
     assert transfer(anna, clock, wallet="growth").code == "not_spendable"
+
+    assert world.loyalty.account(ANNA) == before
+
+
+@pytest.mark.parametrize("reason", ["full", "frozen", "merged"])
+def test_why_a_receiver_cannot_take_points_is_not_told(
+    anna: Client, world: World, clock: Clock, reason: str
+) -> None:
+    common: dict[str, Any] = {
+        "entry_id": "20261123T090000Z.before",
+        "owner": BERT,
+        "source": "ticket:1",
+        "reason": "test",
+        "actor": "office",
+        "occurred_at": clock.now,
+    }
+    match reason:
+        case "full":
+            world.post(earned(BERT, 990, sale_id="20261123T090000Z.many"))
+        case "frozen":
+            world.post(c.Freeze(**common))
+        case "merged":
+            world.post(c.Merge(**common, into="sub-carl"))
+    before = world.loyalty.account(ANNA), world.loyalty.account(BERT)
+
+    reply = transfer(anna, clock, 60)
+
+    assert (reply.status, reply.code, reply.facts) == (409, "receiver_cannot", {})
+    assert (world.loyalty.account(ANNA), world.loyalty.account(BERT)) == before
+
+
+def test_a_frozen_wallet_gives_nothing_and_its_owner_is_told(
+    anna: Client, world: World, clock: Clock
+) -> None:
+    world.post(
+        c.Freeze(
+            entry_id="20261123T090000Z.freeze",
+            owner=ANNA,
+            source="ticket:1",
+            reason="fraud",
+            actor="office",
+            occurred_at=clock.now,
+        )
+    )
+    before = world.loyalty.account(ANNA)
+
+    for reply in (transfer(anna, clock), spend(anna, clock), hold(anna, clock)):
+        assert (reply.code, reply.facts) == ("account_frozen", {"owner": ANNA})
 
     assert world.loyalty.account(ANNA) == before
 

@@ -48,6 +48,7 @@ Everything that may be refused, in one place.
     - AdjustmentDecided
     - BudgetExists
     - BudgetOver
+    - ReceiverCannot
     - HeadStays
     - TooManyInPool
     - TooManyPools
@@ -537,6 +538,12 @@ class BudgetOver(Rejected):
         super().__init__(budget_id, expires_on)
         self.budget_id = budget_id
         self.expires_on = expires_on.isoformat()
+
+
+class ReceiverCannot(Rejected):
+    """The receiver's wallet takes no points now. Why, and what is in it, is theirs to know."""
+
+    code = "receiver_cannot"
 
 
 class HeadStays(Rejected):

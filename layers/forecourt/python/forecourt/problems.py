@@ -97,6 +97,7 @@ OUTCOMES: Mapping[type[errors.ForecourtError], Outcome] = {
     errors.AdjustmentDecided: _final(409, "The adjustment is decided"),
     errors.BudgetExists: _final(409, "Another budget has that id"),
     errors.BudgetOver: _final(409, "The budget's last day is over"),
+    errors.ReceiverCannot: _final(409, "The receiver cannot take this now"),
     errors.HeadStays: _final(409, "The head of a pool stays in it"),
     errors.TooManyInPool: _final(409, "The pool has as many members as allowed"),
     errors.TooManyPools: _final(409, "The member has as many pools as allowed"),

@@ -15,13 +15,12 @@ HOLD_SECONDS = 15 * 60
 HOLD_SECONDS_MIN = 60
 HOLD_SECONDS_MAX = 24 * 3600  # what nobody captures in a day, nobody comes for
 
+MEMBER_ID = r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$"
+POOL_ID = r"^[a-z0-9-]{1,64}$"
+
 Points = Annotated[StrictInt, Field(ge=1, le=MAX_IN_A_WALLET, examples=[100])]
-MemberName = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$", examples=["sub-other"])
-]
-PoolName = Annotated[
-    str, Field(pattern=r"^[a-z0-9-]{1,64}$", examples=["p-9f86d081884c7d659a2feaa0c55ad015"])
-]
+MemberName = Annotated[str, Field(pattern=MEMBER_ID, examples=["sub-other"])]
+PoolName = Annotated[str, Field(pattern=POOL_ID, examples=["p-9f86d081884c7d659a2feaa0c55ad015"])]
 AskedAt = Annotated[
     Instant,
     Field(

@@ -19,7 +19,7 @@ from forecourt.ledger.commands import Purpose, Transfer
 from forecourt.ledger.spending import counter_of
 from forecourt.once import Answer
 from forecourt.pools import Pool
-from functions.redemption.bodies import OfAWallet, RedeemedView, redeemed
+from functions.redemption.bodies import MEMBER_ID, POOL_ID, OfAWallet, RedeemedView, redeemed
 from functions.redemption.counter import Counter, MemberId, Purse
 from functions.redemption.pool_bodies import (
     LimitOrder,
@@ -32,12 +32,10 @@ from functions.redemption.pool_bodies import (
 TAG = "pools"
 POOLS_MAX = 8  # that one member heads
 
-PoolId = Annotated[
-    str, Path(pattern=r"^[a-z0-9-]{1,64}$", examples=["p-9f86d081884c7d659a2feaa0c55ad015"])
-]
+PoolId = Annotated[str, Path(pattern=POOL_ID, examples=["p-9f86d081884c7d659a2feaa0c55ad015"])]
 OtherId = Annotated[
     str,
-    Path(description="A member's id, or `me`", pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$"),
+    Path(description="A member's id, or `me`", pattern=MEMBER_ID),
 ]
 
 

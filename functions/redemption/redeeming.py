@@ -22,6 +22,7 @@ from forecourt.ledger.refusals import HoldNotOpen
 from forecourt.ledger.spending import counter_of
 from forecourt.once import Answer
 from functions.redemption.bodies import (
+    POOL_ID,
     CaptureOrder,
     HoldOrder,
     HoldView,
@@ -37,7 +38,7 @@ from functions.redemption.counter import TAG, Counter, MemberId, Purse
 
 HoldId = Annotated[str, Path(max_length=64, examples=["20261123T081500Z.hold.9f86d081884c7d65"])]
 WalletName = Annotated[str | None, Query(pattern=WALLET)]
-PoolId = Annotated[str | None, Query(pattern=r"^[a-z0-9-]{1,64}$")]
+PoolId = Annotated[str | None, Query(pattern=POOL_ID)]
 
 
 class RedemptionRoutes:

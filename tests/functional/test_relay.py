@@ -406,6 +406,7 @@ def test_what_is_deleted_for_good_is_nobodys_news_either(
 ) -> None:
     for cause in (
         entry_recorded,
+        budget_opened,
         program_activated,
         station_registered,
         enrolled,
@@ -424,8 +425,8 @@ def test_what_is_deleted_for_good_is_nobodys_news_either(
     assert bus.heard == []
 
 
-@pytest.mark.parametrize("cause", [day_closed, ledger_verified])
-def test_a_book_and_a_verification_are_news_once(
+@pytest.mark.parametrize("cause", [budget_opened, day_closed, ledger_verified])
+def test_a_budget_a_book_and_a_verification_are_news_once(
     world: World, cause: Callable[[World], None]
 ) -> None:
     cause(world)

@@ -102,6 +102,10 @@ format: $(TEST_READY) ## format the code and mend what can be mended by itself
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
+.PHONY: rotate
+rotate: setup ## go on with a rotation of a deployed stack's identity key; STEP=begin or drop
+	@$(BIN)/python -m infra.rotate $(if $(STEP),--$(STEP))
+
 .PHONY: verify
 verify: setup ## verify a deployed stack's ledger; RUN=id: watch that run
 	@$(BIN)/python -m infra.verify $(if $(RUN),--run $(RUN))

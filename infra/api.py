@@ -173,7 +173,8 @@ class Api(Construct):
         self._books.closed.let(members, "GetObject", below="books/")
         # What is bound is also in the member's portrait, and a phone is counted in its block.
         loyalty.let(members, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
-        loyalty.let(members, "DeleteItem", leading_keys=["IDENTITY#*"])
+        # While two keys of the hashes are accepted, the same value must not begin under both.
+        loyalty.let(members, "DeleteItem", "ConditionCheckItem", leading_keys=["IDENTITY#*"])
         # The sales a member is asked about, and those that may be suggested to them.
         tables.sales.let(members, "BatchGetItem", "Query", leading_keys=["STATION#*"])
         loyalty.let(members, "GetItem", leading_keys=["PORTRAIT#*"])

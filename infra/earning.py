@@ -35,8 +35,12 @@ SALE_DECIDED = {
 EARNED = events.EventPattern(
     source=["forecourt"],
     detail_type=["EntryRecorded"],
-    # Also what a person's ruling gave, for a reason of its own.
-    detail={"kind": ["earn"], "source": events.Match.prefix("sale:")},
+    # Also what a person's ruling gave, for a reason of its own; growth value is the same sale's.
+    detail={
+        "kind": ["earn"],
+        "wallet": ["points"],
+        "source": events.Match.prefix("sale:"),
+    },
 )
 ANSWERED = events.EventPattern(source=["forecourt"], detail_type=["ConfirmationAnswered"])
 BOUND = events.EventPattern(source=["forecourt"], detail_type=["IdentityBound"])

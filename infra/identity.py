@@ -19,7 +19,11 @@ __all__ = ["IdentitySecret"]
 
 
 class IdentitySecret(secretsmanager.Secret):
-    """The HMAC key under which plates, phones and cards are stored; generated, never seen."""
+    """
+    The HMAC keys under which plates, phones and cards are stored (`forecourt.keyring`).
+
+    The first is generated and never seen. `infra.rotate` puts a second beside it.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, *, keys: Keys, target: Target) -> None:
         super().__init__(
@@ -40,8 +44,8 @@ class IdentitySecret(secretsmanager.Secret):
         accept(
             self,
             {
-                "AwsSolutions-SMG4": "A rotated key would no longer find any identity stored under "
-                "the old one; replacing it means hashing all identities anew."
+                "AwsSolutions-SMG4": "A new key takes hashing all identities anew, in steps that "
+                "wait for each other. An operator's command rotates it (infra/rotate.py)."
             },
         )
 

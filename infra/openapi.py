@@ -118,7 +118,7 @@ def _members_door() -> Door:
         statements=NOTHING,
         identities=NOTHING,
         sales=NOTHING,
-        secret=NOTHING,
+        ring=NOTHING,
     )
     ProofRoutes(door=door, loyalty=NOTHING, shelf=NOTHING)
     QuestionRoutes(door=door, questions=NOTHING, sales=NOTHING, portraits=NOTHING)

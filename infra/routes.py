@@ -12,6 +12,7 @@ MEMBER_ROUTES = (
     "DELETE /members/{member_id}/identities/{identity_id}",
     "GET /members/{member_id}/points",
     "GET /members/{member_id}/wallets",
+    "GET /members/{member_id}/tier",
     "GET /members/{member_id}/entries",
     "GET /members/{member_id}/entries/{entry_id}/proof",
     "GET /members/{member_id}/sales",

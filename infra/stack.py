@@ -17,6 +17,7 @@ from infra.intake import Intake
 from infra.jobs import Jobs
 from infra.keys import Keys
 from infra.observability import Observability
+from infra.rekeying import Rekeying
 from infra.relay import Bus, Relay
 from infra.tables import Tables
 from infra.users import Users
@@ -69,6 +70,15 @@ class ForecourtStack(cdk.Stack):
             identity_secret=identity_secret,
             runtime=runtime,
         )
+        self.rekeying = Rekeying(
+            self,
+            "Rekeying",
+            tables=self.tables,
+            keys=keys,
+            identity_secret=identity_secret,
+            runtime=runtime,
+        )
+        self.identity_secret = identity_secret
         Relay(self, "Relay", tables=self.tables, bus=self.bus, keys=keys, runtime=runtime)
         jobs = Jobs(self, "Jobs", tables=self.tables, keys=keys, runtime=runtime)
         self.books = Books(
@@ -124,5 +134,7 @@ class ForecourtStack(cdk.Stack):
             "WorkingsBucketName": self.books.workings.bucket_name,
             "ClosingFunctionName": self.books.closing.function_name,
             "VerificationFunctionName": self.books.verification.function_name,
+            "RekeyingFunctionName": self.rekeying.function.function_name,
+            "IdentitySecretArn": self.identity_secret.arn,
         }.items():
             cdk.CfnOutput(self, name, value=value)

@@ -5,7 +5,9 @@ Reads the stream of the Sales table, sales that became `matched` only, and those
 from everybody. The program version in force at the sale's business time judges it, and its
 terms say from when and until when the points are good; the account is kept by the policy in
 force now. The entry's id is the sale's, so a record that comes again finds its entry and
-changes nothing. What a person's ruling moves is in `functions.accrual.ruled`.
+changes nothing. Under a program with tiers the member's growth account is read as well, and
+growth value is posted behind the points; the record is done when both are there. What a
+person's ruling moves is in `functions.accrual.ruled`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from forecourt.growing import Growing
+from forecourt.growth import growth_of, tier_of_sale
 from forecourt.ledger import Policies
 from forecourt.ledger.commands import Earn
 from forecourt.ledger.refusals import AccountMerged, CeilingExceeded
@@ -28,11 +32,16 @@ from forecourt.program import Program, evaluate, in_force, program_from_document
 from forecourt.settings import Settings
 from forecourt.stored_sales import sale_from_item
 from forecourt.streams import one_by_one
+from functions.accrual.growth_accounts import GrowthAccounts
+from functions.accrual.judging import earning
 from functions.accrual.ruled import Mover
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from forecourt.ledger import Account, Answer
     from forecourt.loyalty_table import Standings
     from forecourt.stored_sales import StoredSale
 
@@ -48,6 +57,7 @@ metrics = Metrics()
 dynamodb = boto3.client("dynamodb")
 loyalty = LoyaltyTable(dynamodb, name=settings.loyalty_table)
 ledger = LedgerTable(dynamodb, name=settings.loyalty_table)
+growth_accounts = GrowthAccounts()
 
 
 @metrics.log_metrics
@@ -56,7 +66,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     records = event["Records"]
     # One look-up for the whole batch: under load it is what keeps up.
     owners = [sale_of(record).member_id for record in records]
-    standings = loyalty.standings(filter(None, owners))
+    standings = loyalty.standings(filter(None, owners), growth=growth_accounts.wanted)
     return one_by_one(records, partial(accrue, standings=standings), logger=logger)
 
 
@@ -100,38 +110,67 @@ def post(stored: StoredSale, standings: Standings) -> int | None:
     if version is None:
         new = loyalty.record_evaluation(member_id, sale, version=None, evaluation=None)
         return 0 if new else None
-    judging = program(version)
-    evaluation = evaluate(judging, sale)
+    now = datetime.now(UTC)
+    # What the sale earns is of its own time; how the account is kept, of now.
+    judging, keeping = program(version), program(in_force(standings.timeline, now) or version)
+    growth, tier, grown = growth_of(judging, sale), None, None
+    if growth is not None or judging.tiers is not None:
+        grown = growth_accounts.of(member_id, standings, loyalty)
+        tier = tier_of_sale(judging, sale, grown, now=now)
+    evaluation = evaluate(judging, sale, tier=tier)
+    about: dict[str, Any] = {
+        "owner": member_id,
+        "source": f"sale:{sale.sale_id}",
+        "reason": "fuel",
+        "actor": "accrual",
+        "program_version": version,
+        "occurred_at": sale.key.completed_at,
+    }
     if evaluation.points == 0:
         new = loyalty.record_evaluation(member_id, sale, version=version, evaluation=evaluation)
-        return 0 if new else None
-    command = Earn(
-        entry_id=sale.sale_id,
-        owner=member_id,
-        points=evaluation.points,
-        expires_on=evaluation.expires_on,
-        activates_on=evaluation.activates_on,
-        source=f"sale:{sale.sale_id}",
-        reason="fuel",
-        actor="accrual",
-        program_version=version,
-        trace=tuple(trace_to_map(each) for each in evaluation.trace),
-        occurred_at=sale.key.completed_at,
-    )
-    account = standings.accounts.pop(member_id, None)
-    # What the sale earns is of its own time; how the account is kept, of now.
-    keeping = program(in_force(standings.timeline, datetime.now(UTC)) or version)
-    answer = ledger.execute(command, policies=keeping.policies(), account=account)
-    while isinstance(answer.refusal, AccountMerged):
+        points = 0 if new else None
+    else:
+        command = Earn(
+            entry_id=sale.sale_id,
+            points=evaluation.points,
+            expires_on=evaluation.expires_on,
+            activates_on=evaluation.activates_on,
+            trace=tuple(trace_to_map(each) for each in evaluation.trace),
+            **about,
+        )
+        points = post_points(
+            command,
+            policies=keeping.policies(),
+            account=standings.accounts.pop(member_id, None),
+            earn=earning(ledger, judging),
+        )
+    if growth is not None:
+        growing = Growing(ledger=ledger, policies=keeping.policies())
+        growing.give(growth, sale.sale_id, about=about, account=grown)
+    return points
+
+
+def post_points(
+    command: Earn,
+    *,
+    policies: Policies,
+    account: Account | None,
+    earn: Callable[..., Answer | None],
+) -> int | None:
+    """Post what a sale earns to whom it belongs by now; return as `post` does."""
+    answer = earn(command, policies=policies, account=account)
+    while answer is not None and isinstance(answer.refusal, AccountMerged):
         # Whose sale it was is one with somebody else by now: so are their points.
         command = replace(command, owner=answer.refusal.into)
-        answer = ledger.execute(command, policies=keeping.policies())
+        answer = earn(command, policies=policies)
+    if answer is None:
+        return None
     if isinstance(answer.refusal, CeilingExceeded):
         # An answer, kept in the entry's place: to try again would not make the wallet larger.
-        logger.warning("wallet is full", sale_id=sale.sale_id)
+        logger.warning("wallet is full", sale_id=command.entry_id)
         return None if answer.repeated else 0
     answer.posted()
-    return None if answer.repeated else evaluation.points
+    return None if answer.repeated else command.points
 
 
 def mover(stored: StoredSale, standings: Standings) -> Mover:

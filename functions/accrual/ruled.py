@@ -3,14 +3,17 @@ What has to move because a person decided whose a sale is.
 
 First every share that is taken back, then every share that is given, each under the rules of
 the sale's day. A movement's id comes from the ruling, so a record that comes again moves
-nothing, and one that comes before the entry it takes back is parked by the ledger.
+nothing, and one that comes before the entry it takes back is parked by the ledger. Growth
+value moves along (`functions.accrual.ruled_growth`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from forecourt.growth import tier_of_sale
 from forecourt.ledger import EntryKind, wallet_of
 from forecourt.ledger.commands import Earn, Reverse
 from forecourt.ledger.entries import DEBT
@@ -18,6 +21,9 @@ from forecourt.ledger.refusals import AlreadyReversed, CeilingExceeded, NothingT
 from forecourt.loyalty_table import trace_to_map
 from forecourt.program import evaluate
 from forecourt.rulings import carried_over
+from functions.accrual.growth_accounts import latest
+from functions.accrual.judging import earning
+from functions.accrual.ruled_growth import MovingGrowth
 
 if TYPE_CHECKING:
     from forecourt.ledger import Entry, Policies
@@ -25,8 +31,10 @@ if TYPE_CHECKING:
     from forecourt.loyalty_table import LoyaltyTable
     from forecourt.program import Program
     from forecourt.rulings import Movement
+    from forecourt.sales import Sale
     from forecourt.stored_rulings import AppliedRuling
     from forecourt.stored_sales import StoredSale
+    from forecourt.tiers import Tier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +65,32 @@ class Mover:
             elif gave is not None:
                 given += gave.given  # a refund had taken all of it
             moved += entry.points if entry is not None and new else 0
+        # Behind the points, as a sale's own: it must not lift whom they are judged for.
+        self._move_growth(stored.sale, applied)
         return moved
+
+    def _move_growth(self, sale: Sale, applied: AppliedRuling) -> None:
+        if self.judging is None or self.judging.growth is None:
+            return
+        growth = MovingGrowth(
+            loyalty=self.loyalty,
+            ledger=self.ledger,
+            policies=self.policies,
+            judging=self.judging,
+            applied=applied,
+        )
+        for each in applied.moved:
+            owners = self._owners(each.share.member_id)
+            if each.reverses is None:
+                growth.give(sale, each, owners=owners)
+            else:
+                growth.take_back(sale, each, owner=owners[-1])
+
+    def _tier(self, part: Sale, owner: str) -> Tier | None:
+        """Return the tier by which *owner* is judged, `None` also before the first program."""
+        if self.judging is None or self.judging.tiers is None:
+            return None
+        return tier_of_sale(self.judging, part, latest(self.loyalty, owner), now=datetime.now(UTC))
 
     def _take_back(
         self, applied: AppliedRuling, movement: Movement
@@ -102,7 +135,8 @@ class Mover:
         if before and self.loyalty.judged([(each, entry_id) for each in before]):
             return 0  # given before the account went into another one, and gone there with it
         part = replace(stored.sale, volume_ml=share.volume_ml, amount_fen=share.amount_fen)
-        evaluation = evaluate(self.judging, part) if self.judging else None
+        tier = self._tier(part, owner)
+        evaluation = evaluate(self.judging, part, tier=tier) if self.judging else None
         version = self.judging.version if self.judging else None
         points = carried_over(evaluation.points, taken=taken, given=given) if evaluation else 0
         if evaluation is None or points == 0:
@@ -110,7 +144,7 @@ class Mover:
                 owner, stored.sale, version=version, evaluation=evaluation, entry_id=entry_id
             )
             return 0
-        answer = self.ledger.execute(
+        answer = earning(self.ledger, self.judging)(
             Earn(
                 entry_id=entry_id,
                 owner=owner,
@@ -126,7 +160,7 @@ class Mover:
             ),
             policies=self.policies,
         )
-        if isinstance(answer.refusal, CeilingExceeded):
+        if answer is None or isinstance(answer.refusal, CeilingExceeded):
             return 0  # kept in the entry's place: to try again would not make the wallet larger
         answer.posted()
         return 0 if answer.repeated else points

@@ -1,17 +1,25 @@
 """The route that takes back what a sale earned, because the sale was refunded."""
 
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
+from forecourt import rulings
 from forecourt.callers import Permission
 from forecourt.errors import InvalidRequest, SaleNotCredited, SaleShared
+from forecourt.growing import Growing
+from forecourt.growth import growth_of
 from forecourt.instants import compact_instant
+from forecourt.ledger import Entry
 from forecourt.ledger.commands import Line, Part, Remainder, Reverse, Share
+from forecourt.ledger.refusals import NothingToReverse
 from forecourt.once import Answer
+from forecourt.programs import Programs
+from forecourt.rulings import Holding
 from forecourt.sales import Sale
 from forecourt.sales_table import SalesTable
 from functions.corrections.bodies import PostedView, RefundOrder, posted
@@ -28,6 +36,7 @@ class RefundRoutes:
     def __init__(self, desk: Desk, *, sales: SalesTable) -> None:
         self._desk = desk
         self._sales = sales
+        self._programs = Programs(desk.loyalty)
         desk.door.add("POST", "/sales/<sale_id>/refunds", self.refund_sale, tag=TAG, status=201)
 
     def refund_sale(self, sale_id: SaleId, body: RefundOrder) -> Response[PostedView]:
@@ -36,7 +45,7 @@ class RefundRoutes:
 
         Shares of the amount add up before they are rounded, so refunds that make up the whole
         take back exactly what was earned. What is spent by then becomes a debt, unless the
-        program says otherwise.
+        program says otherwise. Growth value of the sale goes in the same proportion.
         """
         caller = self._desk.door.caller
         caller.require(Permission.REFUND_POINTS)
@@ -51,8 +60,9 @@ class RefundRoutes:
                 raise SaleNotCredited(sale_id=sale_id, status=str(stored.status))
             if len(stored.held) > 1:
                 raise SaleShared(sale_id=sale_id, members=len(stored.held))
+            (held,) = stored.held
             part = part_of(stored.sale, body)
-            member_id, entry_id = stored.held[0].share.member_id, stored.held[0].entry_id
+            member_id, entry_id = held.share.member_id, held.entry_id
             now_with = self._now_with(member_id)
             refund = Reverse(
                 entry_id=refund_id_for(sale_id, body),
@@ -66,9 +76,31 @@ class RefundRoutes:
                 actor=caller.subject,
                 occurred_at=body.refunded_at,
             )
-            return Answer(status=201, body=posted(self._desk.post(refund)))
+            return Answer(status=201, body=posted(self._take_back(refund, held, stored.sale)))
 
         return self._desk.door.once(perform)
+
+    def _take_back(self, refund: Reverse, held: Holding, sale: Sale) -> Entry:
+        """Take the points back, then the growth value; return the points' entry if there is one."""
+        if not self._has_growth(held.share, sale):
+            return self._desk.post(refund)
+        policies = self._desk.keeping.program(self._desk.now()).policies()
+        growing = Growing(ledger=self._desk.ledger, policies=policies)
+        try:
+            entry = self._desk.post(refund)
+        except NothingToReverse:
+            # A sale may be worth growth value and no points.
+            took = growing.take_back(refund)
+            if took is None:
+                raise
+            return took
+        growing.take_back(refund)
+        return entry
+
+    def _has_growth(self, share: rulings.Share, sale: Sale) -> bool:
+        program = self._programs.at(sale.key.completed_at)
+        part = replace(sale, volume_ml=share.volume_ml, amount_fen=share.amount_fen)
+        return program is not None and growth_of(program, part) is not None
 
     def _now_with(self, member_id: str) -> str:
         """Return who has the member's points by now: accounts are merged."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -25,12 +24,11 @@ from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
 from forecourt.erasing import Erasing
 from forecourt.identities_table import IdentitiesTable
-from forecourt.identity import digest_of_block
+from forecourt.identity_keys import IdentityKeys
 from forecourt.questions_table import QuestionsTable
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
-from forecourt.variants import phone_block
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -54,17 +52,14 @@ logger = Logger()
 metrics = Metrics()
 
 
-@cache
-def identity_secret() -> bytes:
-    """Return the key of the identities' hashes."""
-    vault = boto3.client("secretsmanager")
-    response = vault.get_secret_value(SecretId=settings.identity_secret_id)
-    return str(response["SecretString"]).encode()
+identity_keys = IdentityKeys(
+    lambda: boto3.client("secretsmanager"), secret_id=settings.identity_secret_id
+)
 
 
-def block_of(phone: str) -> str:
-    """Return the keyed hash of the block a phone number is in."""
-    return digest_of_block(identity_secret(), phone_block(phone))
+def block_of(phone: str, key_id: str) -> str:
+    """Return the hash of the block a phone number is in, by one of the keys."""
+    return identity_keys().block(phone, key_id)
 
 
 _dynamodb = boto3.client("dynamodb")
@@ -119,12 +114,21 @@ def forget_person(member_id: str) -> None:
 def forget_keys(member_id: str) -> None:
     """Unbind everything, and take from waiting sales what nobody else has."""
     for key in identities.keys(member_id):
-        if candidates.owners([key]).get(key) == (member_id,):
+        if owners_of(member_id, key) == (member_id,):
             forget_orphans(key)
         # A retry of an unbinding will not come: nothing has to remember the hash.
         identities.unbind(
             member_id, key, unbound_at=datetime.now(UTC), known_for=timedelta(seconds=0)
         )
+    identities.forget_former(member_id, forgotten_at=datetime.now(UTC))
+
+
+def owners_of(member_id: str, key: EvidenceKey) -> tuple[str, ...]:
+    """Return who has an identity of a member's, even if it was hashed anew since it was listed."""
+    found = candidates.owners([key])
+    if key not in found:
+        found = candidates.owners([identities.place_of(member_id, key)])
+    return next(iter(found.values()), ())
 
 
 def forget_orphans(key: EvidenceKey) -> None:

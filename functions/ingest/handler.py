@@ -15,7 +15,6 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -25,7 +24,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from forecourt.errors import InvalidIdentity, MalformedMessage
 from forecourt.evidence import evidence_to_document, spelling
-from forecourt.identity import EvidenceKey, digest, digest_of_block
+from forecourt.identity_keys import IdentityKeys
 from forecourt.messages import (
     GapMessage,
     ReadingMessage,
@@ -35,15 +34,14 @@ from forecourt.messages import (
     read_message,
 )
 from forecourt.retold_sales import RetoldSales
-from forecourt.sales import EvidenceKind, contradictions, doubts_about
+from forecourt.sales import contradictions, doubts_about
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
 from forecourt.stations_table import Station, StationsTable
 from forecourt.stored_messages import QuarantinedMessage
-from forecourt.stored_sales import KeyedEvidence, Status, StoredSale
+from forecourt.stored_sales import Status, StoredSale, keyed_under
 from forecourt.stored_tellings import StoredTelling, told_by_pump
-from forecourt.variants import phone_block
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -51,6 +49,7 @@ if TYPE_CHECKING:
     from forecourt.messages import Message
     from forecourt.retellings import Telling
     from forecourt.sales import Evidence, Sale
+    from forecourt.stored_sales import KeyedEvidence
 
 STATION_REMEMBERED_SECONDS = 60
 
@@ -73,6 +72,9 @@ retold = RetoldSales(_dynamodb, sales=settings.sales_table, loyalty=settings.loy
 stations = StationsTable(_dynamodb, name=settings.loyalty_table)
 sealer = Sealer(boto3.client("kms"), key_id=settings.seal_key_id)
 iot_data = boto3.client("iot-data")
+identity_keys = IdentityKeys(
+    lambda: boto3.client("secretsmanager"), secret_id=settings.identity_secret_id
+)
 
 
 @metrics.log_metrics
@@ -293,13 +295,12 @@ def keyed(evidence: Evidence) -> KeyedEvidence | None:
     except InvalidIdentity as fault:
         logger.info("evidence unusable", kind=fault.kind, reason=fault.reason)
         return None
-    secret = identity_secret()
-    is_phone = evidence.kind is EvidenceKind.PHONE
-    return KeyedEvidence(
-        key=EvidenceKey(kind=evidence.kind, digest=digest(secret, evidence.kind, spelt)),
+    return keyed_under(
+        identity_keys(),
+        evidence.kind,
+        spelt,
         confidence=evidence.confidence,
         source=evidence.source,
-        block=digest_of_block(secret, phone_block(spelt)) if is_phone else None,
     )
 
 
@@ -331,16 +332,3 @@ def remembered_station(station_id: str) -> Station | None:
         if station is not None:
             _stations[station_id] = (time.monotonic(), station)
     return station
-
-
-@cache
-def identity_secret() -> bytes:
-    """
-    Return the HMAC secret, read once in a container's life.
-
-    Its client is opened here and not at import: it is used once, and opening one costs a
-    cold start some milliseconds.
-    """
-    response = boto3.client("secretsmanager").get_secret_value(SecretId=settings.identity_secret_id)
-    secret: str = response["SecretString"]
-    return secret.encode()

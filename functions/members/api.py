@@ -18,9 +18,11 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from forecourt.callers import ME, Caller, Permission
 from forecourt.doors import Door
 from forecourt.errors import InvalidRequest, UnknownIdentity
-from forecourt.identities_table import IDENTITIES_MAX, BoundIdentity, IdentitiesTable
-from forecourt.identity import EvidenceKey, digest, mask, normalise
+from forecourt.identities_table import BoundIdentity, IdentitiesTable
+from forecourt.identity import EvidenceKey, mask, normalise
+from forecourt.identity_writes import IDENTITIES_MAX
 from forecourt.instants import format_instant
+from forecourt.keyring import KeyRing
 from forecourt.members_table import Member, MembersTable
 from forecourt.once import Answer
 from forecourt.sales import EvidenceKind
@@ -41,7 +43,7 @@ from functions.members.pages import PAGE, Cursor, Limit, MemberId, next_cursor, 
 
 TAG = "members"
 
-_IDENTITY_ID = re.compile(rf"({'|'.join(EvidenceKind)})\.([A-Za-z0-9_-]{{22}})")
+_IDENTITY_ID = re.compile(rf"({'|'.join(EvidenceKind)})\.((?:[1-9][0-9]*\.)?[A-Za-z0-9_-]{{22}})")
 _ETAG = re.compile(r'"([0-9]{1,9})"')
 
 IdentityId = Annotated[str, Path(examples=["plate.Uo5XbYpSWDcTYGQSP4XkFw"])]
@@ -55,7 +57,7 @@ def _now() -> datetime:
 
 
 class MembersApi:
-    """The routes, and the tables behind them; *secret* keys the identities' hashes."""
+    """The routes, and the tables behind them; *ring* has the keys of the identities' hashes."""
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class MembersApi:
         statements: Statements,
         identities: IdentitiesTable,
         sales: SalesTable,
-        secret: Callable[[], bytes],
+        ring: Callable[[], KeyRing],
         now: Callable[[], datetime] = _now,
     ) -> None:
         self._door = door
@@ -73,7 +75,7 @@ class MembersApi:
         self._statements = statements
         self._identities = identities
         self._sales = sales
-        self._secret = secret
+        self._ring = ring
         self._now = now
         member, bound = "/members/<member_id>", "/members/<member_id>/identities"
         for method, path, route, status in (
@@ -172,11 +174,13 @@ class MembersApi:
         """
         member_id = self._door.caller.member_named(member_id, Permission.BIND_IDENTITIES)
         value = normalise(body.kind, body.value)
-        key = EvidenceKey(kind=body.kind, digest=digest(self._secret(), body.kind, value))
+        key, *others = self._ring().hashes(body.kind, value)
 
         def perform() -> Answer:
-            bound_at, new = self._identities.bind(member_id, key, value, bound_at=self._now())
-            return Answer(status=201 if new else 200, body=_bound(key, bound_at))
+            bound = self._identities.bind(
+                member_id, key, value, others=others, bound_at=self._now()
+            )
+            return Answer(status=201 if bound.new else 200, body=_bound(bound.key, bound.bound_at))
 
         return self._door.once(perform)
 

@@ -81,11 +81,17 @@ class IdentitiesView(BaseModel):
 
 
 class TraceView(BaseModel):
-    """What a rule made of a sale; `rule` is empty and `outcome` `no_rule` when none covers it."""
+    """
+    What a rule made of a sale; `rule` is empty and `outcome` `no_rule` when none covers it.
+
+    Behind it stand the multiples its points contain, with their `basis_points` (10000 is once):
+    the member's tier (`outcome` `tier`), campaigns (`campaign`).
+    """
 
     rule: str
     outcome: str
     points: int
+    basis_points: int | None = None
 
 
 class ProofView(BaseModel):

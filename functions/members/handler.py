@@ -7,19 +7,16 @@ and changes nothing. Routes are in `functions.members.api` and `.wallets`.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities import parameters
 
 from forecourt.bookshelf import Bookshelf
 from forecourt.doors import Door
 from forecourt.identities_table import IdentitiesTable
-from forecourt.identity import digest_of_block
+from forecourt.identity_keys import IdentityKeys
 from forecourt.keeping import Keeping
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
@@ -30,7 +27,6 @@ from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
 from forecourt.statements import Statements
-from forecourt.variants import phone_block
 from functions.members.api import MembersApi
 from functions.members.proofs import ProofRoutes
 from functions.members.questions import QuestionRoutes
@@ -38,8 +34,6 @@ from functions.members.wallets import WalletRoutes
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-
-SECRET_REMEMBERED_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +52,9 @@ dynamodb = boto3.client("dynamodb")
 sealer = Sealer(boto3.client("kms"), key_id=settings.seal_key_id)
 
 
-def identity_secret() -> bytes:
-    """Return the key of the identities' hashes."""
-    secret = parameters.get_secret(settings.identity_secret_id, max_age=SECRET_REMEMBERED_SECONDS)
-    return str(secret).encode()
+identity_keys = IdentityKeys(
+    lambda: boto3.client("secretsmanager"), secret_id=settings.identity_secret_id
+)
 
 
 def fingerprint(content: bytes) -> str:
@@ -70,12 +63,12 @@ def fingerprint(content: bytes) -> str:
 
     Keyed, because there are few enough phone numbers to try them all against a plain hash.
     """
-    return hmac.digest(identity_secret(), b"request:" + content, hashlib.sha256).hex()
+    return identity_keys().fingerprint(content)
 
 
-def block_of(phone: str) -> str:
-    """Return the keyed hash of the block a phone number is in."""
-    return digest_of_block(identity_secret(), phone_block(phone))
+def block_of(phone: str, key_id: str) -> str:
+    """Return the hash of the block a phone number is in, by one of the keys."""
+    return identity_keys().block(phone, key_id)
 
 
 door = Door(
@@ -102,7 +95,7 @@ api = MembersApi(
     statements=statements,
     identities=identities,
     sales=sales,
-    secret=identity_secret,
+    ring=identity_keys,
 )
 wallets = WalletRoutes(
     door=door,

@@ -65,6 +65,30 @@ class WalletsView(BaseModel):
     wallets: list[WalletView]
 
 
+class NextTierView(BaseModel):
+    """The tier above, and the growth value that is missing to it."""
+
+    tier: str
+    from_value: int
+    missing: int
+
+
+class TierView(BaseModel):
+    """
+    The tier a member is in on `as_of_on`, null for who is in none.
+
+    It rests on the `growth_value` that is good on that day. If nothing more is earned, it is
+    kept through `until_on` (null: for ever). `next` is null in the highest tier.
+    """
+
+    tier: str | None
+    growth_value: int
+    multiple_basis_points: int
+    until_on: DayText | None
+    next: NextTierView | None
+    as_of_on: DayText
+
+
 class MovedView(BaseModel):
     """
     What an entry moved into (or, negative, out of) one place of the wallet.

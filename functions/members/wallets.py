@@ -17,10 +17,13 @@ from forecourt.ledger.draft import spending_order
 from forecourt.ledger.entries import DEBT
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
+from forecourt.multiples import ONCE_BASIS_POINTS
 from forecourt.program import Program
 from forecourt.statements import Statements
+from forecourt.tiers import Tiers, value_on
+from forecourt.wallets import GROWTH_WALLET
 from functions.members.pages import PAGE, Cursor, Limit, MemberId, next_cursor, position
-from functions.members.wallet_bodies import EntriesView, WalletsView, WalletView
+from functions.members.wallet_bodies import EntriesView, TierView, WalletsView, WalletView
 
 TAG = "members"
 
@@ -55,6 +58,7 @@ class WalletRoutes:
             (f"{member}/points", self.show_points),
             (f"{member}/wallets", self.list_wallets),
             (f"{member}/entries", self.list_entries),
+            (f"{member}/tier", self.show_tier),
         ):
             door.add("GET", path, route, tag=TAG, status=200)
 
@@ -80,6 +84,15 @@ class WalletRoutes:
         return self._door.show(
             {"wallets": [wallet_view(each, program=program, now=now) for each in accounts]}
         )
+
+    def show_tier(self, member_id: MemberId) -> Response[TierView]:
+        """Show which tier a member is in today, until when, and what is missing to the next."""
+        member_id = self._door.caller.member_named(member_id, Permission.READ_MEMBERS)
+        growth = self._loyalty.account(member_id, GROWTH_WALLET)
+        if growth.version == 0:
+            self._members.member(member_id)
+        now = self._now()
+        return self._door.show(tier_view(growth, program=self._keeping.program(now), now=now))
 
     def list_entries(
         self, member_id: MemberId, limit: Limit = PAGE, cursor: Cursor = None
@@ -136,6 +149,28 @@ def wallet_view(account: Account, *, program: Program, now: datetime) -> dict[st
         "frozen": account.frozen,
         "waiting_reversals": account.parked,
         "version": account.version,
+        "as_of_on": today.isoformat(),
+    }
+
+
+def tier_view(growth: Account, *, program: Program, now: datetime) -> dict[str, Any]:
+    """Return the tier that *growth* comes to at *now*; without a ladder everybody is in none."""
+    today = business_day(now, program.zone)
+    tiers = program.tiers or Tiers(ladder=())
+    value = value_on(growth, today)
+    tier, above, until = tiers.at(value), tiers.above(value), tiers.until(growth, today)
+    return {
+        "tier": tier.name if tier else None,
+        "growth_value": value,
+        "multiple_basis_points": tier.multiple_basis_points if tier else ONCE_BASIS_POINTS,
+        "until_on": _text(until),
+        "next": {
+            "tier": above.name,
+            "from_value": above.from_value,
+            "missing": above.from_value - value,
+        }
+        if above
+        else None,
         "as_of_on": today.isoformat(),
     }
 

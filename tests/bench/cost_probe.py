@@ -135,7 +135,9 @@ def _seed(dynamodb: Any, table: str) -> None:
     operator.activate(version, effective_at=now - timedelta(days=1), now=now)
     sealer = Sealer(boto3.client("kms"), key_id=os.environ["SEAL_KEY_ID"])
     members = MembersTable(dynamodb, name=table, sealer=sealer)
-    identities = IdentitiesTable(dynamodb, name=table, sealer=sealer, block_of=lambda phone: phone)
+    identities = IdentitiesTable(
+        dynamodb, name=table, sealer=sealer, block_of=lambda phone, _: phone
+    )
     members.enrol(MEMBER, {"name": "Bench"}, enrolled_by="bench", enrolled_at=now)
     for kind, value in ((EvidenceKind.PLATE, PLATE), (EvidenceKind.CARD, CARD)):
         code = digest(secret.encode(), kind, normalise(kind, value))

@@ -44,6 +44,7 @@ PARTITIONS = {
         "BUDGETS",
         "BOOKS",
         "VERIFICATIONS",
+        "REKEYING",
     ),
     "sales": ("STATION#", "EVIDENCE#", "QUARANTINE#"),
 }
@@ -345,7 +346,7 @@ def resources(stack: LocalStack, kind: str) -> dict[str, str]:
 def _neighbours(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
     """Yield what no function has any business with, but for those that start themselves."""
     name = stack.function_name("openapi")
-    nightly, farewell = map(stack.function_name, ("reconciliation", "erasure"))
+    nightly, farewell, anew = map(stack.function_name, ("reconciliation", "erasure", "rekeying"))
     configuration = stack.client("lambda").get_function_configuration(FunctionName=name)
     user = {"UserPoolId": stack.outputs["UserPoolId"], "Username": NOBODY}
     role, policy = configuration["Role"], {"RoleName": NOBODY, "PolicyName": NOBODY}
@@ -362,6 +363,12 @@ def _neighbours(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
             "lambda",
             "invoke",
             {"FunctionName": farewell, "InvocationType": "DryRun"},
+        ),
+        (
+            "start rekeying",
+            "lambda",
+            "invoke",
+            {"FunctionName": anew, "InvocationType": "DryRun"},
         ),
         ("read a function", "lambda", "get_function_configuration", {"FunctionName": name}),
         ("promote a user", "cognito-idp", "admin_add_user_to_group", {**user, "GroupName": NOBODY}),

@@ -92,6 +92,9 @@ ROUTES = {
     "GET /members/{member_id}/entries": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/entries"
     ),
+    "GET /members/{member_id}/tier": route(
+        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/tier"
+    ),
     "GET /members/{member_id}/entries/{entry_id}/proof": route(
         Permission.READ_MEMBERS,
         "manager operator auditor",

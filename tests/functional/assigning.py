@@ -11,7 +11,8 @@ from forecourt.decided_sales import DecidedSales
 from forecourt.inquiry import DEFAULT_POLICY
 from forecourt.sales_table import SalesTable
 from forecourt.slips import Slips
-from tests.functional.conftest import IDENTITY_SECRET, LOYALTY_TABLE, SALES_TABLE
+from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.world import RING
 from tests.specimens import RECEIVED_AT
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def assignment(
                 opened.append(stored.sale.sale_id)
             return world.sealer
 
-        return Slips(stored, sealer=sealer, secret=IDENTITY_SECRET.encode)
+        return Slips(stored, sealer=sealer, ring=lambda: RING)
 
     return Assignment(
         sales=SalesTable(world.dynamodb, name=SALES_TABLE),

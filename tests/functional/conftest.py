@@ -204,7 +204,7 @@ def told(world: World, context: Any) -> Callable[..., None]:
     from tests.functional.world import sale_record  # noqa: PLC0415
 
     handler._stations.clear()
-    handler.identity_secret.cache_clear()
+    handler.identity_keys.forget()
     world.register()
 
     def tell(*sales: Sale) -> None:

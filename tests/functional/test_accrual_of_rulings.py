@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.events import events_of
+from forecourt.growing import Growing
 from forecourt.ledger import Policies, Shortfall, WalletPolicy
 from forecourt.ledger.commands import Merge, Reverse, Share, Spend
 from forecourt.ledger_table import LedgerTable
 from forecourt.rulings import split
 from forecourt.stored_sales import Status, StoredSale
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.tiered import tiered
 from tests.functional.world import LITRES, RULED_AT, keyed, with_wallets
-from tests.specimens import CARD, OPEN_SINCE, RECEIVED_AT, SALE, credited_to, nobodys
+from tests.specimens import CARD, OPEN_SINCE, RECEIVED_AT, SALE, credited_to, earned, nobodys
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -64,6 +67,11 @@ class Books:
         seen = self.records() if records is None else records
         assert self.accrual.handle({"Records": seen}, self.context) == {"batchItemFailures": []}
         return seen
+
+    def growth(self, *member_ids: str) -> list[int]:
+        """Return the growth value that members have."""
+        accounts = [self.world.loyalty.account(each, "growth") for each in member_ids]
+        return [sum(each.buckets.values()) for each in accounts]
 
     def points(self, *member_ids: str) -> list[int]:
         """Return what members have, their debt taken off."""
@@ -285,28 +293,122 @@ def test_a_full_wallet_is_an_answer(books: Books) -> None:
     assert books.points("m2") == [0]
 
 
-def refund(books: Books, *, part: int, whole: int) -> None:
+def test_growth_value_moves_with_the_points_once(books: Books) -> None:
+    books.world.activate(tiered())
+    books.sold()
+    books.catch_up()
+    assert books.growth("m1", "m2") == [302, 0]
+
+    books.world.rule(SALE, "m2")
+    seen = books.catch_up()
+    before = books.world.snapshot()
+    books.catch_up([*seen, *seen])
+
+    assert (books.points("m1", "m2"), books.growth("m1", "m2")) == ([0, 39], [0, 302])
+    assert books.world.snapshot() == before
+
+
+def test_whoever_gets_a_sale_by_a_ruling_is_judged_by_their_own_tier(books: Books) -> None:
+    books.world.activate(tiered())
     books.ledger.execute(
-        Reverse(
-            entry_id="20261123T100000Z.refund",
-            owner="m1",
-            reverses=SALE.sale_id,
-            document="R-1",
-            part=Share(part=part, whole=whole),
-            source="refund:R-1",
-            reason="refund",
-            actor="op",
-            occurred_at=RECEIVED_AT,
-        ),
+        replace(earned("m2", 10_000, sale_id="20261101T000000Z.1"), wallet="growth"),
         policies=Policies(),
     ).posted()
+    books.sold()
+    books.catch_up()
+
+    books.world.rule(SALE, "m2")
+    books.catch_up()
+
+    assert books.points("m1", "m2") == [0, 119]  # 39.99 litres, three times
 
 
-def merge(books: Books, member_id: str, *, into: str) -> None:
+def test_a_ruling_that_overtakes_its_sale_ends_the_same_for_growth_value(books: Books) -> None:
+    books.world.activate(tiered())
+    books.sold()
+    (sold,) = books.records()
+    books.world.rule(SALE, "m2")
+
+    books.catch_up()
+    assert books.world.loyalty.account("m1", "growth").parked == 1
+    books.catch_up([sold])
+
+    assert (books.points("m1", "m2"), books.growth("m1", "m2")) == ([0, 39], [0, 302])
+    assert books.world.loyalty.account("m1", "growth").parked == 0
+
+
+def test_growth_value_that_a_refund_had_taken_is_not_given_to_the_next_member(
+    books: Books,
+) -> None:
+    books.world.activate(tiered())
+    books.sold()
+    books.catch_up()
+    refund(books, part=1, whole=3, growth=True)
+
+    books.world.rule(SALE, "m2")
+    books.catch_up()
+
+    assert (books.points("m1", "m2"), books.growth("m1", "m2")) == ([0, 26], [0, 202])
+
+
+def test_of_what_was_wholly_refunded_nothing_is_given_and_nothing_waits_to_be_taken(
+    books: Books,
+) -> None:
+    books.world.activate(tiered())
+    books.sold()
+    books.catch_up()
+    refund(books, part=1, whole=1, growth=True)
+
+    for member_id in ("m2", None):
+        books.world.rule(SALE, member_id)
+        books.catch_up()
+
+    assert (books.points("m1", "m2"), books.growth("m1", "m2")) == ([0, 0], [0, 0])
+    growth = [books.world.loyalty.account(each, "growth") for each in ("m1", "m2")]
+    assert [each.parked for each in growth] == [0, 0]
+    told = [event for each in books.world.records(LOYALTY_TABLE) for event in events_of(each)]
+    nothing = [each for each in told if each.detail_type == "SaleEarnedNothing"]
+    assert [each.detail["member_id"] for each in nothing] == ["m2"]
+
+
+def test_growth_value_of_members_who_became_one_is_not_given_twice(books: Books) -> None:
+    books.world.activate(tiered())
+    books.sold()
+    books.catch_up()
+    books.world.rule(SALE, "m2")
+    seen = books.catch_up()
+    for wallet in ("points", "growth"):
+        merge(books, "m2", into="m3", wallet=wallet)
+        merge(books, "m1", into="m3", wallet=wallet)
+
+    books.catch_up(seen)
+
+    assert (books.points("m3"), books.growth("m3")) == ([39], [302])
+
+
+def refund(books: Books, *, part: int, whole: int, growth: bool = False) -> None:
+    command = Reverse(
+        entry_id="20261123T100000Z.refund",
+        owner="m1",
+        reverses=SALE.sale_id,
+        document="R-1",
+        part=Share(part=part, whole=whole),
+        source="refund:R-1",
+        reason="refund",
+        actor="op",
+        occurred_at=RECEIVED_AT,
+    )
+    books.ledger.execute(command, policies=Policies()).posted()
+    if growth:
+        assert Growing(ledger=books.ledger, policies=Policies()).take_back(command)
+
+
+def merge(books: Books, member_id: str, *, into: str, wallet: str = "points") -> None:
     books.ledger.execute(
         Merge(
-            entry_id=f"20261124T100000Z.merge.{member_id}",
+            entry_id=f"20261124T100000Z.merge.{member_id}.{wallet}",
             owner=member_id,
+            wallet=wallet,
             into=into,
             source="merge:1",
             reason="same_person",

@@ -6,11 +6,10 @@ import json
 import time
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_lambda_powertools.utilities import parameters
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from forecourt.batches import Unprocessed
@@ -490,9 +489,10 @@ def test_a_secret_that_cannot_be_read_now_is_a_passing_failure(
     anna: Client, dynamodb: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
-        raise GetParameterError from throttled("GetSecretValue")
+        raise throttled("GetSecretValue")
 
-    monkeypatch.setattr(parameters, "get_secret", fail)
+    handler.identity_keys.forget()
+    monkeypatch.setattr(handler.identity_keys, "_client", SimpleNamespace(get_secret_value=fail))
     reply = anna.post("/members", {})
 
     assert (reply.status, reply.code) == (503, "unavailable")

@@ -59,6 +59,7 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("GET /members/{member_id}/points", "/members/m-1/points", None, READERS),
     ("GET /members/{member_id}/wallets", "/members/m-1/wallets", None, READERS),
     ("GET /members/{member_id}/entries", "/members/m-1/entries", None, READERS),
+    ("GET /members/{member_id}/tier", "/members/m-1/tier", None, READERS),
     (
         "GET /members/{member_id}/entries/{entry_id}/proof",
         f"/members/m-1/entries/{SALE_ID}/proof",

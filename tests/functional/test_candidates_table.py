@@ -38,7 +38,7 @@ BLOCK = block_of(PHONE.value)
 
 def one(world: World, asked: LookUp, *, block: str | None = None, client: Any = None) -> Found:
     table = CandidatesTable(client or world.dynamodb, name=LOYALTY_TABLE)
-    return table.look_up({0: asked}, blocks={0: block})[0]
+    return table.look_up({0: asked}, blocks={0: (block,) if block else ()})[0]
 
 
 def test_owners_are_found_by_key_and_what_nobody_has_is_absent(world: World) -> None:
@@ -84,7 +84,7 @@ def test_what_several_sales_ask_for_is_read_once_and_told_to_each(world: World) 
     plate, card = key_of(PLATE), key_of(CARD)
     asked = {3: LookUp(keys=(plate, card)), 7: LookUp(keys=(plate,), portraits=("m1",))}
 
-    found = CandidatesTable(counting, name=LOYALTY_TABLE).look_up(asked, blocks={3: None, 7: None})
+    found = CandidatesTable(counting, name=LOYALTY_TABLE).look_up(asked, blocks={3: (), 7: ()})
 
     assert counting.calls == {"batch_get_item": 1}
     assert found[3].owners == {plate: ("m1",), card: ("m1",)}
@@ -102,7 +102,7 @@ def test_nothing_asked_is_no_round_trip(world: World) -> None:
 def test_a_consistent_look_up_sees_what_has_not_reached_every_replica(world: World) -> None:
     world.enrol("m1", PLATE)
     table = CandidatesTable(Lagging(world.dynamodb), name=LOYALTY_TABLE)
-    asked, blocks = {0: LookUp(keys=(key_of(PLATE),))}, {0: None}
+    asked, blocks = {0: LookUp(keys=(key_of(PLATE),))}, {0: ()}
 
     assert table.look_up(asked, blocks=blocks)[0].owners == {}
     assert table.look_up(asked, blocks=blocks, consistent=True)[0].owners

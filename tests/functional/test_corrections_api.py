@@ -9,22 +9,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.adjustments_table import AdjustmentsTable
+from forecourt.growth import growth_entry_id
 from forecourt.keeping import Keeping
 from forecourt.ledger import EntryKind
 from forecourt.ledger import commands as c
 from forecourt.ledger_table import LedgerTable
+from forecourt.programs import Programs
 from forecourt.rulings import split
 from forecourt.stored_sales import Status, StoredSale
 from functions.corrections import handler
 from tests.functional.clients import Interrupting, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE
 from tests.functional.http import Client
+from tests.functional.tiered import tiered
 from tests.functional.world import with_wallets
 from tests.specimens import RECEIVED_AT, SALE, credited_to, earned, sale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from forecourt.ledger.commands import Earn
     from tests.functional.http import Reply
     from tests.functional.world import World
 
@@ -526,6 +530,116 @@ def test_a_line_of_a_sale_is_refunded_by_what_it_earned(
     assert refund(manager, sold, {**REFUND, "line": "fuel"}).body["points"] == -70
     again = refund(manager, sold, {**REFUND, "document": "R-2", "line": "shop"})
     assert again.code == "nothing_to_reverse"
+
+
+# --- growth value goes with the points ---------------------------------------------------------
+
+
+@pytest.fixture
+def grown(sold: str, world: World, monkeypatch: pytest.MonkeyPatch) -> Earn:
+    """Put tiers in force; return the command by which the sale earned its growth value."""
+    world.activate(tiered(), effective_at=SALE.key.completed_at)
+    monkeypatch.setattr(handler.refunds, "_programs", Programs(world.loyalty))
+    return replace(
+        earned("m-1", 302, sale_id=sold), entry_id=growth_entry_id(sold), wallet="growth"
+    )
+
+
+def growth(world: World, member_id: str = "m-1") -> int:
+    return world.loyalty.account(member_id, "growth").total
+
+
+def test_a_refund_takes_growth_value_back_in_the_same_proportion(
+    manager: Client, sold: str, grown: Earn, world: World
+) -> None:
+    world.post(earned("m-1", 100))
+    world.post(grown)
+    third = SALE.amount_fen // 3
+    parts = (third, third, SALE.amount_fen - 2 * third)
+
+    left = []
+    for number, part in enumerate(parts):
+        body = {**REFUND, "document": f"R-{number}", "amount_fen": part}
+        assert refund(manager, sold, body).body["wallet"] == "points"
+        left.append(growth(world))
+
+    assert left == [202, 101, 0]
+    assert world.loyalty.account("m-1").total == 0
+
+
+def test_a_refund_of_growth_value_has_one_effect_however_often_it_is_sent(
+    manager: Client, sold: str, grown: Earn, world: World
+) -> None:
+    world.post(earned("m-1", 100))
+    world.post(grown)
+    first = refund(manager, sold, {**REFUND, "amount_fen": 100}, key="1")
+    before = world.snapshot()
+
+    assert refund(manager, sold, {**REFUND, "amount_fen": 100}, key="2").body == first.body
+
+    assert world.snapshot() == before
+
+
+def test_a_refund_before_its_sales_growth_value_waits_for_it(
+    manager: Client, sold: str, grown: Earn, world: World
+) -> None:
+    assert refund(manager, sold).body["kind"] == "park"
+
+    world.post(earned("m-1", 100))
+    world.post(grown)
+
+    assert (world.loyalty.account("m-1").total, growth(world)) == (0, 0)
+
+
+def test_a_sale_worth_growth_value_alone_can_be_refunded(
+    manager: Client, sold: str, grown: Earn, world: World
+) -> None:
+    world.loyalty.record_evaluation("m-1", SALE, version=2, evaluation=None)
+    world.post(grown)
+
+    reply = refund(manager, sold)
+    assert (reply.status, reply.body["wallet"], reply.body["points"]) == (201, "growth", -302)
+
+    again = refund(manager, sold, {**REFUND, "document": "R-2"})
+    assert again.code == "nothing_to_reverse"
+    assert growth(world) == 0
+
+
+def test_a_line_has_no_growth_value_of_its_own_and_amounts_still_add_up(
+    manager: Client, sold: str, grown: Earn, world: World
+) -> None:
+    world.post(earned("m-1", 100, items={"fuel": 70}))
+    world.post(grown)
+
+    assert refund(manager, sold, {**REFUND, "line": "fuel"}).body["points"] == -70
+    assert growth(world) == 302
+    refund(manager, sold, {**REFUND, "document": "R-2"})
+    assert (world.loyalty.account("m-1").total, growth(world)) == (0, 0)
+
+
+def test_of_growth_value_no_more_is_taken_than_is_left(
+    manager: Client, sold: str, grown: Earn, world: World
+) -> None:
+    """Somebody took some of it back by hand, so what the second half asks for is not there."""
+    world.post(earned("m-1", 100))
+    world.post(grown)
+    taken = c.Reverse(
+        entry_id="20261123T084500Z.1",
+        owner="m-1",
+        wallet="growth",
+        reverses=grown.entry_id,
+        document="ticket:1",
+        part=c.Exactly(points=200),
+        source="ticket:1",
+        reason="fraud",
+        actor="office",
+        occurred_at=RECEIVED_AT,
+    )
+    world.post(taken)
+
+    refund(manager, sold, {**REFUND, "amount_fen": SALE.amount_fen // 2})
+
+    assert growth(world) == 0
 
 
 def test_a_refund_after_a_ruling_takes_from_whoever_has_the_sale(

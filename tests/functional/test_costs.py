@@ -19,9 +19,11 @@ from forecourt.sales import Evidence, EvidenceKind
 from forecourt.sales_table import SalesTable
 from forecourt.stations_table import StationsTable
 from forecourt.weighing import Outcome
+from functions.accrual.growth_accounts import GrowthAccounts
 from tests.functional.assigning import assignment
 from tests.functional.clients import Counting
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.tiered import tiered as tiered_program
 from tests.functional.world import LITRES, sale_record
 from tests.item_sizes import size
 from tests.specimens import CARD, OPEN_SINCE, PLATE, SALE, sale
@@ -107,7 +109,7 @@ def prepared(world: World, told: Any) -> World:
     world.activate()
     told()
     ingest.remembered_station("s0001")
-    ingest.identity_secret()
+    ingest.identity_keys()
     accrual.program.cache_clear()
     accrual.program(1)
     return world
@@ -211,6 +213,35 @@ def test_the_due_index_is_written_when_the_first_day_changes_and_by_no_sale_afte
 
     assert (first.write_units, first.index_units) == (6, 1)
     assert (second.write_units, second.index_units) == (6, 0)
+
+
+@pytest.fixture
+def tiered(prepared: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Return the prepared world under a program with tiers, in containers that know it."""
+    from functions.accrual import handler as accrual  # noqa: PLC0415
+
+    prepared.activate(tiered_program(), effective_at=OPEN_SINCE + timedelta(days=1))
+    accrual.program(2)
+    monkeypatch.setattr(accrual, "growth_accounts", GrowthAccounts(wanted=True))
+    return prepared
+
+
+def test_tiers_cost_a_sale_four_write_units_one_read_unit_and_one_round_trip(
+    tiered: World, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metered = Metered(tiered.dynamodb)
+    counting = Counting(metered)
+
+    judge(tiered, context, dynamodb=counting, monkeypatch=monkeypatch)
+
+    assert metered.write_units == 6 + 4
+    assert metered.read_units <= 4 + 1
+    assert counting.calls == {
+        "put_item": 1,  # the sale
+        "batch_get_item": 2,  # whose plate and card; both accounts and the program's timeline
+        "update_item": 1,  # the owner
+        "transact_write_items": 2,  # points, then growth value: an entry and an account each
+    }
 
 
 class Metered:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.attributes import to_item
 from forecourt.events import SOURCE, DetailType, events_of
 from forecourt.questions_table import QuestionsTable
 from forecourt.retellings import Source, Telling
 from forecourt.retold_sales import RetoldSales
 from forecourt.sales import Evidence, EvidenceKind
+from forecourt.stored_identities import identity_key
 from forecourt.stored_sales import Status, StoredSale
 from forecourt.stored_tellings import StoredTelling
 from functions.members import handler as members
@@ -20,8 +22,9 @@ from tests.functional.assigning import assignment
 from tests.functional.clients import Paging
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE, LambdaContext
 from tests.functional.http import Client
+from tests.functional.rotation import PROMOTED, hashes, observed, rekeyed_identities
 from tests.functional.world import POLICIES, World, block_of, key_of, keyed
-from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, credited_to, earned, sale
+from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, credited_to, earned, nobodys, sale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +89,7 @@ class Farewell:
 def farewell(world: World) -> Farewell:
     from functions.erasure import handler  # noqa: PLC0415 - its clients need the environment
 
-    handler.identity_secret.cache_clear()
+    handler.identity_keys.forget()
     world.enrol("m1", *PERSONAL)
     return Farewell(world, handler)
 
@@ -116,6 +119,55 @@ def test_nothing_that_names_the_member_is_left(farewell: Farewell) -> None:
     assert "sealed" not in left
     assert ledger(farewell.world) == books
     assert farewell.world.candidates.owners(map(key_of, PERSONAL)) == {}
+
+
+def test_what_was_hashed_anew_is_forgotten_under_both_hashes(
+    farewell: Farewell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(farewell.erasure, "identity_keys", lambda: PROMOTED)
+    for each in PERSONAL:
+        rekeyed_identities(farewell.world).rekey(
+            identity_key(key_of(each)) | to_item({"type": "identity"}), now=RECEIVED_AT
+        )
+
+    farewell.forgotten()
+
+    now = datetime.now(UTC).timestamp()
+    left = [
+        item
+        for item in farewell.world.items(LOYALTY_TABLE)
+        if item["pk"] == "MEMBER#m1" and item["sk"].startswith("IDENTITY#")
+    ]
+    assert len(left) == 2 * len(PERSONAL)
+    assert all(
+        (item["type"], item["expires_at_epoch"] <= now) == ("unbound", True) for item in left
+    )
+    every = [key for each in PERSONAL for key in hashes(PROMOTED, each)]
+    assert farewell.world.candidates.owners(every) == {}
+
+
+def test_a_sale_that_waits_is_forgotten_though_its_card_is_hashed_anew_meanwhile(
+    farewell: Farewell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = farewell.world
+    (card, *_) = PERSONAL
+    stored = observed(world, SALE, PROMOTED, card)
+    world.decided.decide(
+        stored, nobodys(), filed_under=stored.evidence_keys, decided_at=RECEIVED_AT
+    )
+    walked = identity_key(key_of(card)) | to_item({"type": "identity"})
+    owners = farewell.erasure.candidates.owners
+
+    def moved_meanwhile(keys: Any) -> Any:
+        rekeyed_identities(world).rekey(walked, now=RECEIVED_AT)
+        return owners(keys)
+
+    monkeypatch.setattr(farewell.erasure.candidates, "owners", moved_meanwhile)
+
+    farewell.forgotten()
+
+    assert (world.stored(SALE).evidence, world.stored(SALE).sealed) == ((), None)
+    assert list(world.decided.orphans(hashes(PROMOTED, card)[0])) == []
 
 
 def test_a_sale_of_theirs_stays_with_litres_money_and_an_id_that_names_nobody(

@@ -12,8 +12,9 @@ from forecourt.attributes import from_item, to_item
 from forecourt.contention import ATTEMPTS
 from forecourt.errors import IdentityTaken, StaleWrite, TooManyIdentities, UnknownIdentity
 from forecourt.events import events_of
-from forecourt.identities_table import IDENTITIES_MAX, IdentitiesTable
+from forecourt.identities_table import Binding, IdentitiesTable
 from forecourt.identity import EvidenceKey
+from forecourt.identity_writes import IDENTITIES_MAX
 from forecourt.stored_identities import (
     block_key,
     identity_key,
@@ -71,9 +72,7 @@ def numbers(dynamodb: Any, phone: str = NUMBER) -> int:
 
 def other(table: IdentitiesTable, client: Any) -> IdentitiesTable:
     """Return the same table behind another client."""
-    return IdentitiesTable(
-        client, name=LOYALTY_TABLE, sealer=table._sealer, block_of=table._block_of
-    )
+    return IdentitiesTable(client, name=LOYALTY_TABLE, sealer=table._sealer, block_of=block_of)
 
 
 @pytest.mark.parametrize("key", [PLATE, CARD])
@@ -83,7 +82,8 @@ def test_a_plate_or_card_is_shared_and_each_owner_lists_it(
     first = table.bind("m-1", key, "value", bound_at=NOW)
     second = table.bind("m-2", key, "value", bound_at=NOW + timedelta(days=1))
 
-    assert (first, second) == ((NOW, True), (NOW + timedelta(days=1), True))
+    assert first == Binding(key=key, bound_at=NOW, new=True)
+    assert second == Binding(key=key, bound_at=NOW + timedelta(days=1), new=True)
     assert owners(dynamodb, key) == ("m-1", "m-2")
     assert [each.key for each in table.identities("m-2")] == [key]
     assert bound_to(dynamodb, "m-2") == {key.kind: frozenset({key.digest})}
@@ -143,7 +143,7 @@ def test_binding_again_finds_since_when_it_is_bound_and_changes_nothing(
 
     again = table.bind("m-1", PHONE, NUMBER, bound_at=NOW + timedelta(days=1))
 
-    assert again == (NOW, False)
+    assert again == Binding(key=PHONE, bound_at=NOW, new=False)
     assert items(dynamodb) == before
 
 
@@ -225,7 +225,7 @@ def test_an_identity_unbound_while_it_is_bound_again_is_bound(
                 table.unbind("m-1", PLATE, unbound_at=NOW)
             return dynamodb.get_item(**arguments)
 
-    assert other(table, Unbinding()).bind("m-1", PLATE, "value", bound_at=later) == (later, True)
+    assert other(table, Unbinding()).bind("m-1", PLATE, "value", bound_at=later).new
     assert owners(dynamodb, PLATE) == ("m-1",)
 
 

@@ -35,7 +35,7 @@ def ingest(world: World) -> ModuleType:
     from functions.ingest import handler  # noqa: PLC0415 - its clients need the environment
 
     handler._stations.clear()
-    handler.identity_secret.cache_clear()
+    handler.identity_keys.forget()
     world.register()
     return handler
 

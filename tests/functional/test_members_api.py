@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from forecourt.attributes import from_item
-from forecourt.identities_table import IDENTITIES_MAX
+from forecourt.identity_writes import IDENTITIES_MAX
 from functions.members import handler
 from tests.functional.conftest import LOYALTY_TABLE, REQUESTS_TABLE
 from tests.functional.http import Client
@@ -308,7 +308,7 @@ def test_nothing_is_bound_to_somebody_who_is_not_enrolled(operator: Client, dyna
     assert items(dynamodb) == []
 
 
-@pytest.mark.parametrize("path", ["", "/identities", "/points", "/entries", "/sales"])
+@pytest.mark.parametrize("path", ["", "/identities", "/points", "/entries", "/sales", "/tier"])
 def test_another_members_id_is_as_unknown_as_nobodys(
     anna: Client, bert: Client, operator: Client, path: str
 ) -> None:

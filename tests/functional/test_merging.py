@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.errors import StaleWrite
-from forecourt.identities_table import IDENTITIES_MAX
+from forecourt.identity_writes import IDENTITIES_MAX
 from forecourt.ledger.commands import Freeze, Unfreeze
 from forecourt.merges import MergeRecord, Stage
 from forecourt.sales import Evidence, EvidenceKind

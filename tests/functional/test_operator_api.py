@@ -57,6 +57,9 @@ PROGRAM = {
     "rules": [RULE],
     "validity": {"months": 12, "end_of": "month"},
     "wallets": None,
+    "growth": None,
+    "tiers": None,
+    "multiples": None,
 }
 
 

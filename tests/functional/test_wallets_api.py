@@ -19,6 +19,7 @@ from forecourt.sales_table import SalesTable
 from forecourt.stored_sales import Status, StoredSale
 from functions.members import handler
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.tiered import tiered
 from tests.functional.world import LITRES, POLICIES
 from tests.specimens import credited_to, earned
 
@@ -285,7 +286,8 @@ def test_all_wallets_of_a_member_are_shown_by_name(
 
 
 def test_the_wallets_of_nobody_are_not_shown(anna: Client) -> None:
-    for path in ("/members/me/wallets", "/members/me/points", "/members/me/entries"):
+    for name in ("wallets", "points", "entries", "tier"):
+        path = f"/members/me/{name}"
         assert anna.get(path).code == "unknown_member"
 
 
@@ -366,7 +368,7 @@ def test_entries_come_newest_first_with_their_reasons(anna: Client, pump: Pump) 
         "actor": "accrual",
         "checker": None,
         "program_version": 1,
-        "trace": [{"rule": "petrol", "outcome": "earned", "points": 100}],
+        "trace": [{"rule": "petrol", "outcome": "earned", "points": 100, "basis_points": None}],
         "occurred_at": "2026-11-23T08:15:00Z",
         "posted_at": "2026-11-23T08:15:00Z",
         "account_version": 1,
@@ -434,7 +436,7 @@ def test_sales_tell_litres_money_station_and_points(anna: Client, pump: Pump) ->
         "completed_at": "2026-11-23T08:15:00Z",
         "points": 0,
         "program_version": 1,
-        "trace": [{"rule": "", "outcome": "no_rule", "points": 0}],
+        "trace": [{"rule": "", "outcome": "no_rule", "points": 0, "basis_points": None}],
     }
 
 
@@ -467,3 +469,48 @@ def test_a_page_has_between_1_and_100_items(anna: Client, limit: Any) -> None:
 
     assert (reply.status, reply.code) == (422, "invalid_request")
     assert reply.facts["findings"][0]["at"] == "/query/limit"
+
+
+def test_a_tier_is_shown_with_what_it_rests_on_and_what_is_missing_to_the_next(
+    anna: Client, pump: Pump, at: Any, world: World
+) -> None:
+    world.activate(tiered(validity={"months": 12, "end_of": "year"}))
+    anna.post("/members", {})
+    at("2026-11-23T09:00:00Z")
+    assert anna.get("/members/me/tier").body == {
+        "tier": None,
+        "growth_value": 0,
+        "multiple_basis_points": 10_000,
+        "until_on": None,
+        "next": {"tier": "silver", "from_value": 300, "missing": 300},
+        "as_of_on": "2026-11-23",
+    }
+
+    pump.post(command(c.Earn, 1, wallet="growth", points=302, expires_on=date(2027, 12, 31)))
+
+    silver = anna.get("/members/me/tier").body
+    assert (silver["tier"], silver["multiple_basis_points"]) == ("silver", 20_000)
+    assert (silver["growth_value"], silver["until_on"]) == (302, "2027-12-31")
+    assert silver["next"] == {"tier": "black", "from_value": 10_000, "missing": 9698}
+    at("2027-12-31T15:59:59Z")
+    assert anna.get("/members/me/tier").body["tier"] == "silver"
+    at("2027-12-31T16:00:00Z")
+    assert anna.get("/members/me/tier").body["tier"] is None
+
+    pump.post(command(c.Earn, 2, wallet="growth", points=10_000, expires_on=None))
+
+    black = anna.get("/members/me/tier").body
+    assert (black["tier"], black["until_on"], black["next"]) == ("black", None, None)
+
+
+def test_without_a_ladder_everybody_is_in_no_tier(
+    anna: Client, pump: Pump, world: World, at: Any
+) -> None:
+    world.activate()
+    at("2026-11-23T09:00:00Z")
+    anna.post("/members", {})
+    pump.post(command(c.Earn, 1, wallet="growth", points=5, expires_on=None))
+
+    shown = anna.get("/members/me/tier").body
+
+    assert (shown["tier"], shown["growth_value"], shown["next"]) == (None, 5, None)

@@ -16,13 +16,14 @@ from zoneinfo import ZoneInfo
 from moto.iotdata.models import iotdata_backends
 
 from forecourt.adjustments_table import AdjustmentsTable
-from forecourt.attributes import from_item
+from forecourt.attributes import Item, from_item
 from forecourt.budgets_table import BudgetsTable
 from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
 from forecourt.documents import ProgramDocument
 from forecourt.identities_table import IdentitiesTable
-from forecourt.identity import EvidenceKey, digest, digest_of_block, normalise
+from forecourt.identity import EvidenceKey, normalise
+from forecourt.keyring import FIRST, KeyRing
 from forecourt.ledger import Policies, WalletPolicy
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
@@ -39,7 +40,6 @@ from forecourt.sealing import Sealer
 from forecourt.statements import Statements
 from forecourt.stations_table import Station, StationsTable
 from forecourt.stored_sales import KeyedEvidence
-from forecourt.variants import phone_block
 from tests.functional.conftest import (
     ACCOUNT_ID,
     IDENTITY_SECRET,
@@ -59,7 +59,7 @@ from tests.specimens import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from forecourt.ledger import Entry
     from forecourt.ledger.commands import Command
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
 
 RULED_AT = RECEIVED_AT + timedelta(days=2)
 BOUND_AT = datetime(2026, 11, 1, tzinfo=UTC)
+RING = KeyRing.from_text(IDENTITY_SECRET)
 
 POLICIES = Policies(default=WalletPolicy(zone=ZoneInfo("Asia/Shanghai")))
 LITRES: dict[str, Any] = {
@@ -96,10 +97,8 @@ def with_wallets(**wallets: Any) -> dict[str, Any]:
 
 def key_of(evidence: Evidence) -> EvidenceKey:
     """Return the keyed hash under which ingest and the members API file *evidence*."""
-    normalised = normalise(evidence.kind, evidence.value)
-    return EvidenceKey(
-        kind=evidence.kind, digest=digest(IDENTITY_SECRET.encode(), evidence.kind, normalised)
-    )
+    (key,) = RING.hashes(evidence.kind, normalise(evidence.kind, evidence.value))
+    return key
 
 
 def keyed(*evidence: Evidence) -> tuple[KeyedEvidence, ...]:
@@ -110,9 +109,9 @@ def keyed(*evidence: Evidence) -> tuple[KeyedEvidence, ...]:
     )
 
 
-def block_of(phone: str) -> str:
+def block_of(phone: str, key_id: str = FIRST) -> str:
     """Return the keyed hash under which the members API counts the block of *phone*."""
-    return digest_of_block(IDENTITY_SECRET.encode(), phone_block(phone))
+    return RING.block(phone, key_id)
 
 
 class World:
@@ -258,6 +257,22 @@ class World:
     def snapshot(self) -> list[dict[str, Any]]:
         """Return everything there is, to be compared after a refusal."""
         return [item for table in (SALES_TABLE, LOYALTY_TABLE) for item in self.items(table)]
+
+    def snapshot_items(self) -> dict[str, list[Item]]:
+        """Return both tables as they are, to be restored."""
+        return {
+            table: self.dynamodb.scan(TableName=table)["Items"]
+            for table in (SALES_TABLE, LOYALTY_TABLE)
+        }
+
+    def restore(self, before: Mapping[str, Sequence[Item]]) -> None:
+        """Make both tables what they were."""
+        for table, items in before.items():
+            for item in self.dynamodb.scan(TableName=table)["Items"]:
+                key = {name: item[name] for name in ("pk", "sk")}
+                self.dynamodb.delete_item(TableName=table, Key=key)
+            for item in items:
+                self.dynamodb.put_item(TableName=table, Item=item)
 
     def stored(self, sale: Sale) -> StoredSale:
         return self.sales.sale(sale.sale_id)

@@ -102,6 +102,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("Query", "Loyalty", ("BOOKS",)),
         ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
         ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
+        ("ConditionCheckItem", "Loyalty", ("IDENTITY#*",)),
         ("PutItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
         ("UpdateItem", "Loyalty", ("MEMBER#*",)),
         ("DeleteItem", "Loyalty", ("IDENTITY#*",)),
@@ -144,6 +145,20 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("BatchGetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
         ("Query", "Sales", ("EVIDENCE#*",)),
+        ("DeleteItem", "Sales", ("EVIDENCE#*",)),
+    },
+    "rekeying": {
+        ("GetItem", "Loyalty", ("REKEYING",)),
+        ("PutItem", "Loyalty", ("REKEYING",)),
+        ("Query", "Loyalty", ("REKEYING",)),
+        ("GetItem", "Loyalty", ("IDENTITY#*", "MEMBER#*", "MERGES#*")),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*", "PORTRAIT#*")),
+        ("PutItem", "Loyalty", ("IDENTITY#*", "MEMBER#*")),
+        ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*", "MERGES#*")),
+        ("DeleteItem", "Loyalty", ("IDENTITY#*", "BLOCK#*")),
+        ("GetItem", "Sales", ("STATION#*", "EVIDENCE#*")),
+        ("UpdateItem", "Sales", ("STATION#*",)),
+        ("PutItem", "Sales", ("EVIDENCE#*",)),
         ("DeleteItem", "Sales", ("EVIDENCE#*",)),
     },
     "merging": {
@@ -215,7 +230,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
 }
 
 # Who may read a whole table, which no condition can limit.
-SCANS = {"verification": {"Loyalty"}}
+SCANS = {"verification": {"Loyalty"}, "rekeying": {"Loyalty", "Sales"}}
 
 # What each may do to objects: operation, bucket, prefix.
 OBJECTS: dict[str, set[tuple[str, str, str]]] = {
@@ -262,6 +277,7 @@ OTHERS: dict[str, set[str]] = {
         "iot:ListThingPrincipals",
     },
     "erasure": REPORTS_FAILURES | {"secretsmanager:GetSecretValue", "lambda:InvokeFunction"},
+    "rekeying": REPORTS_FAILURES | {"secretsmanager:GetSecretValue", "lambda:InvokeFunction"},
     "rulings": set(),
     "merging": set(),
     "corrections": set(),
@@ -279,6 +295,13 @@ SEALING: dict[str, set[str]] = {
     "operator": {"kms:Decrypt"},
     "erasure": {"kms:Decrypt"},
     "merging": {"kms:Encrypt", "kms:Decrypt"},
+    "rekeying": {"kms:Encrypt", "kms:Decrypt"},
+}
+# A sale's is only opened, a member's is sealed again: it belongs to another item by then.
+SEALED_PARTS = {
+    ("kms:Decrypt", "sale_id"),
+    ("kms:Decrypt", "member_id"),
+    ("kms:Encrypt", "member_id"),
 }
 
 ITEM_OPERATION = "dynamodb:"
@@ -340,11 +363,14 @@ def test_a_function_touches_only_its_own_partitions(aws: Synthesised, function: 
 
 
 @pytest.mark.parametrize("function", sorted(ITEMS))
-def test_nobody_reads_a_whole_table_but_who_verifies_it(aws: Synthesised, function: str) -> None:
+def test_nobody_reads_a_whole_table_but_who_verifies_it_or_hashes_it_anew(
+    aws: Synthesised, function: str
+) -> None:
     scanned = {
-        table_in(statement["Resource"])
+        table_in(resource)
         for statement in aws.statements_of(function)
         if is_a_scan(statement)
+        for resource in listed(statement["Resource"])
     }
 
     assert scanned == SCANS.get(function, set())
@@ -456,7 +482,19 @@ def test_the_data_key_is_used_through_the_services_it_protects_only(
     assert all("kms:ViaService" in each.get("StringEquals", {}) for each in conditions)
 
 
-@pytest.mark.parametrize("function", sorted(SEALING))
+def test_who_hashes_anew_opens_sales_and_members_and_seals_members_only(aws: Synthesised) -> None:
+    granted = {
+        (action, name.removeprefix("kms:EncryptionContext:"))
+        for statement in aws.statements_of("rekeying")
+        if any(key.startswith("KeysSeal") for key in referenced(statement["Resource"]))
+        for action in listed(statement["Action"])
+        for name in statement["Condition"]["StringLike"]
+    }
+
+    assert granted == SEALED_PARTS
+
+
+@pytest.mark.parametrize("function", sorted(SEALING.keys() - {"rekeying"}))
 def test_what_belongs_to_a_sale_and_what_to_a_member_are_sealed_apart(
     aws: Synthesised, function: str
 ) -> None:

@@ -122,6 +122,10 @@ def _without_limit(*_: object, **__: object) -> None:
     return None
 
 
+def _only_the_last(work: Draft) -> dict[date, int]:
+    return dict(work.ran_out)
+
+
 def _without_return(*_: object, **__: object) -> tuple[Posting, ...]:
     return ()
 
@@ -157,6 +161,7 @@ BUGS = {
     "shares are rounded up": Bug(replaced=((reversing, "divide", _rounded_up),)),
     "limits of the day are not counted": Bug(replaced=((Draft, "use", _without_limit),)),
     "a limit gets nothing back": Bug(replaced=((Draft, "use_back", _without_limit),)),
+    "what ran out before is forgotten": Bug(replaced=((Draft, "_recalled", _only_the_last),)),
     "a refund does not return to its budget": Bug(
         replaced=((reversing, "counterpart", _without_return),)
     ),

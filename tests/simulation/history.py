@@ -23,6 +23,7 @@ MEMBERS = ("ann", "bo", "cy")
 POOL = "pool"
 BUDGET = "budget:spring"
 COINS = "coins"
+RECALL_DAYS = 30  # short enough for a history to outlive it
 ZONES = tuple(map(ZoneInfo, ("Asia/Shanghai", "America/New_York", "Asia/Kolkata")))
 
 
@@ -148,6 +149,7 @@ class _Writer:
         pick = self.chance.choice
         return WalletPolicy(
             zone=pick(ZONES),
+            recall_days=RECALL_DAYS,
             shortfall=pick(list(Shortfall)),
             debt_for_expired=pick((True, False)),
             grace_days=pick((None, 0, 30)),

@@ -97,6 +97,7 @@ class Purse:
         self.used: dict[str, int] = {}
         self.active_on: date | None = None
         self.longer: dict[date, date] = {}
+        self.dead: dict[date, int] = {}
 
     def copy(self) -> Purse:
         other = Purse()
@@ -111,6 +112,7 @@ class Purse:
         other.parked = {name: list(waiting) for name, waiting in self.parked.items()}
         other.used_on, other.used = self.used_on, dict(self.used)
         other.active_on, other.longer = self.active_on, dict(self.longer)
+        other.dead = dict(self.dead)
         return other
 
     def facts(self) -> dict[str, Any]:
@@ -168,6 +170,7 @@ class Scene:
             (at, *_), what, subject = min(events, key=lambda event: event[0])
             if what == "die":
                 purse.lots.remove(subject)
+                purse.dead[subject.last] = purse.dead.get(subject.last, 0) + subject.points
             elif what == "wake":
                 purse.lots.remove(subject)
                 self.give(purse, subject.points, subject.last)

@@ -42,7 +42,7 @@ from forecourt.ledger.records import (
     entry_to_record,
 )
 from forecourt.ledger.refusals import NothingDue
-from tests.simulation.history import BUDGET, Advance, Resume, Start
+from tests.simulation.history import BUDGET, RECALL_DAYS, Advance, Resume, Start
 from tests.simulation.model import Model
 from tests.simulation.moves import other_place_of
 from tests.simulation.oracle import Refused, Scene
@@ -259,6 +259,13 @@ class World:
         expected, actual = purse.facts(), _facts(account)
         for name, value in expected.items():
             check(actual[name] == value, "the model has", name, value, actual[name], *where)
+        # Two days less, for clocks and zones that differ.
+        oldest = self.now.date() - timedelta(days=RECALL_DAYS - 2)
+        recalled, dead = (
+            {last: points for last, points in lots.items() if last >= oldest}
+            for lots in (account.ran_out, purse.dead)
+        )
+        check(recalled == dead, "what ran out is recalled", recalled, dead, *where)
 
     def _check_view(self, account: Account) -> None:
         """Check that reading counts what is due, as the model does, now and in a while."""

@@ -26,15 +26,15 @@ NEEDS = {
         "identities_table",
         "ledger_reader",
         "ledger_table",
-        "merged_members",
         "operator_table",
         "pools_table",
         "questions_table",
+        "rekeyed_identities",
         "retold_sales",
         "ruled_sales",
     },
     "aws_lambda_powertools": {"doors", "once"},
-    "pydantic": {"booking_fields", "documents"},
+    "pydantic": {"booking_fields", "documents", "shapes", "tier_documents"},
     "numpy": {"learning"},
 }
 FOR_DOORS_ONLY = {"pydantic", "aws_lambda_powertools.event_handler"}

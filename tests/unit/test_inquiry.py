@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,14 @@ from forecourt.inquiry import (
     gather,
     inquire,
 )
+from forecourt.keyring import key_id_of
 from forecourt.variants import meant_phones, phone_neighbours, plate_variants
 from forecourt.weighing import Candidate, Decision, Outcome, Policy, Reason, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from forecourt.inquiry import Tolerance
 
 WEIGHTS = Weights(
     version=1,
@@ -93,13 +97,14 @@ class Members:
         policy: Policy | None = None,
         weights: Weights = WEIGHTS,
         claimed_by: str | None = None,
+        tolerate: Tolerance | None = None,
     ) -> Decision:
         chosen = {"policy": policy} if policy else {}
         inquiry = inquire(
             observations,
             FILL,
             weights=weights,
-            tolerate=slips,
+            tolerate=tolerate or slips,
             claimed_by=claimed_by,
             **chosen,
         )
@@ -127,6 +132,10 @@ class Members:
 
 def slips(seen: Observation) -> tuple[str, ...]:
     return meant_phones(seen.digest) if seen.kind == "phone" else plate_variants(seen.digest)
+
+
+def slips_by_both_keys(seen: Observation) -> list[str]:
+    return [digest for each in slips(seen) for digest in (each, f"2.{each}")]
 
 
 def saw(**values: str) -> list[Observation]:
@@ -186,6 +195,64 @@ def test_a_wrong_phone_alone_is_found_in_one_batch_and_stays_pending(members: Me
     assert decision.reason is Reason.NEEDS_SECOND_IDENTITY
     keys = [len(each.keys) for each in members.asked]
     assert keys == [1, 99 - len({"10", "11", "12"}), 0]  # these begin no mobile number
+
+
+@pytest.mark.parametrize("bound", [PHONE, f"2.{PHONE}"])
+def test_an_identity_is_found_under_whichever_accepted_key_it_lies(
+    members: Members, bound: str
+) -> None:
+    plate = Observation(kind="plate", digest=PLATE, others=(f"2.{PLATE}",))
+    phone = Observation(kind="phone", digest=PHONE, others=(f"2.{PHONE}",))
+    members.bind("a", phone=bound, plate=PLATE)
+
+    decision = members.decide([phone, plate])
+
+    assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "a")
+    assert [len(each.keys) for each in members.asked] == [4]
+
+
+def test_a_portrait_agrees_by_either_hash(members: Members) -> None:
+    members.bind("a", phone=PHONE, plate=f"2.{PLATE}")
+    members.owners.pop(("plate", f"2.{PLATE}"))
+
+    decision = members.decide(
+        [
+            Observation(kind="phone", digest=PHONE),
+            Observation(kind="plate", digest=PLATE, others=(f"2.{PLATE}",)),
+        ]
+    )
+
+    assert ("plate", "same") in {(each.field, each.level) for each in decision.pieces}
+
+
+def test_while_two_keys_are_accepted_a_wrong_phone_takes_a_hundred_keys_of_each(
+    members: Members,
+) -> None:
+    members.bind("a", phone=f"2.{PHONE}")
+
+    decision = members.decide(
+        [Observation(kind="phone", digest=WRONG_PHONE, others=(f"2.{WRONG_PHONE}",))],
+        tolerate=slips_by_both_keys,
+    )
+
+    assert decision.member_id == "a"
+    asked = Counter(key_id_of(key.digest) for key in members.asked[1].keys)
+    assert asked == {"1": 96, "2": 96}
+
+
+def test_no_kind_of_evidence_takes_more_than_a_batch_of_each_key(members: Members) -> None:
+    both = [
+        Observation(kind="phone", digest=PHONE, others=(f"2.{PHONE}",)),
+        Observation(kind="phone", digest=WRONG_PHONE, others=(f"2.{WRONG_PHONE}",)),
+    ]
+
+    members.decide(
+        both,
+        tolerate=slips_by_both_keys,
+    )
+
+    asked = Counter(key_id_of(key.digest) for key in members.asked[1].keys)
+    assert asked == {"1": KEYS_MAX, "2": KEYS_MAX}
 
 
 def test_a_misread_plate_finds_its_car_and_counts_beside_an_app_at_the_pump(

@@ -39,6 +39,18 @@ def test_an_unmatched_sale_is_filed_under_every_piece_of_its_evidence() -> None:
     )
 
 
+def test_while_two_keys_are_accepted_a_sale_is_filed_under_both_hashes_of_every_piece() -> None:
+    many = [Observation(kind="plate", digest=str(n), others=(f"2.{n}",)) for n in range(50)]
+
+    filed = pointers(UNKNOWN, many)
+
+    assert len(filed) == 2 * POINTERS_MAX
+    assert filed[:2] == (
+        EvidenceKey(kind="plate", digest="0"),
+        EvidenceKey(kind="plate", digest="2.0"),
+    )
+
+
 def test_an_app_that_was_open_is_nothing_to_bind_later() -> None:
     assert pointers(UNKNOWN, [Observation(kind="presence", digest="x")]) == ()
 

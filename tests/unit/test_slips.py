@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from forecourt.evidence import Observation, evidence_to_document
 from forecourt.identity import digest
+from forecourt.keyring import FIRST, KeyRing, key_id_of
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.slips import Slips
 from forecourt.stored_sales import Status, StoredSale, Told
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from forecourt.sealing import Sealer
 
 SECRET = b"a secret for tests, 32 bytes long"
+RING = KeyRing(current=FIRST, keys={FIRST: SECRET})
 PHONE = Evidence(kind=EvidenceKind.PHONE, value="13812345687")
 MISREAD = Evidence(kind=EvidenceKind.PLATE, value="unknown")
 STORED = StoredSale(sale=SALE, status=Status.RECEIVED, received_at=RECEIVED_AT)
@@ -38,7 +40,7 @@ class Opened:
 
 
 def slips(stored: StoredSale, opened: Opened) -> Slips:
-    return Slips(stored, sealer=lambda: cast("Sealer", opened), secret=lambda: SECRET)
+    return Slips(stored, sealer=lambda: cast("Sealer", opened), ring=lambda: RING)
 
 
 def seen(kind: str, value: str) -> Observation:
@@ -50,6 +52,22 @@ def test_a_phones_neighbours_are_keyed_like_phones_that_are_bound() -> None:
 
     assert digest(SECRET, EvidenceKind.PHONE, "13812345678") in found
     assert len(found) == len(set(found)) <= 100
+
+
+def test_while_two_keys_are_accepted_neighbours_are_hashed_by_both_and_found_by_either() -> None:
+    both = RING.introducing("n" * 64)
+    tolerate = Slips(
+        replace(STORED, sealed=sealed(PHONE)),
+        sealer=lambda: cast("Sealer", Opened()),
+        ring=lambda: both,
+    )
+    old, new = both.hashes(EvidenceKind.PHONE, PHONE.value)
+
+    found = tolerate(Observation(kind="phone", digest=old.digest))
+
+    assert {key.digest for key in both.hashes(EvidenceKind.PHONE, "13812345678")} <= {*found}
+    assert tolerate(Observation(kind="phone", digest=new.digest)) == found
+    assert [key_id_of(each) for each in found[:4]] == ["1", "2", "1", "2"]
 
 
 def test_what_is_unreadable_is_left_out_and_the_rest_is_found() -> None:

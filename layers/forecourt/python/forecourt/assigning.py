@@ -11,6 +11,7 @@ import boto3
 from forecourt.assignment import Assignment
 from forecourt.candidates_table import CandidatesTable, WeightsInForce
 from forecourt.decided_sales import DecidedSales
+from forecourt.identity_keys import IdentityKeys
 from forecourt.inquiry import POLICIES
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
@@ -44,15 +45,12 @@ def open_assignment(settings: AssignmentSettings, dynamodb: Any) -> Assignment:
     def sealer() -> Sealer:
         return Sealer(boto3.client("kms"), key_id=settings.seal_key_id)
 
-    @cache
-    def secret() -> bytes:
-        response = boto3.client("secretsmanager").get_secret_value(
-            SecretId=settings.identity_secret_id
-        )
-        return str(response["SecretString"]).encode()
+    ring = IdentityKeys(
+        lambda: boto3.client("secretsmanager"), secret_id=settings.identity_secret_id
+    )
 
     def tolerate(stored: StoredSale) -> Slips:
-        return Slips(stored, sealer=sealer, secret=secret)
+        return Slips(stored, sealer=sealer, ring=ring)
 
     candidates = CandidatesTable(dynamodb, name=settings.loyalty_table)
     return Assignment(

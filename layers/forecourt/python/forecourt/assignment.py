@@ -87,7 +87,7 @@ class Assignment:
         who said that the sale is theirs.
         """
         weights = self._weights()
-        blocks = dict(enumerate(each.phone_block for each in sales))
+        blocks = dict(enumerate(each.phone_blocks for each in sales))
         first: dict[int, Found] = {}
 
         def look_up(asked: Mapping[int, LookUp]) -> Mapping[int, Found]:

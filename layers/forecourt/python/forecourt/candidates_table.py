@@ -32,7 +32,7 @@ from forecourt.stored_identities import (
 from forecourt.weights import weights_from_document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from forecourt.identity import EvidenceKey
     from forecourt.inquiry import LookUp
@@ -60,14 +60,15 @@ class CandidatesTable:
         self,
         asked: Mapping[int, LookUp],
         *,
-        blocks: Mapping[int, str | None],
+        blocks: Mapping[int, Sequence[str]],
         consistent: bool = False,
     ) -> dict[int, Found]:
         """
-        Answer the questions of several sales in one round trip for each hundred keys.
+        Answer the questions of several sales at once, in one call for each hundred keys.
 
-        *blocks* has for each sale the block its typed phone is in. What several ask for is
-        read once. *consistent* sees every binding committed before, for twice the read units.
+        *blocks* has for each sale the block its typed phone is in, by each key of the hashes.
+        What several ask for is read once. *consistent* sees every binding committed before, for
+        twice the read units.
         """
         wanted: dict[tuple[str, str], Item] = {}
         for place, each in asked.items():
@@ -138,15 +139,15 @@ def shipped_weights() -> Weights:
     return weights_from_document(json.loads(SHIPPED_WEIGHTS.read_text(encoding="utf-8")))
 
 
-def _keys(asked: LookUp, block: str | None) -> list[Item]:
+def _keys(asked: LookUp, blocks: Sequence[str]) -> list[Item]:
     return [
         *map(identity_key, asked.keys),
         *map(portrait_key, asked.portraits),
-        *([block_key(block)] if asked.with_density and block else []),
+        *(map(block_key, blocks) if asked.with_density else ()),
     ]
 
 
-def _found(asked: LookUp, block: str | None, items: Mapping[tuple[str, str], Item]) -> Found:
+def _found(asked: LookUp, blocks: Sequence[str], items: Mapping[tuple[str, str], Item]) -> Found:
     owners = {
         key: owners_from_item(item)
         for key in asked.keys
@@ -157,11 +158,15 @@ def _found(asked: LookUp, block: str | None, items: Mapping[tuple[str, str], Ite
         for member_id in asked.portraits
         if (item := items.get(_name_of(portrait_key(member_id))))
     }
-    counted = items.get(_name_of(block_key(block))) if asked.with_density and block else None
+    counted = [
+        from_item(item)["numbers"]
+        for block in blocks
+        if asked.with_density and (item := items.get(_name_of(block_key(block))))
+    ]
     return Found(
         owners=owners,
         portraits=portraits,
-        block_members=from_item(counted)["numbers"] if counted else 0,
+        block_members=sum(counted),
     )
 
 

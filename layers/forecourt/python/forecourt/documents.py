@@ -6,40 +6,73 @@ reads. A draft may be saved with faults, since drafts are worked on; `findings_a
 them, and a version with an error among them cannot be activated.
 """
 
-from datetime import date, datetime
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictInt,
-    WithJsonSchema,
-)
+from pydantic import Field, StrictBool, StrictInt
 
 from forecourt.errors import InvalidProgram
-from forecourt.instants import parse_instant
 from forecourt.ledger.policy import CountsFrom, Shortfall, Terms
 from forecourt.program import Basis
 from forecourt.rounding import Rounding
-from forecourt.sales import GRADE, MAX_PLAUSIBLE_VOLUME_ML, STATION_ID
+from forecourt.sales import MAX_PLAUSIBLE_VOLUME_ML
+from forecourt.shapes import (
+    MAX_GRADES,
+    MAX_IN_A_WALLET,
+    MAX_PER,
+    MAX_POINTS,
+    MAX_TIERS,
+    Amount,
+    Day,
+    DayText,
+    Document,
+    Finding,
+    Grade,
+    Holds,
+    Instant,
+    InstantText,
+    Name,
+    Severity,
+    StationId,
+    Step,
+    Times,
+    Zone,
+    error,
+    warning,
+)
+from forecourt.tier_documents import (
+    GrowthRuleDocument,
+    MultiplesDocument,
+    TiersDocument,
+    multiple_findings,
+    tier_findings,
+)
 from forecourt.validity import EndOf, validity_from_document
 
+# Who describes bodies needs the parts as well as the whole.
+__all__ = [
+    "MAX_GRADES",
+    "MAX_IN_A_WALLET",
+    "MAX_RULES",
+    "Day",
+    "DayText",
+    "Document",
+    "Finding",
+    "Grade",
+    "Instant",
+    "InstantText",
+    "ProgramDocument",
+    "Severity",
+    "StationId",
+    "Zone",
+    "findings_about",
+    "zone_exists",
+]
+
 MAX_RULES = 100
-MAX_GRADES = 32
-MAX_POINTS = 1_000_000
-MAX_PER = 100_000_000
 MAX_VALIDITY_MONTHS = 120
 MAX_PENDING_DAYS = 366
 MAX_GRACE_DAYS = 366
-MAX_IN_A_WALLET = 1_000_000_000
-MAX_TRANSFERS = 1_000
-MAX_HOLDS = 32  # each is part of the account's one item
-MAX_TIERS = 16
 MAX_PARTNERS = 8
 # China's rules for single-purpose prepaid cards (MOFCOM Order No. 9 of 2012, articles 18 and 19):
 # at most 5,000 yuan on a registered card, which never runs out, 1,000 on another, good for
@@ -47,60 +80,6 @@ MAX_PARTNERS = 8
 MAX_REGISTERED_FEN = 500_000
 MAX_ANONYMOUS_FEN = 100_000
 MIN_ANONYMOUS_MONTHS = 36
-
-
-def _instant(value: object) -> datetime:
-    if not isinstance(value, str):
-        raise ValueError("not a string")  # noqa: TRY004 - pydantic collects ValueErrors
-    return parse_instant(value)
-
-
-def _day(value: object) -> date:
-    if not isinstance(value, str):
-        raise ValueError("not a string")  # noqa: TRY004 - pydantic collects ValueErrors
-    return date.fromisoformat(value)
-
-
-def _whole(pattern: str) -> str:
-    return f"^(?:{pattern})$"
-
-
-Instant = Annotated[
-    datetime,
-    BeforeValidator(_instant),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "format": "date-time",
-            "pattern": "Z$",
-            "examples": ["2026-11-23T08:15:00Z"],
-        }
-    ),
-]
-InstantText = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
-DayText = Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
-Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
-Grade = Annotated[str, Field(pattern=_whole(GRADE.pattern), examples=["92"])]
-StationId = Annotated[str, Field(pattern=_whole(STATION_ID.pattern), examples=["s0001"])]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
-Amount = Annotated[StrictInt, Field(ge=0, le=MAX_IN_A_WALLET)]
-Step = Annotated[StrictInt, Field(ge=1, le=MAX_POINTS)]
-Times = Annotated[StrictInt, Field(ge=0, le=MAX_TRANSFERS)]
-Holds = Annotated[StrictInt, Field(ge=0, le=MAX_HOLDS)]
-Zone = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z0-9_+/-]{1,64}$",
-        description="IANA time zone",
-        examples=["Asia/Shanghai"],
-    ),
-]
-
-
-class Document(BaseModel):
-    """Base class: what nobody asked for is refused, so a misspelt field cannot vanish."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class RuleDocument(Document):
@@ -129,7 +108,7 @@ class PointsWalletDocument(Document):
     How a wallet of points is kept. Null is no limit.
 
     Points become active `pending_days` after they were earned; members of the tiers in
-    `never_for` keep them for ever (there are no tiers yet, so naming one is an error).
+    `never_for` keep for ever what they earn while they are in one.
     `slide` carries everything along whenever something is earned. `shortfall` says what a
     refund does when the points are spent, `grace_days` how long what comes back after its last
     day is good (null: not at all). `transfer_points` and `transfer_count` are a member's for a
@@ -174,9 +153,10 @@ class PartnerWalletDocument(PointsWalletDocument):
 
 
 class GrowthWalletDocument(Document):
-    """Growth value, which tiers count and nobody spends."""
+    """Growth value, which tiers count and nobody spends. It counts after `pending_days`."""
 
     validity: ValidityDocument | None
+    pending_days: Annotated[StrictInt, Field(ge=0, le=MAX_PENDING_DAYS)] = 0
     adjust_limit: Amount | None = None
 
 
@@ -213,28 +193,16 @@ class ProgramDocument(Document):
     What a litre or a yuan earns, until when, and how the wallets are kept.
 
     `validity` null means for ever; `wallets` null means points alone, as they are by default.
+    `growth` fills the wallet of that name, on which `tiers` rest.
     """
 
     zone: Zone
     rules: Annotated[list[RuleDocument], Field(max_length=MAX_RULES)]
     validity: ValidityDocument | None
     wallets: WalletsDocument | None = None
-
-
-class Severity(StrEnum):
-    """Whether a finding keeps a version from being activated."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-class Finding(Document):
-    """One thing about a program that its author should know; `at` is a JSON pointer."""
-
-    severity: Severity
-    code: str
-    at: str
-    facts: dict[str, Any] = {}
+    growth: GrowthRuleDocument | None = None
+    tiers: TiersDocument | None = None
+    multiples: MultiplesDocument | None = None
 
 
 def findings_about(program: ProgramDocument, *, sold: frozenset[str]) -> list[Finding]:
@@ -245,12 +213,16 @@ def findings_about(program: ProgramDocument, *, sold: frozenset[str]) -> list[Fi
         *_grade_findings(program.rules, sold),
     ]
     if not program.rules:
-        findings.append(_error("no_rules", "/rules"))
+        findings.append(error("no_rules", "/rules"))
     validity = program.validity
     if validity and validity.months == 0 and validity.end_of is EndOf.DAY:
-        findings.append(_warning("expires_the_same_day", "/validity"))
+        findings.append(warning("expires_the_same_day", "/validity"))
+    tiers = program.tiers.names if program.tiers else frozenset()
     if program.wallets:
-        findings += _wallet_findings(program.wallets, validity)
+        findings += _wallet_findings(program.wallets, validity, tiers=tiers)
+    has_wallet = program.wallets is not None and program.wallets.growth is not None
+    findings += tier_findings(program.growth, program.tiers, has_wallet=has_wallet)
+    findings += multiple_findings(program.multiples, sold=sold, tiers=tiers)
     return findings
 
 
@@ -264,7 +236,7 @@ def zone_exists(name: str) -> bool:
 
 
 def _zone_findings(zone: str) -> list[Finding]:
-    return [] if zone_exists(zone) else [_error("unknown_zone", "/zone")]
+    return [] if zone_exists(zone) else [error("unknown_zone", "/zone")]
 
 
 def _rule_findings(rules: list[RuleDocument]) -> list[Finding]:
@@ -276,18 +248,18 @@ def _rule_findings(rules: list[RuleDocument]) -> list[Finding]:
         at = f"/rules/{index}"
         grades = set(rule.grades)
         if rule.rule_id in first_at:
-            findings.append(_error("duplicate_rule_id", f"{at}/rule_id", rule_id=rule.rule_id))
+            findings.append(error("duplicate_rule_id", f"{at}/rule_id", rule_id=rule.rule_id))
         first_at.setdefault(rule.rule_id, index)
         if everything_from is not None or (grades and grades <= taken):
-            findings.append(_error("unreachable_rule", at, rule_id=rule.rule_id))
+            findings.append(error("unreachable_rule", at, rule_id=rule.rule_id))
         elif grades & taken:
             findings.append(
-                _warning("partly_unreachable_rule", f"{at}/grades", grades=sorted(grades & taken))
+                warning("partly_unreachable_rule", f"{at}/grades", grades=sorted(grades & taken))
             )
         if rule.points == 0:
-            findings.append(_warning("zero_points", f"{at}/points", rule_id=rule.rule_id))
+            findings.append(warning("zero_points", f"{at}/points", rule_id=rule.rule_id))
         if rule.basis is Basis.VOLUME and rule.minimum > MAX_PLAUSIBLE_VOLUME_ML:
-            findings.append(_warning("implausible_minimum", f"{at}/minimum", rule_id=rule.rule_id))
+            findings.append(warning("implausible_minimum", f"{at}/minimum", rule_id=rule.rule_id))
         if not grades and everything_from is None:
             everything_from = index
         taken |= grades
@@ -298,12 +270,12 @@ def _grade_findings(rules: list[RuleDocument], sold: frozenset[str]) -> list[Fin
     named = {grade for rule in rules for grade in rule.grades}
     covers_all = any(not rule.grades for rule in rules)
     findings = [
-        _warning("grade_without_rule", "/rules", grade=grade)
+        warning("grade_without_rule", "/rules", grade=grade)
         for grade in sorted(sold - named)
         if rules and not covers_all
     ]
     findings += [
-        _warning("grade_not_sold", f"/rules/{index}/grades", grade=grade)
+        warning("grade_not_sold", f"/rules/{index}/grades", grade=grade)
         for index, rule in enumerate(rules)
         for grade in rule.grades
         if grade not in sold
@@ -311,14 +283,19 @@ def _grade_findings(rules: list[RuleDocument], sold: frozenset[str]) -> list[Fin
     return findings
 
 
-def _wallet_findings(wallets: WalletsDocument, validity: ValidityDocument | None) -> list[Finding]:
-    findings = _points_findings(wallets.points, validity, at="/wallets/points")
+def _wallet_findings(
+    wallets: WalletsDocument, validity: ValidityDocument | None, *, tiers: frozenset[str]
+) -> list[Finding]:
+    findings = _points_findings(wallets.points, validity, at="/wallets/points", tiers=tiers)
     for name, partner in wallets.partners.items():
         at = f"/wallets/partners/{name}"
-        findings += _points_findings(partner, partner.validity, at=at)
+        findings += _points_findings(partner, partner.validity, at=at, tiers=tiers)
         there, back = partner.from_points, partner.to_points
         if there and back and there.gives * back.gives > there.per * back.per:
-            findings.append(_error("conversions_gain", f"{at}/to_points"))
+            findings.append(error("conversions_gain", f"{at}/to_points"))
+    growth = wallets.growth
+    if growth is not None:
+        findings += _pending_findings(growth.pending_days, growth.validity, at="/wallets/growth")
     stored = wallets.stored_value
     if stored is None:
         return findings
@@ -328,7 +305,7 @@ def _wallet_findings(wallets: WalletsDocument, validity: ValidityDocument | None
     lasting = stored.anonymous_validity
     if lasting and lasting.months < MIN_ANONYMOUS_MONTHS:
         findings.append(
-            _warning(
+            warning(
                 "anonymous_validity_short",
                 f"{at}/anonymous_validity",
                 months=lasting.months,
@@ -339,32 +316,48 @@ def _wallet_findings(wallets: WalletsDocument, validity: ValidityDocument | None
 
 
 def _points_findings(
-    wallet: PointsWalletDocument, validity: ValidityDocument | None, *, at: str
+    wallet: PointsWalletDocument,
+    validity: ValidityDocument | None,
+    *,
+    at: str,
+    tiers: frozenset[str],
 ) -> list[Finding]:
     findings = _step_findings(wallet.minimum, wallet.multiple, wallet.ceiling, at=at)
-    try:
-        Terms(
-            pending_days=wallet.pending_days,
-            validity=validity_from_document(validity.model_dump() if validity else None),
-            counts_from=wallet.counts_from,
-        )
-    except InvalidProgram:
-        days = wallet.pending_days
-        findings.append(
-            _error("pending_longer_than_validity", f"{at}/pending_days", pending_days=days)
-        )
-    # No tier is known yet, and a promise that nothing keeps must not come into force.
+    findings += _pending_findings(
+        wallet.pending_days, validity, at=at, counts_from=wallet.counts_from
+    )
+    # A promise to members of a tier that nobody can be in must not come into force.
     findings += [
-        _error("unknown_tier", f"{at}/never_for/{index}", tier=tier)
+        error("unknown_tier", f"{at}/never_for/{index}", tier=tier)
         for index, tier in enumerate(wallet.never_for)
+        if tier not in tiers
     ]
     if wallet.slide and validity is None:
-        findings.append(_warning("slide_without_validity", f"{at}/slide"))
+        findings.append(warning("slide_without_validity", f"{at}/slide"))
     if wallet.spending_slides and wallet.slide is None:
-        findings.append(_warning("spending_slides_without_slide", f"{at}/spending_slides"))
+        findings.append(warning("spending_slides_without_slide", f"{at}/spending_slides"))
     if wallet.debt_for_expired and wallet.shortfall is not Shortfall.DEBT:
-        findings.append(_warning("debt_for_expired_without_debt", f"{at}/debt_for_expired"))
+        findings.append(warning("debt_for_expired_without_debt", f"{at}/debt_for_expired"))
     return findings
+
+
+def _pending_findings(
+    days: int,
+    validity: ValidityDocument | None,
+    *,
+    at: str,
+    counts_from: CountsFrom = CountsFrom.EARNING,
+) -> list[Finding]:
+    """Return that something would run out before it is active, if it would."""
+    try:
+        Terms(
+            pending_days=days,
+            validity=validity_from_document(validity.model_dump() if validity else None),
+            counts_from=counts_from,
+        )
+    except InvalidProgram:
+        return [error("pending_longer_than_validity", f"{at}/pending_days", pending_days=days)]
+    return []
 
 
 def _step_findings(
@@ -373,17 +366,7 @@ def _step_findings(
     """Return what is wrong or odd about how little, and in which steps, may be spent."""
     least = -(-minimum // multiple) * multiple
     if ceiling is not None and least > ceiling:
-        return [
-            _error("minimum_above_ceiling", f"{at}/minimum{unit}", least=least, ceiling=ceiling)
-        ]
+        return [error("minimum_above_ceiling", f"{at}/minimum{unit}", least=least, ceiling=ceiling)]
     if least != minimum > 1:
-        return [_warning("minimum_is_no_multiple", f"{at}/minimum{unit}", least=least)]
+        return [warning("minimum_is_no_multiple", f"{at}/minimum{unit}", least=least)]
     return []
-
-
-def _error(code: str, at: str, **facts: Any) -> Finding:
-    return Finding(severity=Severity.ERROR, code=code, at=at, facts=facts)
-
-
-def _warning(code: str, at: str, **facts: Any) -> Finding:
-    return Finding(severity=Severity.WARNING, code=code, at=at, facts=facts)

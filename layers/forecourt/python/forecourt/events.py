@@ -85,6 +85,7 @@ def _entry(new: Image | None, old: Image | None) -> list[Event]:
             f"{entry.member_id}.{entry.entry_id}",
             entry_id=entry.entry_id,
             member_id=entry.member_id,
+            wallet=entry.wallet,
             kind=str(entry.kind),
             points=entry.points,
             source=entry.source,
@@ -117,6 +118,9 @@ def _bound(new: Image | None, old: Image | None) -> list[Event]:
     ):
         # An unbound identity has no `bound_at`; bound again, it has another.
         if not image or "bound_at" not in image:
+            continue
+        # Hashed anew it has another key. For its member nothing has changed.
+        if image is new and "rekeyed_at" in image:
             continue
         if (other or {}).get("bound_at") == image["bound_at"]:
             continue
@@ -270,8 +274,8 @@ def _verification(new: Image | None, old: Image | None) -> list[Event]:
 
 
 def _evaluation(new: Image | None, old: Image | None) -> list[Event]:
-    if new is None or old is not None:
-        return []
+    if new is None or old is not None or "wallet" in new:
+        return []  # that there is no growth value is no news beside that there are no points
     member_id, entry_id = _after(new, "pk"), _after(new, "sk")
     sale_id = sale_of_entry(entry_id)
     return [

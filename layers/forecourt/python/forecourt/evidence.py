@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from forecourt.errors import InvalidIdentity
-from forecourt.identity import normalise
+from forecourt.identity import EvidenceKey, normalise
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.variants import (
     SURE_PERCENT,
@@ -31,12 +31,24 @@ class Observation:
     """
     One piece of evidence as a keyed hash.
 
-    `unsure` is a reading the camera itself doubts: that it differs says less.
+    `unsure` is a reading the camera itself doubts: that it differs says less. `others` are the
+    hashes by another key that is accepted, too: whoever has any of them has the identity.
     """
 
     kind: str
     digest: str
     unsure: bool = False
+    others: tuple[str, ...] = ()
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Return the hashes by every accepted key."""
+        return (self.digest, *self.others)
+
+    @property
+    def keys(self) -> tuple[EvidenceKey, ...]:
+        """Return everything to look up for this piece."""
+        return tuple(EvidenceKey(kind=self.kind, digest=each) for each in self.digests)
 
 
 def spelling(evidence: Evidence) -> str:

@@ -2,9 +2,13 @@
 Binding identities to members in the Loyalty table (see `forecourt.stored_identities`).
 
 One transaction moves identity, member's item, portrait and count of the block, so they cannot
-disagree; it has at most five writes, however many share an identity. What an identity says is
+disagree; it has at most six writes, however many share an identity. What an identity says is
 read first and must not have changed when it is written. An unbound identity leaves its trace
 for some days, by which a retry of the unbinding is recognised.
+
+While two keys of the hashes are accepted, an identity is changed where it lies, under either; one
+that nobody has begins under the current key, and only if it does not begin under the other at the
+same time. What was hashed anew (`rekeyed_identities`) is found by the key it had before, too.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from forecourt.attributes import Item, encode, from_item, to_item
+from forecourt.attributes import Item, from_item, to_item
 from forecourt.contention import until_settled
 from forecourt.errors import (
     IdentityTaken,
@@ -25,30 +29,28 @@ from forecourt.errors import (
     UnknownIdentity,
     UnknownMember,
 )
-from forecourt.instants import format_instant, parse_instant
+from forecourt.identity_writes import IDENTITIES_MAX, IdentityWrites, unbound_to_item
+from forecourt.instants import parse_instant
 from forecourt.loyalty_table import member_key
-from forecourt.members_table import PRESENT
 from forecourt.sales import EvidenceKind
 from forecourt.stored_identities import (
-    block_key,
+    REKEYED,
+    bound_context,
     bound_key,
     evidence_key_from_item,
     identity_key,
-    identity_to_item,
+    key_of_mark,
     owners_from_item,
     owners_max,
-    portrait_key,
-    portrait_mark,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from forecourt.identity import EvidenceKey
     from forecourt.sealing import Sealer
 
-IDENTITIES_MAX = 16  # a family's cars, phones and cards; also what one list has to unseal
 UNBOUND_KNOWN = timedelta(days=7)
 
 _FAILED = "ConditionalCheckFailed"
@@ -63,50 +65,68 @@ class BoundIdentity:
     bound_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """What came of binding: under which key, since when, and whether that is new."""
+
+    key: EvidenceKey
+    bound_at: datetime
+    new: bool
+
+
 class IdentitiesTable:
     """
     The table *name* behind *dynamodb*; *sealer* closes and opens the values.
 
-    *block_of* returns the keyed hash of a phone number's block.
+    *block_of* returns the hash of a phone number's block by the key of that number.
     """
 
     def __init__(
-        self, dynamodb: Any, *, name: str, sealer: Sealer, block_of: Callable[[str], str]
+        self, dynamodb: Any, *, name: str, sealer: Sealer, block_of: Callable[[str, str], str]
     ) -> None:
         self._dynamodb = dynamodb
         self._name = name
         self._sealer = sealer
-        self._block_of = block_of
+        self._writes = IdentityWrites(name, block_of=block_of)
 
     def bind(
-        self, member_id: str, key: EvidenceKey, value: str, *, bound_at: datetime
-    ) -> tuple[datetime, bool]:
+        self,
+        member_id: str,
+        key: EvidenceKey,
+        value: str,
+        *,
+        others: Sequence[EvidenceKey] = (),
+        bound_at: datetime,
+    ) -> Binding:
         """
-        Bind an identity; return since when it is bound, and whether that is new.
+        Bind an identity under *key*, or under that of *others* under which it lies already.
 
-        Raise `UnknownMember`, `TooManyIdentities`, or `IdentityTaken` when as many have it as
-        may. The same again is what a retry looks like and changes nothing.
+        *others* are its hashes by the other accepted keys. Raise `UnknownMember`,
+        `TooManyIdentities`, or `IdentityTaken` when as many have it as may. The same again is
+        what a retry looks like and changes nothing.
         """
-        sealed = self._sealer.seal(value, context=_context(member_id, key))
 
-        def attempt() -> tuple[datetime, bool]:
-            item = self._item(identity_key(key))
+        def attempt() -> Binding:
+            place, item = self._lies_under(key, others)
             owners = owners_from_item(item)
             if member_id in owners:
-                return self._bound_at(member_id, key), False
-            if len(owners) >= owners_max(key.kind):
-                raise IdentityTaken(kind=key.kind)
+                since = self._bound_at(member_id, place)
+                return Binding(key=place, bound_at=since, new=False)
+            if len(owners) >= owners_max(place.kind):
+                raise IdentityTaken(kind=place.kind)
+            sealed = self._sealer.seal(value, context=bound_context(member_id, place))
             codes = self._transact(
                 [
-                    self._owned_by((*owners, member_id), key, before=item),
-                    self._enrolled(member_id),
-                    self._portrayed(member_id, key),
-                    self._put_bound(member_id, key, sealed, bound_at),
-                    *self._counted_in_block(key, value, by=1),
+                    self._writes.owned_by((*owners, member_id), place, before=item),
+                    self._writes.enrolled(member_id),
+                    self._writes.portrayed(member_id, place),
+                    self._writes.put_bound(member_id, place, sealed, bound_at),
+                    *self._writes.counted_in_block(place, value, by=1),
+                    *(self._writes.unowned(each) for each in others if item is None),
                 ]
             )
             if not codes:
-                return bound_at, True
+                return Binding(key=place, bound_at=bound_at, new=True)
             if codes[1] == _FAILED:
                 raise self._absence(member_id)
             if codes[2] == _FAILED:
@@ -131,21 +151,21 @@ class IdentitiesTable:
         """
 
         def attempt() -> bool:
-            bound = self._item(bound_key(member_id, key))
+            place, bound = self._bound(member_id, key)
             if bound is None:
                 raise UnknownIdentity(f"{key.kind}.{key.digest}")
             if bound["type"]["S"] != "bound":
                 return False
-            item = self._item(identity_key(key))
+            item = self._item(identity_key(place))
             left = tuple(each for each in owners_from_item(item) if each != member_id)
             # Only a phone's value is opened: it says which block has one number less.
             value = self._open(bound, member_id) if key.kind == EvidenceKind.PHONE else ""
             codes = self._transact(
                 [
-                    self._put_unbound(member_id, key, unbound_at, known_for),
-                    self._owned_by(left, key, before=item),
-                    self._unportrayed(member_id, key),
-                    *self._counted_in_block(key, value, by=-1),
+                    self._writes.put_unbound(member_id, place, unbound_at, known_for),
+                    self._writes.owned_by(left, place, before=item),
+                    self._writes.unportrayed(member_id, place),
+                    *self._writes.counted_in_block(place, value, by=-1),
                 ]
             )
             if codes:
@@ -171,32 +191,45 @@ class IdentitiesTable:
         """
 
         def attempt() -> bool:
-            bound = self._item(bound_key(giver, key))
+            place, bound = self._bound(giver, key)
             if bound is None or bound["type"]["S"] != "bound":
                 return False
-            there = self._item(bound_key(receiver, key))
+            there = self._item(bound_key(receiver, place))
             has = there is not None and there["type"]["S"] == "bound"
-            item = self._item(identity_key(key))
+            item = self._item(identity_key(place))
             owners = [each for each in owners_from_item(item) if keeps or each != giver]
             after = (*owners, *([] if receiver in owners else [receiver]))
-            writes = [self._owned_by(after, key, before=item)]
+            writes = [self._writes.owned_by(after, place, before=item)]
             if not has:
                 value, bound_at = self._open(bound, giver), parse_instant(bound["bound_at"]["S"])
-                sealed = self._sealer.seal(value, context=_context(receiver, key))
+                sealed = self._sealer.seal(value, context=bound_context(receiver, place))
                 writes += [
-                    self._put_bound(receiver, key, sealed, bound_at),
-                    self._marked(receiver, key),
+                    self._writes.put_bound(receiver, place, sealed, bound_at),
+                    self._writes.marked(receiver, place),
                 ]
             if not keeps:
                 writes += [
-                    self._put_unbound(giver, key, moved_at, timedelta(0)),
-                    self._unportrayed(giver, key),
+                    self._writes.put_unbound(giver, place, moved_at, timedelta(0)),
+                    self._writes.unportrayed(giver, place),
                 ]
             if self._transact(writes):
                 raise StaleWrite
             return True
 
         return until_settled(attempt)
+
+    def place_of(self, member_id: str, key: EvidenceKey) -> EvidenceKey:
+        """Return under which key a member has what they had under *key*."""
+        place, _ = self._bound(member_id, key)
+        return place
+
+    def forget_former(self, member_id: str, *, forgotten_at: datetime) -> None:
+        """Let the table forget at once under which keys a member had what they have."""
+        for item in self._query_all(f"MEMBER#{member_id}", "IDENTITY#"):
+            if item["type"]["S"] == REKEYED:
+                key = evidence_key_from_item(item)
+                forgotten = unbound_to_item(member_id, key, forgotten_at, timedelta(0))
+                self._dynamodb.put_item(TableName=self._name, Item=forgotten)
 
     def keys(self, member_id: str) -> list[EvidenceKey]:
         """Return the keys of what is bound to a member; nothing is opened for that."""
@@ -219,9 +252,27 @@ class IdentitiesTable:
         ]
         return sorted(bound, key=lambda each: (each.bound_at, each.key))
 
+    def _lies_under(
+        self, key: EvidenceKey, others: Sequence[EvidenceKey]
+    ) -> tuple[EvidenceKey, Item | None]:
+        """Return under which of its keys an identity lies; what nobody has lies under the first."""
+        for each in (key, *others):
+            item = self._item(identity_key(each))
+            if item is not None:
+                return each, item
+        return key, None
+
+    def _bound(self, member_id: str, key: EvidenceKey) -> tuple[EvidenceKey, Item | None]:
+        """Return a member's item of an identity, and the key it has now if it had *key* once."""
+        item = self._item(bound_key(member_id, key))
+        while item is not None and item["type"]["S"] == REKEYED:
+            key = key_of_mark(item["now"]["S"])
+            item = self._item(bound_key(member_id, key))
+        return key, item
+
     def _open(self, item: Item, member_id: str) -> str:
         key, sealed = evidence_key_from_item(item), from_item(item)["sealed"]
-        value: str = self._sealer.open(sealed, context=_context(member_id, key))
+        value: str = self._sealer.open(sealed, context=bound_context(member_id, key))
         return value
 
     def _bound_at(self, member_id: str, key: EvidenceKey) -> datetime:
@@ -230,123 +281,12 @@ class IdentitiesTable:
             raise StaleWrite  # unbound since the identity was read
         return parse_instant(item["bound_at"]["S"])
 
-    def _owned_by(
-        self, owners: tuple[str, ...], key: EvidenceKey, *, before: Item | None
-    ) -> dict[str, Any]:
-        """Return the write that makes *owners* those of an identity, if it is as it was read."""
-        # Both exclude losing an owner who came or went since it was read.
-        if before is None:
-            condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
-        else:
-            name = "owners" if "owners" in before else "member_id"
-            condition = {
-                "ConditionExpression": f"{name} = :before",
-                "ExpressionAttributeValues": {":before": before[name]},
-            }
-        if not owners:
-            delete = {"TableName": self._name, "Key": identity_key(key), **condition}
-            return {"Delete": delete}
-        item = identity_to_item(key, owners)
-        return {"Put": {"TableName": self._name, "Item": item, **condition}}
-
-    def _enrolled(self, member_id: str) -> dict[str, Any]:
-        return {
-            "ConditionCheck": {
-                "TableName": self._name,
-                "Key": member_key(member_id),
-                # Excludes a member who was never enrolled, was erased, or goes on elsewhere.
-                "ConditionExpression": PRESENT,
-            }
-        }
-
-    def _portrayed(self, member_id: str, key: EvidenceKey) -> dict[str, Any]:
-        return {
-            "Update": {
-                "TableName": self._name,
-                "Key": portrait_key(member_id),
-                "UpdateExpression": "SET #type = :type ADD bound :mark",
-                # Excludes a member with as many as allowed, however many bind at once.
-                "ConditionExpression": "attribute_not_exists(bound) OR size(bound) < :limit",
-                "ExpressionAttributeNames": {"#type": "type"},
-                "ExpressionAttributeValues": to_item(
-                    {
-                        ":type": "portrait",
-                        ":mark": frozenset({portrait_mark(key)}),
-                        ":limit": IDENTITIES_MAX,
-                    }
-                ),
-            }
-        }
-
-    def _marked(self, member_id: str, key: EvidenceKey) -> dict[str, Any]:
-        return {
-            "Update": {
-                "TableName": self._name,
-                "Key": portrait_key(member_id),
-                "UpdateExpression": "SET #type = :type ADD bound :mark",
-                "ExpressionAttributeNames": {"#type": "type"},
-                "ExpressionAttributeValues": to_item(
-                    {":type": "portrait", ":mark": frozenset({portrait_mark(key)})}
-                ),
-            }
-        }
-
     def _absence(self, member_id: str) -> UnknownMember | MemberMerged:
         """Return why nothing can be bound to a member."""
         item = from_item(self._item(member_key(member_id)) or {})
         if "merged_into" in item:
             return MemberMerged(member_id=member_id, into=item["merged_into"])
         return UnknownMember(member_id)
-
-    def _unportrayed(self, member_id: str, key: EvidenceKey) -> dict[str, Any]:
-        mark = encode(frozenset({portrait_mark(key)}))
-        return {
-            "Update": {
-                "TableName": self._name,
-                "Key": portrait_key(member_id),
-                "UpdateExpression": "DELETE bound :mark",
-                "ExpressionAttributeValues": {":mark": mark},
-            }
-        }
-
-    def _put_bound(
-        self, member_id: str, key: EvidenceKey, sealed: bytes, bound_at: datetime
-    ) -> dict[str, Any]:
-        bound = {"type": "bound", "sealed": sealed, "bound_at": format_instant(bound_at)}
-        item = bound_key(member_id, key) | to_item(bound)
-        return {"Put": {"TableName": self._name, "Item": item}}
-
-    def _put_unbound(
-        self, member_id: str, key: EvidenceKey, unbound_at: datetime, known_for: timedelta
-    ) -> dict[str, Any]:
-        unbound = {
-            "type": "unbound",
-            "unbound_at": format_instant(unbound_at),
-            "expires_at_epoch": int((unbound_at + known_for).timestamp()),
-        }
-        return {
-            "Put": {
-                "TableName": self._name,
-                "Item": bound_key(member_id, key) | to_item(unbound),
-                # Excludes what somebody else unbound since it was read.
-                "ConditionExpression": "#type = :bound",
-                "ExpressionAttributeNames": {"#type": "type"},
-                "ExpressionAttributeValues": {":bound": encode("bound")},
-            }
-        }
-
-    def _counted_in_block(self, key: EvidenceKey, value: str, *, by: int) -> list[dict[str, Any]]:
-        """Return the write that counts a phone in or out of its block; nothing else is counted."""
-        if key.kind != EvidenceKind.PHONE:
-            return []
-        update = {
-            "TableName": self._name,
-            "Key": block_key(self._block_of(value)),
-            "UpdateExpression": "SET #type = :type ADD numbers :by",
-            "ExpressionAttributeNames": {"#type": "type"},
-            "ExpressionAttributeValues": to_item({":type": "block", ":by": by}),
-        }
-        return [{"Update": update}]
 
     def _item(self, key: Item) -> Item | None:
         response = self._dynamodb.get_item(TableName=self._name, Key=key, ConsistentRead=True)
@@ -377,7 +317,3 @@ class IdentitiesTable:
                 raise
             return [each["Code"] for each in reasons]
         return []
-
-
-def _context(member_id: str, key: EvidenceKey) -> dict[str, str]:
-    return {"member_id": member_id, "item": f"IDENTITY#{key.kind}#{key.digest}"}

@@ -14,10 +14,12 @@ nobody, and a crowd of candidates ends in "unmatched", never in a guess.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from forecourt.identity import EvidenceKey
+from forecourt.keyring import key_id_of
 from forecourt.weighing import (
     UNSEEN,
     Candidate,
@@ -43,7 +45,7 @@ ROUND_TRIPS_MAX = 3
 CANDIDATES_MAX = 8
 SHARED_MAX = 4  # a family; what more members share (a fleet's card) identifies nobody
 OBSERVATIONS_MAX = 8
-KEYS_MAX = 100  # DynamoDB takes no more in one BatchGetItem
+KEYS_MAX = 100  # by one key of the hashes: DynamoDB takes no more in one BatchGetItem
 
 TOLERANT_KINDS = ("phone", "plate")  # in this order: phones come closest to the whole batch
 KINDS = ("phone", "plate", "payment", "card", "etc_tag", "presence")
@@ -260,7 +262,7 @@ class _Case:
     def first_look_up(self) -> LookUp:
         """Return the question for the owners of everything observed."""
         return LookUp(
-            keys=tuple(EvidenceKey(kind=each.kind, digest=each.digest) for each in self._observed),
+            keys=tuple(key for each in self._observed for key in each.keys),
             with_density=any(each.kind == "phone" for each in self._observed),
         )
 
@@ -268,7 +270,7 @@ class _Case:
         """Take in who owns what was observed."""
         self._block_members = found.block_members
         for each in self._observed:
-            owners = found.owners.get(EvidenceKey(kind=each.kind, digest=each.digest), ())
+            owners = [owner for key in each.keys for owner in found.owners.get(key, ())]
             if len(owners) > SHARED_MAX:
                 self.crowded.add(each)
                 continue
@@ -295,14 +297,16 @@ class _Case:
         """Return the keys one slip away; none when even the best of them would not be weighed."""
         if self._weights and self._slips_are_hopeless(self._weights):
             return ()
+        asked: Counter[str] = Counter()
         for kind in TOLERANT_KINDS:
             for each in self._observed:
                 if each.kind == kind and each not in self.crowded:
                     for digest in self._tolerate(each):
-                        if len(self._slips) == KEYS_MAX:
-                            break
-                        if digest != each.digest:
-                            self._slips[EvidenceKey(kind=kind, digest=digest)] = each
+                        key, key_id = EvidenceKey(kind=kind, digest=digest), key_id_of(digest)
+                        if digest in each.digests or asked[key_id] == KEYS_MAX:
+                            continue
+                        asked[key_id] += key not in self._slips
+                        self._slips[key] = each
         return tuple(self._slips)
 
     def _slips_are_hopeless(self, weights: Weights) -> bool:
@@ -368,7 +372,7 @@ def _against(portrait: Portrait | None, seen: Observation, tolerate: Tolerance) 
     bound = portrait.identities.get(seen.kind) if portrait else None
     if not bound:
         return None
-    if seen.digest in bound:
+    if not bound.isdisjoint(seen.digests):
         return "same"
     if seen.kind in TOLERANT_KINDS and not bound.isdisjoint(tolerate(seen)):
         return "close"

@@ -201,6 +201,13 @@ class LedgerTable:
         items = batch_get(self._dynamodb, self._name, wanted, consistent=consistent)
         return [account_from_item(item) for item in items]
 
+    def answered(self, key: EntryKey) -> object:
+        """Return what an entry's id was used for, as of now; `None`: for nothing."""
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=item_key(key), ConsistentRead=True
+        )
+        return from_ledger_item(response["Item"]) if "Item" in response else None
+
     def remind(self, notice: Notice, *, noticed_at: datetime) -> bool:
         """Keep that *notice* was given, which relay tells the bus. `False`: it was before."""
         last = notice.expires_on

@@ -26,6 +26,7 @@ The Loyalty table.
 | budget | `BUDGETS` | `<budget>` |
 | book of a closed day | `BOOKS` | `<business day>` |
 | verification that ended | `VERIFICATIONS` | `<run>` |
+| segment of hashing anew | `REKEYING` | `<ring>#<segment>` |
 
 A posting is two writes, the entry and the account, and stays two: the one index is of accounts
 by the first day on which something comes due (`ledger_table`). Entry ids begin with an instant,
@@ -35,7 +36,8 @@ that a sale was judged and earned nothing.
 This module has accrual's access, `ledger_table` the ledger's, `stations_table` that to
 stations and their cases, `candidates_table` and `decided_sales` matching's; `members_table`,
 `identities_table` and `operator_table` have the rest, for the doors; `bookshelf`,
-`budgets_table`, `pools_table` and `verification` that to their own items.
+`budgets_table`, `pools_table`, `verification` and `rekeying_table` that to their own items, and
+`rekeyed_identities` changes the hashes in everybody's.
 
 The stream feeds relay and the archive.
 """
@@ -59,6 +61,7 @@ from forecourt.ledger.records import (
     entry_to_record,
 )
 from forecourt.program import Activation
+from forecourt.wallets import GROWTH_WALLET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -72,9 +75,14 @@ TIMELINE_KEY = {"pk": "PROGRAM", "sk": "TIMELINE"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standings:
-    """What one round trip tells accrual: accounts by member, and the program's timeline."""
+    """
+    What one round trip tells accrual: accounts by member, and the program's timeline.
+
+    `growth` are the accounts of growth value, if these were asked for.
+    """
 
     accounts: dict[str, Account]
+    growth: dict[str, Account]
     timeline: tuple[Activation, ...]
 
 
@@ -201,22 +209,33 @@ class LoyaltyTable:
         )
         return timeline_from_item(response.get("Item"))
 
-    def standings(self, member_ids: Iterable[str]) -> Standings:
-        """Return the members' accounts and the program's timeline, all as of now."""
+    def standings(self, member_ids: Iterable[str], *, growth: bool = False) -> Standings:
+        """
+        Return the members' accounts and the program's timeline, all as of now.
+
+        With *growth* their growth accounts as well: one more key for each member.
+        """
         wanted = sorted(set(member_ids))
-        keys = [*map(account_key, wanted), to_item(TIMELINE_KEY)]
-        items = {
-            item["pk"]["S"]: item
-            for item in batch_get(self._dynamodb, self._name, keys, consistent=True)
+        wallets = (POINTS_WALLET, GROWTH_WALLET) if growth else (POINTS_WALLET,)
+        accounts = {
+            (member_id, wallet): Account(member_id=member_id, wallet=wallet, buckets={})
+            for member_id in wanted
+            for wallet in wallets
         }
-        accounts = {}
-        for member_id in wanted:
-            item = items.get(f"MEMBER#{member_id}")
-            accounts[member_id] = (
-                account_from_item(item) if item else Account(member_id=member_id, buckets={})
-            )
+        keys = [account_key(*each) for each in accounts]
+        timeline = None
+        for item in batch_get(
+            self._dynamodb, self._name, [*keys, to_item(TIMELINE_KEY)], consistent=True
+        ):
+            if item["pk"]["S"] == TIMELINE_KEY["pk"]:
+                timeline = item
+            else:
+                account = account_from_item(item)
+                accounts[account.member_id, account.wallet] = account
         return Standings(
-            accounts=accounts, timeline=timeline_from_item(items.get(TIMELINE_KEY["pk"]))
+            accounts=_of_wallet(accounts, POINTS_WALLET),
+            growth=_of_wallet(accounts, GROWTH_WALLET),
+            timeline=timeline_from_item(timeline),
         )
 
     def program_document(self, version: int) -> dict[str, Any]:
@@ -237,15 +256,17 @@ class LoyaltyTable:
         version: int | None,
         evaluation: Evaluation | None,
         entry_id: str | None = None,
+        wallet: str = POINTS_WALLET,
     ) -> bool:
         """
         Keep that *sale* was judged and earned nothing. `False`: known already.
 
-        *entry_id* is that of the entry it would have made, unless that is the sale's.
+        *entry_id* is that of the entry it would have made in *wallet*, unless that is the sale's.
         """
         item = timeline_entry_key(member_id, entry_id or sale.sale_id) | to_item(
             {
                 "type": "evaluation",
+                "wallet": wallet if wallet != POINTS_WALLET else None,
                 "program_version": version,
                 "trace": [trace_to_map(each) for each in evaluation.trace] if evaluation else [],
                 "occurred_at": format_instant(sale.key.completed_at),
@@ -280,4 +301,9 @@ class LoyaltyTable:
 
 def trace_to_map(trace: Trace) -> dict[str, Any]:
     """Encode what one rule made of a sale."""
-    return {"rule": trace.rule_id, "outcome": trace.outcome, "points": trace.points}
+    told = {"rule": trace.rule_id, "outcome": trace.outcome, "points": trace.points}
+    return told if trace.basis_points is None else told | {"basis_points": trace.basis_points}
+
+
+def _of_wallet(accounts: Mapping[tuple[str, str], Account], wallet: str) -> dict[str, Account]:
+    return {member_id: each for (member_id, name), each in accounts.items() if name == wallet}

@@ -21,13 +21,14 @@ from forecourt.errors import (
     StaleWrite,
     TooManyIdentities,
 )
-from forecourt.identities_table import IDENTITIES_MAX
+from forecourt.identity_writes import IDENTITIES_MAX
 from forecourt.ledger import POINTS_WALLET
 from forecourt.ledger.commands import Merge, Unmerge
 from forecourt.ledger.refusals import LedgerRefusal, NotMerged
 from forecourt.loyalty_table import member_key
 from forecourt.members_table import PRESENT
 from forecourt.merges import MergeRecord, Stage, merge_from_item, merge_to_item
+from forecourt.wallets import GROWTH_WALLET
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -93,7 +94,7 @@ class MergedMembers:
                 stage=Stage.MERGING,
                 keys=tuple(sorted(keys)),
                 shared=frozenset(keys & others),
-                wallets=self._wallets(closing),
+                wallets=self._wallets(closing, policies),
                 merged_at=merged_at,
                 merged_by=merged_by,
                 reason=reason,
@@ -200,7 +201,7 @@ class MergedMembers:
             if not isinstance(answer.refusal, NotMerged):  # by an attempt refused half-way
                 answer.posted()
 
-    def _wallets(self, member_id: str) -> tuple[str, ...]:
+    def _wallets(self, member_id: str, policies: Policies) -> tuple[str, ...]:
         response = self._dynamodb.query(
             TableName=self._name,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
@@ -210,8 +211,9 @@ class MergedMembers:
             ConsistentRead=True,
         )
         wallets = {item["sk"]["S"].removeprefix("ACCOUNT#") for item in response["Items"]}
-        # Of points also a wallet without entries: a sale in flight must find where it went.
-        return tuple(sorted({POINTS_WALLET, *wallets}))
+        # Also wallets without entries that sales fill: a sale in flight must find where it went.
+        filled = {POINTS_WALLET} | ({GROWTH_WALLET} & policies.by_wallet.keys())
+        return tuple(sorted(filled | wallets))
 
     def _close(self, record: MergeRecord) -> None:
         """Let the closed record say where it went; who is merged already is what a retry finds."""

@@ -17,12 +17,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, from_item, to_item
-from forecourt.identity import EvidenceKey
 from forecourt.instants import compact_instant, format_instant, parse_instant
+from forecourt.stored_identities import key_of_mark, portrait_mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+    from forecourt.identity import EvidenceKey
 
 
 class Stage(StrEnum):
@@ -78,8 +80,8 @@ def merge_to_item(record: MergeRecord) -> Item:
             "type": "merge",
             "into": record.into,
             "stage": str(record.stage),
-            "keys": [f"{each.kind}#{each.digest}" for each in record.keys],
-            "shared": [f"{each.kind}#{each.digest}" for each in sorted(record.shared)],
+            "keys": [portrait_mark(each) for each in record.keys],
+            "shared": [portrait_mark(each) for each in sorted(record.shared)],
             "wallets": list(record.wallets),
             "merged_at": format_instant(record.merged_at),
             "merged_by": record.merged_by,
@@ -100,8 +102,8 @@ def merge_from_item(item: Mapping[str, Mapping[str, Any]]) -> MergeRecord:
         into=values["into"],
         number=int(values["sk"]),
         stage=Stage(values["stage"]),
-        keys=tuple(map(_key, values["keys"])),
-        shared=frozenset(map(_key, values["shared"])),
+        keys=tuple(map(key_of_mark, values["keys"])),
+        shared=frozenset(map(key_of_mark, values["shared"])),
         wallets=tuple(values["wallets"]),
         merged_at=parse_instant(values["merged_at"]),
         merged_by=values["merged_by"],
@@ -110,8 +112,3 @@ def merge_from_item(item: Mapping[str, Mapping[str, Any]]) -> MergeRecord:
         undone_by=values.get("undone_by"),
         undone_because=values.get("undone_because"),
     )
-
-
-def _key(mark: str) -> EvidenceKey:
-    kind, _, digest = mark.partition("#")
-    return EvidenceKey(kind=kind, digest=digest)

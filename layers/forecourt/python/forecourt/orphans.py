@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from forecourt.identity import EvidenceKey
 from forecourt.inquiry import CLAIM
 from forecourt.weighing import Outcome, Reason
 
@@ -22,10 +21,11 @@ if TYPE_CHECKING:
 
     from forecourt.behaviour import Behaviour, Fill
     from forecourt.evidence import Observation
+    from forecourt.identity import EvidenceKey
     from forecourt.weighing import Decision
 
 WAITING = timedelta(days=30)
-POINTERS_MAX = 8
+POINTERS_MAX = 8  # pieces of evidence; while two keys are accepted, each by two hashes
 SUGGESTIONS_MAX = 3
 
 _FLEETING = frozenset({"presence", CLAIM})  # gone with the day; nobody binds them
@@ -50,12 +50,8 @@ def pointers(decision: Decision, observations: Iterable[Observation]) -> tuple[E
     """
     if decision.outcome is Outcome.CREDITED or decision.reason is Reason.CROWDED:
         return ()
-    keys = dict.fromkeys(
-        EvidenceKey(kind=each.kind, digest=each.digest)
-        for each in observations
-        if each.kind not in _FLEETING
-    )
-    return tuple(keys)[:POINTERS_MAX]
+    lasting = dict.fromkeys(each.keys for each in observations if each.kind not in _FLEETING)
+    return tuple(key for keys in tuple(lasting)[:POINTERS_MAX] for key in keys)
 
 
 def still_waits(completed_at: datetime, now: datetime, *, waiting: timedelta = WAITING) -> bool:

@@ -16,7 +16,9 @@ from zoneinfo import ZoneInfo
 from forecourt.instants import business_day
 from forecourt.ledger.entries import POINTS_WALLET
 from forecourt.ledger.policy import Policies, Terms, WalletPolicy
+from forecourt.multiples import Multiples, multiples_from_document
 from forecourt.rounding import Rounding, divide
+from forecourt.tiers import growth_rule_from_document, tiers_from_document
 from forecourt.validity import Validity, validity_from_document
 from forecourt.wallets import Holder, rates_from_document, wallets_from_document
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from forecourt.sales import Sale
+    from forecourt.tiers import GrowthRule, Tier, Tiers
     from forecourt.wallets import Rate, Wallet
 
 
@@ -71,6 +74,7 @@ class Program:
     `wallets` are by name and holder, `rates` by the wallet that gives and the one that gets. A
     program from before there were wallets has none: its points are active at once, and
     everything else is as the ledger does it by itself.
+    `growth` is what a sale adds to its member's growth value, on which the `tiers` rest.
     """
 
     version: int
@@ -79,6 +83,9 @@ class Program:
     validity: Validity | None
     wallets: Mapping[str, Mapping[Holder, Wallet]] = field(default_factory=dict)
     rates: Mapping[tuple[str, str], Rate] = field(default_factory=dict)
+    growth: GrowthRule | None = None
+    tiers: Tiers | None = None
+    multiples: Multiples = field(default_factory=Multiples)
 
     def policies(self, holder: Holder = Holder.REGISTERED) -> Policies:
         """Return the policies by which the wallets of *holder* are kept under this version."""
@@ -99,12 +106,14 @@ class Trace:
     """
     What a rule made of a sale: its points, or the reason it gave none.
 
-    `rule_id` is empty when no rule covers the grade.
+    `rule_id` is empty when no rule covers the grade. A multiple that the points contain has a
+    trace of its own behind it: a tier's or campaign's name, and its `basis_points`.
     """
 
     rule_id: str
     outcome: str
     points: int = 0
+    basis_points: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +159,9 @@ def program_from_document(document: Mapping[str, Any], *, version: int) -> Progr
         validity=validity,
         wallets=wallets_from_document(document.get("wallets"), zone=zone, validity=validity),
         rates=rates_from_document(document.get("wallets")),
+        growth=growth_rule_from_document(document.get("growth")),
+        tiers=tiers_from_document(document.get("tiers")),
+        multiples=multiples_from_document(document.get("multiples")),
     )
 
 
@@ -160,12 +172,13 @@ def in_force(timeline: Sequence[Activation], at: datetime) -> int | None:
     return max(reversed(past), key=lambda each: each.effective_at).version if past else None
 
 
-def evaluate(program: Program, sale: Sale) -> Evaluation:
+def evaluate(program: Program, sale: Sale, *, tier: Tier | None = None) -> Evaluation:
     """
-    Return what *sale* earns under *program*.
+    Return what *sale* earns under *program* for a member of *tier*.
 
     The first rule that covers the grade decides, and no later one is asked. Rounding mode
-    and order (multiply, then round once) are the published ones of the rule.
+    and order (multiply by the rule and by all multiples, then divide and round once) are the
+    published ones of the rule.
 
     The trace is kept with every sale, so it is silent about rules for other grades: the
     version it is stored beside says which these were.
@@ -174,17 +187,23 @@ def evaluate(program: Program, sale: Sale) -> Evaluation:
     if rule is None:
         nothing = Trace(rule_id="", outcome="no_rule")
         return Evaluation(points=0, expires_on=None, trace=(nothing,))
+    on = business_day(sale.key.completed_at, program.zone)
+    factor = program.multiples.factor(tier, grade=sale.grade, station_id=sale.key.station_id, on=on)
     quantity = sale.volume_ml if rule.basis is Basis.VOLUME else sale.amount_fen
     if quantity < rule.minimum:
-        trace = Trace(rule_id=rule.rule_id, outcome="below_minimum")
+        trace = [Trace(rule_id=rule.rule_id, outcome="below_minimum")]
     else:
-        points = divide(quantity * rule.points, rule.per, rule.rounding)
-        trace = Trace(rule_id=rule.rule_id, outcome="earned", points=points)
-    on = business_day(sale.key.completed_at, program.zone)
-    activates_on, expires_on = program.terms().dates(on)
+        product, divisor = rule.points * factor.numerator, rule.per * factor.denominator
+        points = divide(quantity * product, divisor, rule.rounding)
+        trace = [Trace(rule_id=rule.rule_id, outcome="earned", points=points)]
+        trace += [
+            Trace(rule_id=each.name, outcome=str(each.kind), basis_points=each.basis_points)
+            for each in factor.applied
+        ]
+    activates_on, expires_on = program.terms().dates(on, tier=tier.name if tier else "")
     return Evaluation(
-        points=trace.points,
+        points=trace[0].points,
         expires_on=expires_on,
         activates_on=activates_on,
-        trace=(trace,),
+        trace=tuple(trace),
     )

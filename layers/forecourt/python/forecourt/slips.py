@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from forecourt.errors import InvalidIdentity
 from forecourt.evidence import before_a_slip, evidence_from_document, spelling
-from forecourt.identity import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from forecourt.evidence import Observation
+    from forecourt.keyring import KeyRing
     from forecourt.sealing import Sealer
     from forecourt.stored_sales import StoredSale
 
@@ -26,14 +26,14 @@ class Slips:
     """A `Tolerance` for the observations of one sale: opens its values once, if at all."""
 
     def __init__(
-        self, stored: StoredSale, *, sealer: Callable[[], Sealer], secret: Callable[[], bytes]
+        self, stored: StoredSale, *, sealer: Callable[[], Sealer], ring: Callable[[], KeyRing]
     ) -> None:
         self._stored = stored
         self._sealer = sealer
-        self._secret = secret
+        self._ring = ring
 
     def __call__(self, seen: Observation) -> tuple[str, ...]:
-        """Return the keyed hashes of what *seen* may have been, likeliest first."""
+        """Return the hashes of what *seen* may have been, likeliest first, by every key."""
         return self._digests.get((seen.kind, seen.digest), ())
 
     @cached_property
@@ -41,13 +41,17 @@ class Slips:
         found = {}
         for name, sealed in self._stored.sealed_values:
             document = self._sealer().open(sealed, context={"sale_id": name})
-            secret = self._secret()
+            ring = self._ring()
             for each in evidence_from_document(document):
                 try:
-                    own = digest(secret, each.kind, spelling(each))
+                    own = ring.hashes(each.kind, spelling(each))
                 except InvalidIdentity:
                     continue
-                found[str(each.kind), own] = tuple(
-                    digest(secret, each.kind, value) for value in before_a_slip(each)
+                meant = tuple(
+                    key.digest
+                    for value in before_a_slip(each)
+                    for key in ring.hashes(each.kind, value)
                 )
+                for key in own:
+                    found[key.kind, key.digest] = meant
         return found

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, encode, from_item, to_item
+from forecourt.ledger import POINTS_WALLET
 from forecourt.loyalty_table import account_from_item, entry_from_item
 from forecourt.rulings import sale_of_entry
 
@@ -100,8 +101,9 @@ class Statements:
 
 
 def _judgement(item: Item) -> Judgement | None:
+    """Return what *item* says a sale earned in points; of growth value it says nothing."""
     values = from_item(item)
-    if values["type"] == "refusal":
+    if values["type"] == "refusal" or values.get("wallet", POINTS_WALLET) != POINTS_WALLET:
         return None
     if values["type"] == "entry":
         entry = entry_from_item(item)

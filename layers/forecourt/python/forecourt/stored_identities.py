@@ -6,6 +6,7 @@ What the Loyalty table holds of identities and of whoever has them, and how it i
 | identity | `IDENTITY#<kind>#<digest>` | `IDENTITY` | type `identity`, owners |
 | bound identity | `MEMBER#<member>` | `IDENTITY#<kind>#<digest>` | type `bound`, sealed, bound_at |
 | unbound identity | the same | the same | type `unbound`, unbound_at, expires_at_epoch |
+| rekeyed identity | the same | the same | type `rekeyed`, now, expires_at_epoch |
 | portrait | `PORTRAIT#<member>` | `PORTRAIT` | type `portrait`, bound, behaviour, counted |
 | erased portrait | the same | the same | type `erased` |
 | block | `BLOCK#<digest>` | `NUMBERS` | type `block`, numbers |
@@ -13,6 +14,10 @@ What the Loyalty table holds of identities and of whoever has them, and how it i
 An identity names its `owners`; that and the portrait is all that matching reads. A portrait
 has the digests a member has `bound` (`<kind>#<digest>`, a set) and their habits. It has a
 partition of its own, so that whoever may read portraits reads no profile and no account.
+
+While two keys of the hashes are accepted (`keyring`), an identity lies under one of them with
+all that belongs to it: owners, members' items, marks in portraits, count of the block. Where it
+lay before, each member keeps a trace of where it is `now`.
 
 A block counts the bound phones among ten thousand consecutive numbers. Which block a phone is
 in is written nowhere: from one block follow operator and city.
@@ -32,6 +37,7 @@ from forecourt.sales import EvidenceKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+REKEYED = "rekeyed"
 ERASED = "erased"  # what is left of whoever was: neither profile nor portrait comes back
 
 # A phone, an account and a tag are one person's. A family shares a car, a fleet its cars and a
@@ -53,6 +59,11 @@ def identity_key(key: EvidenceKey) -> Item:
 def bound_key(member_id: str, key: EvidenceKey) -> Item:
     """Return the key of an identity among its member's items."""
     return to_item({"pk": f"MEMBER#{member_id}", "sk": f"IDENTITY#{key.kind}#{key.digest}"})
+
+
+def bound_context(member_id: str, key: EvidenceKey) -> dict[str, str]:
+    """Return as part of what a member's value is sealed."""
+    return {"member_id": member_id, "item": f"IDENTITY#{key.kind}#{key.digest}"}
 
 
 def portrait_key(member_id: str) -> Item:
@@ -88,6 +99,12 @@ def evidence_key_from_item(item: Mapping[str, Mapping[str, Any]]) -> EvidenceKey
     """Return which identity an item is about, its own or its member's."""
     name = item["pk"]["S"] if item["pk"]["S"].startswith("IDENTITY#") else item["sk"]["S"]
     _, kind, digest = name.split("#")
+    return EvidenceKey(kind=kind, digest=digest)
+
+
+def key_of_mark(mark: str) -> EvidenceKey:
+    """Return which identity a mark stands for."""
+    kind, _, digest = mark.partition("#")
     return EvidenceKey(kind=kind, digest=digest)
 
 

@@ -18,7 +18,7 @@ from forecourt.evidence import Observation, is_unsure
 from forecourt.identity import EvidenceKey
 from forecourt.instants import format_instant, parse_instant
 from forecourt.rulings import Holding, Share
-from forecourt.sales import Sale, parse_sale_id
+from forecourt.sales import EvidenceKind, Sale, parse_sale_id
 from forecourt.stored_rulings import applied_from_map
 from forecourt.weighing import UNSEEN, Decision, Outcome, Piece, Reason
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from forecourt.keyring import KeyRing
     from forecourt.stored_rulings import AppliedRuling
 
 
@@ -56,13 +57,26 @@ class KeyedEvidence:
     """
     One piece of evidence as it is stored: by its keyed hash, never in clear.
 
-    `block` is the keyed hash of the block of numbers a typed phone is in.
+    `block` is the keyed hash of the block of numbers a typed phone is in. While two keys of the
+    hashes are accepted, `others` and `other_blocks` are the hashes by the second.
     """
 
     key: EvidenceKey
     confidence: int | None = None
     source: str | None = None
     block: str | None = None
+    others: tuple[str, ...] = ()
+    other_blocks: tuple[str, ...] = ()
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Return the hashes by every key, that of the key current at the time first."""
+        return (self.key.digest, *self.others)
+
+    @property
+    def keys(self) -> tuple[EvidenceKey, ...]:
+        """Return everything to look up for this piece."""
+        return tuple(EvidenceKey(kind=self.key.kind, digest=each) for each in self.digests)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,22 +127,25 @@ class StoredSale:
     @property
     def evidence_keys(self) -> tuple[EvidenceKey, ...]:
         """Return the hashes to look up."""
-        return tuple(evidence.key for evidence in self.evidence)
+        return tuple(key for evidence in self.evidence for key in evidence.keys)
 
     @property
     def observations(self) -> tuple[Observation, ...]:
         """Return the evidence as it is weighed."""
         return tuple(
             Observation(
-                kind=each.key.kind, digest=each.key.digest, unsure=is_unsure(each.confidence)
+                kind=each.key.kind,
+                digest=each.key.digest,
+                unsure=is_unsure(each.confidence),
+                others=each.others,
             )
             for each in self.evidence
         )
 
     @property
-    def phone_block(self) -> str | None:
-        """Return the block of the first phone that was typed."""
-        return next((each.block for each in self.evidence if each.block), None)
+    def phone_blocks(self) -> tuple[str, ...]:
+        """Return the block of the first phone that was typed, by each key of its hashes."""
+        return next(((each.block, *each.other_blocks) for each in self.evidence if each.block), ())
 
     @property
     def fill(self) -> Fill:
@@ -173,6 +190,27 @@ class StoredSale:
     def undecided_because(self) -> str | None:
         """Return why the sale was not credited, when it was weighed and was not."""
         return str(self.decision.reason) if self.decision and self.decision.reason else None
+
+
+def keyed_under(
+    ring: KeyRing,
+    kind: EvidenceKind,
+    spelt: str,
+    *,
+    confidence: int | None = None,
+    source: str | None = None,
+) -> KeyedEvidence:
+    """Return a piece of evidence, in its one spelling, hashed by every key of *ring*."""
+    key, *others = ring.hashes(kind, spelt)
+    blocks = ring.blocks(spelt) if kind is EvidenceKind.PHONE else ()
+    return KeyedEvidence(
+        key=key,
+        confidence=confidence,
+        source=source,
+        block=next(iter(blocks), None),
+        others=tuple(each.digest for each in others),
+        other_blocks=blocks[1:],
+    )
 
 
 def sale_key(sale_id: str) -> Item:
@@ -313,6 +351,8 @@ def evidence_to_map(evidence: KeyedEvidence) -> dict[str, Any]:
         "confidence": evidence.confidence,
         "source": evidence.source,
         "block": evidence.block,
+        "others": list(evidence.others) or None,
+        "other_blocks": list(evidence.other_blocks) or None,
     }
     return {name: value for name, value in values.items() if value is not None}
 
@@ -324,4 +364,6 @@ def evidence_from_map(values: Mapping[str, Any]) -> KeyedEvidence:
         confidence=values.get("confidence"),
         source=values.get("source"),
         block=values.get("block"),
+        others=tuple(values.get("others", ())),
+        other_blocks=tuple(values.get("other_blocks", ())),
     )

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 GROWTH_WALLET = "growth"
 STORED_VALUE_WALLET = "stored_value"
 PARTNER_PREFIX = "partner-"
+# A sale of last month may arrive at the end of this one, and is judged by the tier of its day.
+GROWTH_RECALLED_DAYS = 62
 
 
 class Holder(StrEnum):
@@ -132,10 +134,15 @@ def _growth(document: Mapping[str, Any], *, zone: ZoneInfo) -> ByHolder:
     policy = WalletPolicy(
         zone=zone,
         spendable=False,
+        recall_days=GROWTH_RECALLED_DAYS,
         shortfall=Shortfall.WITHIN_BALANCE,
         adjust_limit=document["adjust_limit"],
     )
-    terms = Terms(validity=validity_from_document(document["validity"]))
+    terms = Terms(
+        # Of documents from before growth could wait, nothing does.
+        pending_days=document.get("pending_days", 0),
+        validity=validity_from_document(document["validity"]),
+    )
     return dict.fromkeys(Holder, Wallet(policy=policy, terms=terms))
 
 

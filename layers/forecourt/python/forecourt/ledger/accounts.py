@@ -47,7 +47,8 @@ class Account:
 
     `buckets` and `bonus` (the part of stored money that was a present) are by last valid day,
     `pending` by activation day and last valid day, `used` counts what is limited per business
-    day, on `counted_on`. `debt` is what the member owes; who owes has nothing to spend.
+    day, on `counted_on`. `ran_out` recalls what is no longer there, by last valid day, if the
+    wallet's policy wants that. `debt` is what the member owes; who owes has nothing to spend.
     `awarded` is what a budget gave and did not get back. `version` counts the entries, `digest`
     is the last one's.
     """
@@ -68,6 +69,7 @@ class Account:
     used: Mapping[str, int] = field(default_factory=dict)
     last_active_on: date | None = None
     extended: Mapping[date, date] = field(default_factory=dict)
+    ran_out: Mapping[date, int] = field(default_factory=dict)
     digest: str = ""
 
     def __post_init__(self) -> None:
@@ -195,6 +197,7 @@ def apply(account: Account, entry: Entry) -> Account:
             if effect.extends
             else account.extended
         ),
+        ran_out=effect.ran_out or account.ran_out,
         digest=entry.digest or account.digest,
     )
 

@@ -55,6 +55,7 @@ class Draft:
         "now",
         "pending",
         "policy",
+        "ran_out",
         "today",
         "upkeep",
         "uses",
@@ -72,6 +73,7 @@ class Draft:
         self.held = {hold_id: dict(hold.lots) for hold_id, hold in account.holds.items()}
         self.debt = account.debt
         self.uses: dict[str, int] = {}
+        self.ran_out: dict[date, int] = {}
         self.legs: list[Leg] = []
         self._settle()
         self.upkeep, self.legs = self.legs, []
@@ -218,6 +220,8 @@ class Draft:
         account = self._base
         if self.uses:
             effect = replace(effect, uses=self.uses)
+        if self.ran_out and self.policy.recall_days:
+            effect = replace(effect, ran_out=self._recalled())
         entry = seal(
             Entry(
                 entry_id=entry_id or command.entry_id,
@@ -264,7 +268,18 @@ class Draft:
             if last is not None and last < self.today:
                 self._move((last, bonus), -points)
                 self.program(EXPIRED, points)
+                self.ran_out[last] = self.ran_out.get(last, 0) + points
         self.pending = {key: points for key, points in self.pending.items() if points}
+
+    def _recalled(self) -> dict[date, int]:
+        """Return what ran out by now and lately enough to be recalled."""
+        known = self._base.ran_out
+        oldest = self.today - timedelta(days=self.policy.recall_days)
+        return {
+            last: known.get(last, 0) + self.ran_out.get(last, 0)
+            for last in sorted(known.keys() | self.ran_out)
+            if last >= oldest
+        }
 
     def _used(self, name: str) -> int:
         account = self._base

@@ -84,7 +84,8 @@ class Effect:
     `uses` is added to the day's counters; `counter` is the one the entry's own points are
     counted under, which gets back what comes back of them today. `active` restarts a
     validity that slides with inactivity, `extends` says that one last valid day became
-    another, `unparks` that a reversal that waited has been applied.
+    another, `unparks` that a reversal that waited has been applied. `ran_out` is what the
+    account recalls from then on as having run out, by last valid day.
     """
 
     hold_expires_at: datetime | None = None
@@ -94,6 +95,7 @@ class Effect:
     extends: tuple[date, date] | None = None
     merged_into: str | None = None
     unparks: bool = False
+    ran_out: Mapping[date, int] = field(default_factory=dict)
 
 
 NO_EFFECT = Effect()

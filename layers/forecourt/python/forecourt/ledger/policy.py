@@ -75,17 +75,19 @@ class WalletPolicy:
     """
     The rules of one wallet, by which its commands are decided.
 
-    What is not `spendable` is only counted: growth value, by tiers. `slide` makes validity
-    depend on activity: earning (and spending, with `spending_slides`) carries everything to
-    the day `slide` gives. `grace_days` lets points come back after their last day; `None` does
-    not. `debt_for_expired` asks for earned points even when their last day is over. Limits are
-    per business day; `None` is no limit. `ceiling` bounds what may lie in the wallet (one
-    policy for registered, one for anonymous holders).
+    What is not `spendable` is only counted: growth value, by tiers. For `recall_days` the
+    account recalls what ran out, for whoever asks about a day that is over. `slide` makes
+    validity depend on activity: earning (and spending, with `spending_slides`) carries
+    everything to the day `slide` gives. `grace_days` lets points come back after their last
+    day; `None` does not. `debt_for_expired` asks for earned points even when their last day is
+    over. Limits are per business day; `None` is no limit. `ceiling` bounds what may lie in the
+    wallet (one policy for registered, one for anonymous holders).
     `member_limits` is for a pool: what each member may spend of it in a day, and who may.
     """
 
     zone: ZoneInfo = _UTC
     spendable: bool = True
+    recall_days: int = 0
     shortfall: Shortfall = Shortfall.DEBT
     debt_for_expired: bool = False
     grace_days: int | None = None

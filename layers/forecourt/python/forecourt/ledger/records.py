@@ -125,6 +125,7 @@ def account_to_record(account: Account) -> Record:
         "extended": {
             before.isoformat(): after.isoformat() for before, after in account.extended.items()
         },
+        "ran_out": _ran_out_to_map(account.ran_out),
         "digest": account.digest,
     }
     return record | {name: value for name, value in optional.items() if value}
@@ -169,6 +170,7 @@ def account_from_record(
             date.fromisoformat(before): date.fromisoformat(after)
             for before, after in record.get("extended", {}).items()
         },
+        ran_out=_ran_out_from_map(record.get("ran_out", {})),
         digest=record.get("digest", ""),
     )
 
@@ -213,6 +215,7 @@ def _effect_to_record(effect: Effect) -> Record:
         "extends": effect.extends and [day.isoformat() for day in effect.extends],
         "merged_into": effect.merged_into,
         "unparks": effect.unparks,
+        "ran_out": _ran_out_to_map(effect.ran_out),
     }
     return {name: value for name, value in values.items() if value}
 
@@ -229,6 +232,7 @@ def _effect_from_record(record: Mapping[str, Any]) -> Effect:
         ),
         merged_into=record.get("merged_into"),
         unparks=record.get("unparks", False),
+        ran_out=_ran_out_from_map(record.get("ran_out", {})),
     )
 
 
@@ -238,6 +242,14 @@ def _buckets_to_map(buckets: Mapping[date | None, int]) -> dict[str, int]:
 
 def _buckets_from_map(buckets: Mapping[str, int]) -> dict[date | None, int]:
     return {_day_from_text(text): points for text, points in buckets.items()}
+
+
+def _ran_out_to_map(ran_out: Mapping[date, int]) -> dict[str, int]:
+    return {day.isoformat(): points for day, points in ran_out.items()}
+
+
+def _ran_out_from_map(ran_out: Mapping[str, int]) -> dict[date, int]:
+    return {date.fromisoformat(text): points for text, points in ran_out.items()}
 
 
 def _day_to_text(day: date | None) -> str:

@@ -1,0 +1,102 @@
+"""What a ruling moves of growth value: the shares of the points, each by an entry of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from forecourt.growing import Growing
+from forecourt.growth import growth_entry_id, growth_of
+from forecourt.ledger.commands import Reverse
+from forecourt.rulings import carried_over
+from forecourt.wallets import GROWTH_WALLET
+
+if TYPE_CHECKING:
+    from forecourt.growth import Growth
+    from forecourt.ledger import Policies
+    from forecourt.ledger_table import LedgerTable
+    from forecourt.loyalty_table import LoyaltyTable
+    from forecourt.program import Program
+    from forecourt.rulings import Movement
+    from forecourt.sales import Sale
+    from forecourt.stored_rulings import AppliedRuling
+
+
+@dataclass(slots=True, kw_only=True)
+class MovingGrowth:
+    """
+    Moves the growth value of one sale under *policies*, what is taken back first.
+
+    *given* and *taken* count how much the shares taken back had been, and how much of it no
+    refund had taken before.
+    """
+
+    loyalty: LoyaltyTable
+    ledger: LedgerTable
+    policies: Policies
+    judging: Program
+    applied: AppliedRuling
+    given: int = 0
+    taken: int = 0
+
+    def take_back(self, sale: Sale, movement: Movement, *, owner: str) -> None:
+        """Take the share of *movement* back from *owner*, who has what its member had by now."""
+        member_id, ruling = movement.share.member_id, self.applied.ruling
+        if movement.reverses is None or self._of(sale, movement) is None:
+            return
+        entry_id = growth_entry_id(movement.reverses)
+        took = Growing(ledger=self.ledger, policies=self.policies).take_back(
+            Reverse(
+                entry_id=movement.movement_id,
+                owner=owner,
+                reverses=movement.reverses,
+                reverses_owner=member_id if owner != member_id else None,
+                document=movement.movement_id,
+                source=f"sale:{ruling.sale_id}",
+                reason=ruling.reason,
+                actor=ruling.actor,
+                occurred_at=self.applied.ruled_at,
+            )
+        )
+        gave = self.loyalty.judged([(member_id, entry_id)]).get(entry_id)
+        if gave is not None:
+            self.given += gave.given
+            # What has run out or was taken by hand cannot come back, and is no refund's.
+            self.taken += took.uncovered - took.points if took is not None else 0
+
+    def give(self, sale: Sale, movement: Movement, *, owners: list[str]) -> None:
+        """Give the share of *movement*, to the last of the *owners* its member's account had."""
+        growth, entry_id = self._of(sale, movement), growth_entry_id(movement.movement_id)
+        *before, owner = owners
+        if growth is None:
+            return
+        if before and self.loyalty.judged([(each, entry_id) for each in before]):
+            return  # given before the account went into another one, and gone there with it
+        ruling, version = self.applied.ruling, self.judging.version
+        value = carried_over(growth.value, taken=self.taken, given=self.given)
+        if value == 0:
+            # What takes the share back again must not wait for growth value that never comes.
+            self.loyalty.record_evaluation(
+                owner,
+                sale,
+                version=version,
+                evaluation=None,
+                entry_id=entry_id,
+                wallet=GROWTH_WALLET,
+            )
+            return
+        about = {
+            "owner": owner,
+            "source": f"sale:{ruling.sale_id}",
+            "reason": ruling.reason,
+            "actor": ruling.actor,
+            "program_version": version,
+            "occurred_at": sale.key.completed_at,
+        }
+        growing = Growing(ledger=self.ledger, policies=self.policies)
+        growing.give(replace(growth, value=value), movement.movement_id, about=about)
+
+    def _of(self, sale: Sale, movement: Movement) -> Growth | None:
+        share = movement.share
+        part = replace(sale, volume_ml=share.volume_ml, amount_fen=share.amount_fen)
+        return growth_of(self.judging, part)

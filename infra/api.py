@@ -215,9 +215,13 @@ class Api(Construct):
         tables.sales.let(
             operator,
             "Query",
-            leading_keys=["held", "pending", "unmatched", "quarantined"],
+            leading_keys=["held", "pending", "unmatched", "quarantined", "tellings"],
             index=REVIEW_INDEX,
         )
+        # What tills told of a station's day.
+        tables.sales.let(operator, "Query", leading_keys=["STATION#*"])
+        # A telling that joins a sale takes back a question asked too soon.
+        tables.loyalty.let(operator, "DeleteItem", leading_keys=["ASKED#*"])
         self._let_answer_once(operator)
         operator.allow("kms:Decrypt", on=self._keys.seal.key_arn, conditions=about("sale_id"))
         self._let_register_stations(operator)

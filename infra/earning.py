@@ -44,6 +44,7 @@ EARNED = events.EventPattern(
 )
 ANSWERED = events.EventPattern(source=["forecourt"], detail_type=["ConfirmationAnswered"])
 BOUND = events.EventPattern(source=["forecourt"], detail_type=["IdentityBound"])
+RULED = events.EventPattern(source=["forecourt"], detail_type=["SaleRuled"])
 EARNED_NOTHING = events.EventPattern(source=["forecourt"], detail_type=["SaleEarnedNothing"])
 
 
@@ -170,8 +171,10 @@ class Earning(Construct):
             runtime=self._runtime,
             environment={"SALES_TABLE": sales.table_name, "LOYALTY_TABLE": loyalty.table_name},
         )
-        sales.let(habits, "GetItem", leading_keys=["STATION#*"])
+        # A sale that was judged after its member was forgotten is forgotten, too.
+        sales.let(habits, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
         loyalty.let(habits, "GetItem", "UpdateItem", leading_keys=["PORTRAIT#*"])
+        loyalty.let(habits, "GetItem", leading_keys=["RULINGS#*"])
         self._hear(
             habits,
             bus,
@@ -179,6 +182,7 @@ class Earning(Construct):
             {
                 "WhenSaleEarned": ("A sale earned points: count it among habits", EARNED),
                 "WhenSaleEarnedNothing": ("A sale earned nothing: a habit, too", EARNED_NOTHING),
+                "WhenSaleRuled": ("A sale changed hands: habits follow", RULED),
             },
         )
         return habits

@@ -29,6 +29,7 @@ from functions.merging.merging import MergeRoutes
 from functions.operator.programs import ProgramRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
+from functions.operator.tellings import TellingRoutes
 from functions.redemption.counter import Counter
 from functions.redemption.giving import GivingRoutes
 from functions.redemption.pooling import PoolRoutes
@@ -131,6 +132,9 @@ def _operator_door() -> Door:
     StationRoutes(door=door, table=NOTHING, things=NOTHING, now=NOTHING)
     ProgramRoutes(door=door, table=NOTHING, stations=NOTHING, now=NOTHING)
     ReviewRoutes(door=door, sales=NOTHING, sealer=NOTHING, now=NOTHING)
+    TellingRoutes(
+        door=door, stations=NOTHING, lone=NOTHING, retold=NOTHING, sealer=NOTHING, now=NOTHING
+    )
     return door
 
 

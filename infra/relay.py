@@ -34,6 +34,7 @@ EVENTFUL_TYPES = [
     "merge",
     "program",
     "question",
+    "refusal",
     "ruling",
     "reminder",
     "station",

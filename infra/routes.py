@@ -37,6 +37,9 @@ OPERATOR_ROUTES = (
     "GET /sales/{sale_id}",
     "POST /sales/{sale_id}/release",
     "POST /sales/{sale_id}/rejection",
+    "GET /tellings",
+    "POST /tellings/{telling_id}/assignment",
+    "POST /tellings/{telling_id}/dismissal",
 )
 RULING_ROUTES = (
     "GET /sales/{sale_id}/rulings",

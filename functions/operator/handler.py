@@ -15,8 +15,10 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from forecourt.doors import Door, plain_fingerprint
+from forecourt.lone_tellings import LoneTellings
 from forecourt.once import Requests
 from forecourt.operator_table import OperatorTable
+from forecourt.retold_sales import RetoldSales
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
@@ -24,6 +26,7 @@ from forecourt.stations_table import StationsTable
 from functions.operator.programs import ProgramRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
+from functions.operator.tellings import TellingRoutes
 from functions.operator.things import Things
 
 if TYPE_CHECKING:
@@ -54,6 +57,7 @@ door = Door(
     fingerprint=plain_fingerprint,
     logger=logger,
 )
+sealer = Sealer(boto3.client("kms"), key_id=settings.seal_key_id)
 table = OperatorTable(dynamodb, name=settings.loyalty_table)
 stations = StationRoutes(
     door=door,
@@ -67,7 +71,15 @@ programs = ProgramRoutes(
 reviews = ReviewRoutes(
     door=door,
     sales=SalesTable(dynamodb, name=settings.sales_table),
-    sealer=Sealer(boto3.client("kms"), key_id=settings.seal_key_id),
+    sealer=sealer,
+    now=now,
+)
+tellings = TellingRoutes(
+    door=door,
+    stations=table,
+    lone=LoneTellings(dynamodb, name=settings.sales_table),
+    retold=RetoldSales(dynamodb, sales=settings.sales_table, loyalty=settings.loyalty_table),
+    sealer=sealer,
     now=now,
 )
 

@@ -38,6 +38,7 @@ NO_SALE = f"20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1"
 NO_POOL = f"p-{PREFIX}nowhere"
 ASKED_AT = format_instant(datetime.now(UTC))
 REDEMPTION = {"pool_id": NO_POOL, "source": "order:1", "asked_at": ASKED_AT}
+NO_TELLING = f"20261123T081730Z.{PREFIX}nowhere.till.R-1"
 
 # A path's `{member}` is somebody enrolled, not the caller.  What passes and finds nothing is
 # answered 404 with another code than a refusal has.
@@ -184,6 +185,20 @@ ROUTES = {
     ),
     "GET /sales": route(
         Permission.READ_QUEUES, "manager operator auditor", "/sales?queue=quarantined"
+    ),
+    "GET /tellings": route(Permission.READ_QUEUES, "manager operator auditor", "/tellings"),
+    "POST /tellings/{telling_id}/assignment": route(
+        Permission.DECIDE_SALES,
+        "manager operator",
+        f"/tellings/{NO_TELLING}/assignment",
+        {"sale_id": NO_SALE},
+        code="unknown_telling",
+    ),
+    "POST /tellings/{telling_id}/dismissal": route(
+        Permission.DECIDE_SALES,
+        "manager operator",
+        f"/tellings/{NO_TELLING}/dismissal",
+        code="unknown_telling",
     ),
     "GET /sales/{sale_id}": route(
         Permission.READ_QUEUES,

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.instants import format_instant
-from forecourt.messages import telling_id_for
-from forecourt.retellings import Source, Telling
+from forecourt.retellings import Source, Telling, telling_id_for
 from forecourt.sales import EvidenceKind
+from infra.local.api_client import ApiError
 from infra.local.seed import PROGRAM, activate_program
 from tests.e2e.bus import heard_from
 from tests.e2e.outpost import outpost
@@ -203,13 +203,41 @@ def test_a_till_that_says_another_amount_holds_the_sale(quay: Outpost, car: str)
     assert sale.sale_id not in quay.waiting("unmatched")
 
 
-def telling(sale: Sale, *evidence: Evidence) -> dict[str, Any]:
+def test_a_person_says_which_sale_a_till_with_a_wrong_clock_told_of(
+    quay: Outpost, driver: Driver, car: str, phone: str
+) -> None:
+    driver.binds(car)
+    driver.binds(phone, EvidenceKind.PHONE)
+    sale = quay.sell(quay.pump.sale(plate(car), volume_ml=VOLUME_ML))
+    wait_for(lambda: sale.sale_id in quay.waiting("pending"))
+    told = telling(sale, at_the_till(EvidenceKind.PHONE, phone), late=timedelta(hours=3))
+    telling_id = told["telling"]["telling_id"]
+    quay.tell(told, topic="tellings")
+    assert quay.client.answer_to(telling_id) == ACCEPTED
+    # Listed is what has waited for an hour, but the lists are there.
+    day = f"{sale.key.completed_at.date()}"
+    assert quay.operator.get("/tellings")["next_cursor"] is None
+    of_day = f"/tellings?station_id={quay.station_id}&business_day={day}"
+    assert quay.operator.get(of_day)["tellings"] == []
+
+    decided = quay.operator.post(f"/tellings/{telling_id}/assignment", {"sale_id": sale.sale_id})
+
+    assert decided["sale_id"] == sale.sale_id
+    assert driver.earned(sale)["points"] == 10 * VOLUME_ML // 1000
+    with pytest.raises(ApiError) as refusal:
+        quay.operator.post(f"/tellings/{telling_id}/dismissal")
+    assert refusal.value.status == 409
+
+
+def telling(
+    sale: Sale, *evidence: Evidence, late: timedelta = timedelta(seconds=30)
+) -> dict[str, Any]:
     """Return the message by which the till tells *sale*, half a minute after the pump."""
     told = Telling(
         source=Source.TILL,
         told_id=f"R-{sale.key.transaction}",
         station_id=sale.key.station_id,
-        at=sale.key.completed_at + timedelta(seconds=30),
+        at=sale.key.completed_at + late,
         amount_fen=sale.amount_fen,
         nozzle=sale.key.nozzle,
         volume_ml=sale.volume_ml,

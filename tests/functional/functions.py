@@ -28,6 +28,7 @@ BY_TAG: dict[str, ModuleType] = {
     "stations": operator,
     "programs": operator,
     "sales": operator,
+    "tellings": operator,
     "rulings": rulings,
 }
 

@@ -23,11 +23,16 @@ from forecourt.budgets_table import Budget
 from forecourt.instants import format_instant
 from forecourt.ledger.commands import SetAside
 from forecourt.pools import Pool
+from forecourt.retellings import telling_id_for
+from forecourt.retold_sales import RetoldSales
 from forecourt.stored_sales import Status, StoredSale
+from forecourt.stored_tellings import StoredTelling
 from functions.members import handler as members
 from functions.operator import handler as operator
+from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.functions import DESCRIBED, handler_of
 from tests.functional.http import Client
+from tests.functional.tellings import TILL
 from tests.functional.test_operator_api import PROGRAM, SALE, STATION
 from tests.functional.world import POLICIES
 from tests.specimens import credited_to, earned, probably, sale
@@ -89,6 +94,7 @@ PATH_VALUES = {
     "other_id": st.sampled_from(["sub-other", "me"]),
     "hold_id": st.sampled_from([HOLD_ID, "x"]),
     "budget_id": st.sampled_from([BUDGET.budget_id, "x"]),
+    "telling_id": st.sampled_from([telling_id_for(TILL), "x"]),
     "adjustment_id": st.sampled_from([ADJUSTMENT.adjustment_id, "x"]),
 }
 REDEMPTION = {
@@ -252,6 +258,8 @@ def peopled(world: World) -> None:
     assert world.decided.decide(sold, credited_to("sub-fuzz"), decided_at=SOLD.recorded_at)
     assert world.decided.decide(asked, probably("sub-fuzz"), decided_at=datetime.now(UTC))
     world.post(earned("sub-fuzz", 39, sale_id=SOLD.sale_id))
+    retold = RetoldSales(world.dynamodb, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
+    retold.add(StoredTelling(telling=TILL, received_at=SOLD.recorded_at))
     world.adjustments.ask(ADJUSTMENT, request_id="request-1")
     world.budgets.open(BUDGET)
     world.pools.open(POOL)

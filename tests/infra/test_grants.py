@@ -77,8 +77,10 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     },
     "habits": {
         ("GetItem", "Sales", ("STATION#*",)),
+        ("UpdateItem", "Sales", ("STATION#*",)),
         ("GetItem", "Loyalty", ("PORTRAIT#*",)),
         ("UpdateItem", "Loyalty", ("PORTRAIT#*",)),
+        ("GetItem", "Loyalty", ("RULINGS#*",)),
     },
     "due": {
         ("GetItem", "Loyalty", ("PROGRAM",)),
@@ -124,7 +126,13 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Loyalty", ("PROGRAM",)),
         ("GetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
-        ("Query", "Sales/index/review", ("held", "pending", "unmatched", "quarantined")),
+        ("Query", "Sales", ("STATION#*",)),
+        (
+            "Query",
+            "Sales/index/review",
+            ("held", "pending", "unmatched", "quarantined", "tellings"),
+        ),
+        ("DeleteItem", "Loyalty", ("ASKED#*",)),
         ("GetItem", "Requests", ("*",)),
         ("PutItem", "Requests", ("*",)),
         ("UpdateItem", "Requests", ("*",)),
@@ -145,6 +153,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("BatchGetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
         ("Query", "Sales", ("EVIDENCE#*",)),
+        ("Query", "Sales/index/review", ("tellings",)),
         ("DeleteItem", "Sales", ("EVIDENCE#*",)),
     },
     "rekeying": {
@@ -276,7 +285,15 @@ OTHERS: dict[str, set[str]] = {
         "iot:CreateThing",
         "iot:ListThingPrincipals",
     },
-    "erasure": REPORTS_FAILURES | {"secretsmanager:GetSecretValue", "lambda:InvokeFunction"},
+    "erasure": REPORTS_FAILURES
+    | {
+        "secretsmanager:GetSecretValue",
+        "lambda:InvokeFunction",
+        "cognito-idp:ListUsers",
+        "cognito-idp:AdminListGroupsForUser",
+        "cognito-idp:AdminRemoveUserFromGroup",
+        "cognito-idp:AdminDeleteUser",
+    },
     "rekeying": REPORTS_FAILURES | {"secretsmanager:GetSecretValue", "lambda:InvokeFunction"},
     "rulings": set(),
     "merging": set(),

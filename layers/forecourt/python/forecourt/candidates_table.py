@@ -23,6 +23,7 @@ from forecourt.attributes import Item, from_item, to_item
 from forecourt.batches import batch_get
 from forecourt.inquiry import Found
 from forecourt.stored_identities import (
+    ERASED,
     block_key,
     identity_key,
     owners_from_item,
@@ -86,14 +87,23 @@ class CandidatesTable:
 
     def owners(self, keys: Iterable[EvidenceKey]) -> dict[EvidenceKey, tuple[str, ...]]:
         """Return who has which of *keys* as of now; a key nobody has is absent."""
+        return self.as_of_now(keys, asked=None)[0]
+
+    def as_of_now(
+        self, keys: Iterable[EvidenceKey], *, asked: str | None
+    ) -> tuple[dict[EvidenceKey, tuple[str, ...]], bool]:
+        """Return who has which of *keys*, and whether the member *asked* was erased meanwhile."""
         wanted = {_name_of(identity_key(key)): key for key in keys}
-        items = batch_get(
-            self._dynamodb,
-            self._name,
-            [identity_key(key) for key in wanted.values()],
-            consistent=True,
-        )
-        return {wanted[_name_of(item)]: owners_from_item(item) for item in items}
+        read = [identity_key(key) for key in wanted.values()]
+        if asked is not None:
+            read.append(portrait_key(asked))
+        items = batch_get(self._dynamodb, self._name, read, consistent=True)
+        owners = {
+            wanted[name]: owners_from_item(item)
+            for item in items
+            if (name := _name_of(item)) in wanted
+        }
+        return owners, any(item["type"]["S"] == ERASED for item in items)
 
     def weights_in_force(self) -> int | None:
         """Return the version of the weights in force, `None` when none was ever activated."""

@@ -7,25 +7,21 @@ Forgetting a member: what of them lies in the two tables beside their identities
 | identities, traces of unbound ones | Loyalty | `identities_table` unbinds them |
 | portrait | Loyalty | replaced by one that says `erased`: no late event begins a new one |
 | questions and answers | Loyalty | deleted |
-| sales, tellings | Sales | lose hashes and sealed values, and stay |
+| sales, tellings | Sales | `anonymous_sales` takes hashes and sealed values from them; they stay |
 | accounts, entries | Loyalty | stay under the member's id, which names nobody any more |
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from forecourt.attributes import Item, encode, from_item, to_item
+from forecourt.attributes import from_item, to_item
 from forecourt.decided_sales import question_key
 from forecourt.loyalty_table import member_key
 from forecourt.rulings import sale_of_entry
 from forecourt.sales import parse_sale_id
 from forecourt.stored_identities import ERASED, portrait_key
-from forecourt.stored_sales import Told, sale_key, told_to_map
-
-if TYPE_CHECKING:
-    from forecourt.stored_sales import StoredSale
 
 
 class Erasing:
@@ -61,16 +57,6 @@ class Erasing:
             list(dict.fromkeys(filter(_is_sale, map(sale_of_entry, entry_ids)))),
             last["sk"]["S"].removeprefix("T#") if last else None,
         )
-
-    def anonymise(self, stored: StoredSale) -> None:
-        """Take from a sale, and from what was told of it, everything that names somebody."""
-        told = [told_to_map(Told(telling_id=each.telling_id)) for each in stored.told]
-        self._strip(sale_key(stored.sale.sale_id), told=told)
-        for each in stored.told:
-            station_id = stored.sale.key.station_id
-            self._strip(
-                to_item({"pk": f"STATION#{station_id}", "sk": f"TELLING#{each.telling_id}"})
-            )
 
     def forget_question(self, member_id: str, sale_id: str) -> None:
         """Remove a question to a member, or what they said."""
@@ -131,22 +117,6 @@ class Erasing:
             TableName=self._loyalty, Key=member_key(member_id), ConsistentRead=True
         )
         return from_item(response.get("Item", {})).get("status") in {"erasing", ERASED}
-
-    def _strip(self, key: Item, *, told: list[dict[str, Any]] | None = None) -> None:
-        expression = "REMOVE evidence, sealed"
-        arguments: dict[str, Any] = {}
-        if told:
-            expression = f"SET told = :told {expression}"
-            arguments["ExpressionAttributeValues"] = {":told": encode(told)}
-        with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
-            self._dynamodb.update_item(
-                TableName=self._sales,
-                Key=key,
-                UpdateExpression=expression,
-                # Excludes making an item of a name.
-                ConditionExpression="attribute_exists(pk)",
-                **arguments,
-            )
 
 
 def _is_sale(name: str) -> bool:

@@ -11,8 +11,9 @@ The Sales table.
 | quarantined message | `QUARANTINE#<station>` | `<received at>#<message id>` |
 
 Index `review` (`queue`, `queued_at`) holds what waits for a person: held, pending and unmatched
-sales and quarantined messages. It is sparse, so a sale that is matched at once never pays
-for it. Ids begin with an instant, so a station's business day is one range of `sk`.
+sales, quarantined messages, and tellings that found no sale (`lone_tellings`). It is sparse,
+so a sale that is matched at once never pays for it. Ids begin with an instant, so a station's
+business day is one range of `sk`.
 
 A sale's `status` goes received -> matched, pending or unmatched; held -> received or rejected;
 unmatched -> pending or matched; pending -> matched, or unmatched when who is asked says no. A

@@ -7,7 +7,7 @@ What the Loyalty table holds of identities and of whoever has them, and how it i
 | bound identity | `MEMBER#<member>` | `IDENTITY#<kind>#<digest>` | type `bound`, sealed, bound_at |
 | unbound identity | the same | the same | type `unbound`, unbound_at, expires_at_epoch |
 | rekeyed identity | the same | the same | type `rekeyed`, now, expires_at_epoch |
-| portrait | `PORTRAIT#<member>` | `PORTRAIT` | type `portrait`, bound, behaviour, counted |
+| portrait | `PORTRAIT#<member>` | `PORTRAIT` | type `portrait`, bound, behaviour, counted, ruled |
 | erased portrait | the same | the same | type `erased` |
 | block | `BLOCK#<digest>` | `NUMBERS` | type `block`, numbers |
 
@@ -127,10 +127,16 @@ def habits_from_item(item: Mapping[str, Mapping[str, Any]] | None) -> Habits:
     if "behaviour" not in values:
         return Habits()
     return Habits(
-        behaviour=behaviour_from_map(values["behaviour"]), counted=tuple(values["counted"])
+        behaviour=behaviour_from_map(values["behaviour"]),
+        counted=tuple(values["counted"]),
+        ruled=tuple(values.get("ruled", ())),
     )
 
 
 def habits_to_map(habits: Habits) -> dict[str, Any]:
     """Return the attributes of a portrait that hold *habits*."""
-    return {"behaviour": behaviour_to_map(habits.behaviour), "counted": list(habits.counted)}
+    return {
+        "behaviour": behaviour_to_map(habits.behaviour),
+        "counted": list(habits.counted),
+        "ruled": list(habits.ruled),
+    }

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from infra.functions import Runtime
     from infra.identity import IdentitySecret
     from infra.keys import Keys
+    from infra.learning import Learning
     from infra.tables import Tables
     from infra.users import Users
 
@@ -73,6 +74,7 @@ class Api(Construct):
         keys: Keys,
         identity_secret: IdentitySecret,
         station_policy: iot.CfnPolicy,
+        learning: Learning,
         runtime: Runtime,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -85,7 +87,7 @@ class Api(Construct):
         )
         self.stage = self._stage()
         self.members = self._members(identity_secret)
-        self.operator = self._operator(station_policy)
+        self.operator = self._operator(station_policy, learning)
         self.rulings = self._rulings()
         self.merging = self._merging()
         self.corrections = self._corrections()
@@ -175,6 +177,9 @@ class Api(Construct):
         loyalty.let(members, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
         # While two keys of the hashes are accepted, the same value must not begin under both.
         loyalty.let(members, "DeleteItem", "ConditionCheckItem", leading_keys=["IDENTITY#*"])
+        # That a member is at a station which there is.
+        loyalty.let(members, "GetItem", leading_keys=["STATIONS"])
+        loyalty.let(members, "GetItem", "PutItem", leading_keys=["PRESENCE#*"])
         # The sales a member is asked about, and those that may be suggested to them.
         tables.sales.let(members, "BatchGetItem", "Query", leading_keys=["STATION#*"])
         loyalty.let(members, "GetItem", leading_keys=["PORTRAIT#*"])
@@ -189,13 +194,13 @@ class Api(Construct):
         )
         return members
 
-    def _operator(self, station_policy: iot.CfnPolicy) -> PlatformFunction:
+    def _operator(self, station_policy: iot.CfnPolicy, learning: Learning) -> PlatformFunction:
         tables = self._tables
         operator = PlatformFunction(
             self,
             "Operator",
             name="operator",
-            description="What head office does: stations, programs, sales under review",
+            description="What head office does: stations, programs, weights, sales under review",
             runtime=self._runtime,
             environment={
                 "LOYALTY_TABLE": tables.loyalty.table_name,
@@ -203,12 +208,13 @@ class Api(Construct):
                 "REQUESTS_TABLE": tables.requests.table_name,
                 "SEAL_KEY_ID": self._keys.seal.key_arn,
                 "STATION_POLICY": station_policy.ref,
+                "LEARNING_FUNCTION": learning.function.function_name,
             },
             memory_mb=MEMORY_MB,
             timeout=TIMEOUT,
         )
         tables.loyalty.let(
-            operator, "GetItem", "Query", "PutItem", leading_keys=["STATIONS", "PROGRAM"]
+            operator, "GetItem", "Query", "PutItem", leading_keys=["STATIONS", "PROGRAM", "WEIGHTS"]
         )
         tables.loyalty.let(operator, "UpdateItem", leading_keys=["PROGRAM"])
         tables.sales.let(operator, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
@@ -222,6 +228,7 @@ class Api(Construct):
         tables.sales.let(operator, "Query", leading_keys=["STATION#*"])
         # A telling that joins a sale takes back a question asked too soon.
         tables.loyalty.let(operator, "DeleteItem", leading_keys=["ASKED#*"])
+        operator.allow("lambda:InvokeFunction", on=learning.function.function_arn)
         self._let_answer_once(operator)
         operator.allow("kms:Decrypt", on=self._keys.seal.key_arn, conditions=about("sale_id"))
         self._let_register_stations(operator)

@@ -41,6 +41,8 @@ EVENTFUL_TYPES = [
     "timeline",
     "verification",
     "unbound",
+    "weights",
+    "weights_timeline",
 ]
 ITEM_WRITTEN = {
     "eventName": ["INSERT", "MODIFY"],

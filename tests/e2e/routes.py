@@ -84,6 +84,14 @@ ROUTES = {
         f"/members/{{member}}/identities/plate.{'x' * 22}",
         code="unknown_identity",
     ),
+    # Staff, too, say only where they are themselves.
+    "POST /members/{member_id}/presence": route(
+        Permission.CHECK_IN,
+        "",
+        "/members/{member}/presence",
+        {"station_id": f"{PREFIX}nowhere"},
+        code="unknown_station",
+    ),
     "GET /members/{member_id}/points": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/points"
     ),
@@ -182,6 +190,18 @@ ROUTES = {
         "/programs/999999/activation",
         {},
         code="unknown_program",
+    ),
+    "GET /weights": route(Permission.READ_WEIGHTS, "operator auditor", "/weights"),
+    "POST /weights/learnings": route(Permission.CHANGE_WEIGHTS, "operator", "/weights/learnings"),
+    "GET /weights/{version}": route(
+        Permission.READ_WEIGHTS, "operator auditor", "/weights/999999", code="unknown_weights"
+    ),
+    "POST /weights/{version}/activation": route(
+        Permission.CHANGE_WEIGHTS,
+        "operator",
+        "/weights/999999/activation",
+        {"replaces": 1},
+        code="unknown_weights",
     ),
     "GET /sales": route(
         Permission.READ_QUEUES, "manager operator auditor", "/sales?queue=quarantined"

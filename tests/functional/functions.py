@@ -27,6 +27,7 @@ BY_TAG: dict[str, ModuleType] = {
     "pools": redemption,
     "stations": operator,
     "programs": operator,
+    "weights": operator,
     "sales": operator,
     "tellings": operator,
     "rulings": rulings,

@@ -29,6 +29,7 @@ from forecourt.stored_sales import Status, StoredSale
 from forecourt.stored_tellings import StoredTelling
 from functions.members import handler as members
 from functions.operator import handler as operator
+from tests.functional.clients import Starting
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.functions import DESCRIBED, handler_of
 from tests.functional.http import Client
@@ -105,6 +106,7 @@ REDEMPTION = {
 # What a verdict names depends on the verdict: no schema says so, and chance seldom hits it.
 SENSIBLE: dict[str, list[dict[str, Any]]] = {
     "rule_on_sale": [{"number": 1, "verdict": "none", "reason": "no_member"}],
+    "activate_weights": [{"replaces": 1}],
     # What is asked for now is asked for today.
     "spend_points": [REDEMPTION],
     "hold_points": [REDEMPTION],
@@ -238,8 +240,9 @@ def requests_for(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> dict[
 
 
 @pytest.fixture
-def peopled(world: World) -> None:
+def peopled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Enrol a member, register a station, draft a program; hold a sale, sell one, ask about one."""
+    monkeypatch.setattr(operator, "functions", Starting())
     operator_of = Client(handle=operator.handle, subject="sub-fuzz", groups="[operator]")
     member = Client(handle=members.handle, subject="sub-fuzz", groups="[member]")
     member.post("/members", {})

@@ -10,6 +10,8 @@ import pytest
 from forecourt.callers import Group
 from forecourt.doors import WRITES
 from forecourt.instants import format_instant
+from functions.operator import handler as operator
+from tests.functional.clients import Starting
 from tests.functional.conftest import LOYALTY_TABLE, REQUESTS_TABLE, SALES_TABLE
 from tests.functional.functions import DESCRIBED, handler_of
 from tests.functional.http import Client
@@ -67,6 +69,7 @@ ROUTES: list[tuple[str, str, Any, str]] = [
         None,
         READERS,
     ),
+    ("POST /members/{member_id}/presence", "/members/m-1/presence", {"station_id": "s0001"}, ""),
     ("GET /members/{member_id}/sales", "/members/m-1/sales", None, READERS),
     ("GET /members/{member_id}/questions", "/members/m-1/questions", None, STAFF),
     (
@@ -93,6 +96,15 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("PUT /programs/{version}", "/programs/1", PROGRAM, "operator"),
     ("POST /programs/{version}/validation", "/programs/1/validation", None, "operator"),
     ("POST /programs/{version}/activation", "/programs/1/activation", {}, "operator"),
+    ("GET /weights", "/weights", None, "operator auditor"),
+    ("POST /weights/learnings", "/weights/learnings", None, "operator"),
+    ("GET /weights/{version}", "/weights/1", None, "operator auditor"),
+    (
+        "POST /weights/{version}/activation",
+        "/weights/2/activation",
+        {"replaces": 1},
+        "operator",
+    ),
     ("GET /sales", "/sales?queue=held", None, READERS),
     ("GET /tellings", "/tellings", None, READERS),
     (
@@ -213,7 +225,10 @@ def test_every_route_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("group", [*Group, None])
-def test_a_group_gets_into_its_routes_and_no_others(dynamodb: Any, group: Group | None) -> None:
+def test_a_group_gets_into_its_routes_and_no_others(
+    dynamodb: Any, group: Group | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operator, "functions", Starting())
     for route, target, body, allowed in ROUTES:
         client = Client(handle=handler_of(route).handle, subject="sub-1", groups=f"[{group or ''}]")
         before = everything(dynamodb)

@@ -28,6 +28,7 @@ from forecourt.reminders import Notice
 from forecourt.sales import EvidenceKind
 from forecourt.stored_sales import Status, StoredSale
 from forecourt.verification import Tally, report_of, tell_verification
+from forecourt.weights_table import shipped_weights
 from tests.functional.conftest import BOOKS_BUCKET, EVENT_BUS, LOYALTY_TABLE, client
 from tests.functional.world import POLICIES, key_of
 from tests.schemas import validator
@@ -216,6 +217,17 @@ def points_expiring(world: World) -> None:
     assert not ledger.remind(replace(notice, points=40), noticed_at=AT + timedelta(days=1))
 
 
+def weights_proposed(world: World) -> None:
+    for _ in range(2):
+        assert world.propose(shipped_weights()) == 2
+
+
+def weights_activated(world: World) -> None:
+    weights_proposed(world)
+    at = parse_instant("2026-11-23T08:20:00Z")
+    world.weights.activate(2, replaces=1, effective_at=at, now=AT)
+
+
 # What somebody does that the bus is then told of.
 CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.ENTRY_RECORDED: entry_recorded,
@@ -240,6 +252,8 @@ CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.CONFIRMATION_ANSWERED: confirmation_answered,
     DetailType.SALE_RULED: sale_ruled,
     DetailType.POINTS_EXPIRING: points_expiring,
+    DetailType.WEIGHTS_PROPOSED: weights_proposed,
+    DetailType.WEIGHTS_ACTIVATED: weights_activated,
 }
 
 
@@ -428,6 +442,7 @@ def test_what_is_deleted_for_good_is_nobodys_news_either(
         entry_recorded,
         budget_opened,
         program_activated,
+        weights_activated,
         station_registered,
         enrolled,
         confirmation_answered,

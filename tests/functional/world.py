@@ -32,6 +32,8 @@ from forecourt.merged_members import MergedMembers
 from forecourt.operator_table import OperatorTable
 from forecourt.pools_table import PoolsTable
 from forecourt.portraits_table import PortraitsTable
+from forecourt.presences_table import PresencesTable
+from forecourt.proposals import proposal_to_record
 from forecourt.questions_table import QuestionsTable
 from forecourt.ruled_sales import RuledSales
 from forecourt.rulings import Verdict, assign, decline
@@ -40,6 +42,7 @@ from forecourt.sealing import Sealer
 from forecourt.statements import Statements
 from forecourt.stations_table import Station, StationsTable
 from forecourt.stored_sales import KeyedEvidence
+from forecourt.weights_table import WeightsTable
 from tests.functional.conftest import (
     ACCOUNT_ID,
     IDENTITY_SECRET,
@@ -55,6 +58,7 @@ from tests.specimens import (
     STATION_ID,
     credited_to,
     payload,
+    proposal,
     sale_document,
 )
 
@@ -67,8 +71,10 @@ if TYPE_CHECKING:
     from forecourt.sales import Evidence, Sale
     from forecourt.stored_rulings import AppliedRuling
     from forecourt.stored_sales import StoredSale
+    from forecourt.weighing import Weights
 
 RULED_AT = RECEIVED_AT + timedelta(days=2)
+LEARNT_IN = "2026-11-23T20:00:00Z"
 BOUND_AT = datetime(2026, 11, 1, tzinfo=UTC)
 RING = KeyRing.from_text(IDENTITY_SECRET)
 
@@ -133,7 +139,9 @@ class World:
         self.identities = IdentitiesTable(
             dynamodb, name=LOYALTY_TABLE, sealer=self.sealer, block_of=block_of
         )
+        self.weights = WeightsTable(dynamodb, name=LOYALTY_TABLE)
         self.portraits = PortraitsTable(dynamodb, name=LOYALTY_TABLE)
+        self.presences = PresencesTable(dynamodb, name=LOYALTY_TABLE)
         self.questions = QuestionsTable(dynamodb, name=LOYALTY_TABLE)
         self.ruled = RuledSales(
             dynamodb, sales=self.sales, sales_name=SALES_TABLE, loyalty_name=LOYALTY_TABLE
@@ -222,6 +230,14 @@ class World:
         )
         self.operator.activate(version, effective_at=effective_at, now=OPEN_SINCE)
         return version.version
+
+    def propose(self, weights: Weights, *, run_id: str = LEARNT_IN) -> int:
+        """Let a run propose weights; return their version."""
+        return self.weights.propose(
+            run_id,
+            lambda version: proposal_to_record(proposal(weights), version=version),
+            proposed_at=RECEIVED_AT,
+        )
 
     def post(self, command: Command) -> Entry:
         """Carry out a command of the ledger; return its entry."""

@@ -34,7 +34,7 @@ REPORTS_FAILURES = {"sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUr
 
 # What it takes to decide whose a sale is.
 ASSIGNS: set[tuple[str, str, tuple[str, ...]]] = {
-    ("BatchGetItem", "Loyalty", ("IDENTITY#*", "PORTRAIT#*", "BLOCK#*")),
+    ("BatchGetItem", "Loyalty", ("IDENTITY#*", "DRIVERS#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*")),
     ("GetItem", "Loyalty", ("WEIGHTS",)),
     ("PutItem", "Loyalty", ("ASKED#*",)),
     ("DeleteItem", "Loyalty", ("ASKED#*",)),
@@ -80,6 +80,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Sales", ("STATION#*",)),
         ("GetItem", "Loyalty", ("PORTRAIT#*",)),
         ("UpdateItem", "Loyalty", ("PORTRAIT#*",)),
+        ("ConditionCheckItem", "Loyalty", ("PORTRAIT#*",)),
+        ("GetItem", "Loyalty", ("DRIVERS#*",)),
+        ("PutItem", "Loyalty", ("DRIVERS#*",)),
         ("GetItem", "Loyalty", ("RULINGS#*",)),
     },
     "due": {
@@ -111,6 +114,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("BatchGetItem", "Sales", ("STATION#*",)),
         ("Query", "Sales", ("STATION#*",)),
         ("GetItem", "Loyalty", ("PORTRAIT#*",)),
+        ("GetItem", "Loyalty", ("STATIONS",)),
+        ("GetItem", "Loyalty", ("PRESENCE#*",)),
+        ("PutItem", "Loyalty", ("PRESENCE#*",)),
         ("Query", "Loyalty", ("ASKED#*",)),
         ("PutItem", "Loyalty", ("ASKED#*",)),
         ("UpdateItem", "Loyalty", ("ASKED#*",)),
@@ -120,9 +126,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("DeleteItem", "Requests", ("*",)),
     },
     "operator": {
-        ("GetItem", "Loyalty", ("STATIONS", "PROGRAM")),
-        ("Query", "Loyalty", ("STATIONS", "PROGRAM")),
-        ("PutItem", "Loyalty", ("STATIONS", "PROGRAM")),
+        ("GetItem", "Loyalty", ("STATIONS", "PROGRAM", "WEIGHTS")),
+        ("Query", "Loyalty", ("STATIONS", "PROGRAM", "WEIGHTS")),
+        ("PutItem", "Loyalty", ("STATIONS", "PROGRAM", "WEIGHTS")),
         ("UpdateItem", "Loyalty", ("PROGRAM",)),
         ("GetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
@@ -149,6 +155,8 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
         ("Query", "Loyalty", ("ASKED#*",)),
         ("DeleteItem", "Loyalty", ("ASKED#*",)),
+        ("DeleteItem", "Loyalty", ("PRESENCE#*",)),
+        ("UpdateItem", "Loyalty", ("DRIVERS#*",)),
         ("GetItem", "Sales", ("STATION#*",)),
         ("BatchGetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
@@ -235,6 +243,13 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("Query", "Loyalty", ("BOOKS", "MEMBER#*")),
         ("PutItem", "Loyalty", ("VERIFICATIONS",)),
     },
+    "learning": {
+        ("Query", "Sales", ("STATION#*",)),
+        ("BatchGetItem", "Loyalty", ("IDENTITY#*", "PORTRAIT#*", "BLOCK#*")),
+        ("Query", "Loyalty", ("STATIONS", "VERIFICATIONS", "WEIGHTS")),
+        ("GetItem", "Loyalty", ("WEIGHTS",)),
+        ("PutItem", "Loyalty", ("WEIGHTS",)),
+    },
     "openapi": set(),
 }
 
@@ -254,6 +269,10 @@ OBJECTS: dict[str, set[tuple[str, str, str]]] = {
         ("GetObject", "BooksClosed", "books/*"),
         ("GetObject", "BooksWorkings", "verifications/*"),
         ("PutObject", "BooksWorkings", "verifications/*"),
+    },
+    "learning": {
+        ("GetObject", "BooksWorkings", "learnings/*"),
+        ("PutObject", "BooksWorkings", "learnings/*"),
     },
     "members": {("GetObject", "BooksClosed", "books/*")},
 }
@@ -284,6 +303,7 @@ OTHERS: dict[str, set[str]] = {
         "iot:CreateKeysAndCertificate",
         "iot:CreateThing",
         "iot:ListThingPrincipals",
+        "lambda:InvokeFunction",
     },
     "erasure": REPORTS_FAILURES
     | {
@@ -300,6 +320,7 @@ OTHERS: dict[str, set[str]] = {
     "corrections": set(),
     "redemption": set(),
     "reconciliation": REPORTS_FAILURES | {"lambda:InvokeFunction"},
+    "learning": READS_QUEUE | REPORTS_FAILURES | {"secretsmanager:GetSecretValue"},
     "openapi": set(),
 }
 
@@ -310,6 +331,7 @@ SEALING: dict[str, set[str]] = {
     "claims": {"kms:Decrypt"},
     "members": {"kms:Encrypt", "kms:Decrypt"},
     "operator": {"kms:Decrypt"},
+    "learning": {"kms:Decrypt"},
     "erasure": {"kms:Decrypt"},
     "merging": {"kms:Encrypt", "kms:Decrypt"},
     "rekeying": {"kms:Encrypt", "kms:Decrypt"},

@@ -47,11 +47,14 @@ class Permission(StrEnum):
     CHANGE_STATIONS = "change_stations"
     READ_PROGRAMS = "read_programs"
     CHANGE_PROGRAMS = "change_programs"
+    READ_WEIGHTS = "read_weights"
+    CHANGE_WEIGHTS = "change_weights"
     READ_QUEUES = "read_queues"
     READ_EVIDENCE = "read_evidence"
     DECIDE_SALES = "decide_sales"
     REASSIGN_SALES = "reassign_sales"
     ANSWER_QUESTIONS = "answer_questions"
+    CHECK_IN = "check_in"
     ADJUST_POINTS = "adjust_points"
     READ_ADJUSTMENTS = "read_adjustments"
     DECIDE_ADJUSTMENTS = "decide_adjustments"
@@ -76,14 +79,17 @@ OWN = frozenset(
         Permission.READ_MEMBERS,
         Permission.READ_PROFILES,
         Permission.ANSWER_QUESTIONS,
+        Permission.CHECK_IN,
         Permission.SPEND_POINTS,
         Permission.READ_HOLDS,
         Permission.RELEASE_HOLDS,
         Permission.KEEP_POOLS,
     }
 )
+# That somebody is there is their own app's word, and nobody else's.
+PERSONAL = frozenset({Permission.CHECK_IN})
 # What a member is set back by is for themselves to do, or for head office in their name.
-PERSONAL = frozenset({Permission.ERASE_MEMBERS, Permission.SPEND_POINTS, Permission.KEEP_POOLS})
+WEIGHTY = frozenset({Permission.ERASE_MEMBERS, Permission.SPEND_POINTS, Permission.KEEP_POOLS})
 GRANTS: Mapping[Group, frozenset[Permission]] = {
     Group.MEMBER: frozenset(),
     # Whom an attendant serves may say at the counter which sales are theirs. What they pay with
@@ -98,7 +104,7 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
             Permission.RELEASE_HOLDS,
         }
     ),
-    Group.MANAGER: OWN - PERSONAL
+    Group.MANAGER: OWN - PERSONAL - WEIGHTY
     | {
         Permission.CAPTURE_HOLDS,
         Permission.READ_STATIONS,
@@ -111,12 +117,13 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
         Permission.REFUND_POINTS,
         Permission.READ_BUDGETS,
     },
-    Group.OPERATOR: frozenset(Permission),
+    Group.OPERATOR: frozenset(Permission) - PERSONAL,
     Group.AUDITOR: frozenset(
         {
             Permission.READ_MEMBERS,
             Permission.READ_STATIONS,
             Permission.READ_PROGRAMS,
+            Permission.READ_WEIGHTS,
             Permission.READ_QUEUES,
             Permission.READ_ADJUSTMENTS,
             Permission.READ_BUDGETS,

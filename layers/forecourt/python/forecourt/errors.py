@@ -22,6 +22,7 @@ Everything that may be refused, in one place.
     - UnknownTelling
     - UnknownQuestion
     - UnknownProgram
+    - UnknownWeights
     - UnknownEntry
     - EntryNotBooked
     - UnknownAdjustment
@@ -267,6 +268,16 @@ class UnknownProgram(Unknown):
     """The program has no such version."""
 
     code = "unknown_program"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version
+
+
+class UnknownWeights(Unknown):
+    """There is no such version of the weights."""
+
+    code = "unknown_weights"
 
     def __init__(self, version: int) -> None:
         super().__init__(version)

@@ -71,6 +71,7 @@ OUTCOMES: Mapping[type[errors.ForecourtError], Outcome] = {
     errors.UnknownTelling: _final(404, "Nobody has told this of a sale"),
     errors.UnknownQuestion: _final(404, "The member is not asked about that sale"),
     errors.UnknownProgram: _final(404, "There is no such program version"),
+    errors.UnknownWeights: _final(404, "There is no such version of the weights"),
     errors.UnknownEntry: _final(404, "The member has no such entry"),
     errors.EntryNotBooked: _final(404, "No closed day holds this entry as it is"),
     errors.UnknownAdjustment: _final(404, "There is no such adjustment"),

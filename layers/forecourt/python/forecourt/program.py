@@ -23,8 +23,8 @@ from forecourt.validity import Validity, validity_from_document
 from forecourt.wallets import Holder, rates_from_document, wallets_from_document
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import date, datetime
+    from collections.abc import Mapping
+    from datetime import date
 
     from forecourt.sales import Sale
     from forecourt.tiers import GrowthRule, Tier, Tiers
@@ -126,14 +126,6 @@ class Evaluation:
     activates_on: date | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Activation:
-    """From `effective_at` on, `version` is in force."""
-
-    effective_at: datetime
-    version: int
-
-
 def program_from_document(document: Mapping[str, Any], *, version: int) -> Program:
     """
     Build a program from its document, as `forecourt.documents.ProgramDocument` dumps it.
@@ -163,13 +155,6 @@ def program_from_document(document: Mapping[str, Any], *, version: int) -> Progr
         tiers=tiers_from_document(document.get("tiers")),
         multiples=multiples_from_document(document.get("multiples")),
     )
-
-
-def in_force(timeline: Sequence[Activation], at: datetime) -> int | None:
-    """Return the version in force at *at*, or `None` before the program began."""
-    past = [activation for activation in timeline if activation.effective_at <= at]
-    # Of two for the same instant the later one was meant, hence the last maximum.
-    return max(reversed(past), key=lambda each: each.effective_at).version if past else None
 
 
 def evaluate(program: Program, sale: Sale, *, tier: Tier | None = None) -> Evaluation:

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from forecourt.attributes import to_item
+from forecourt.attributes import encode, from_item, to_item
 from forecourt.instants import format_instant
 from forecourt.ledger.canonical import canonical
 from forecourt.ledger.daybook import day_of, unbooked
@@ -219,6 +219,7 @@ def tell_verification(
             "sk": report["run_id"],
             "type": "verification",
             "entries": report["entries"],
+            "owners": report["owners"],
             "accounts": report["accounts"],
             "differences": report["differences"],
             "days_not_as_booked": [each["day"] for each in report["days_not_as_booked"]],
@@ -233,3 +234,19 @@ def tell_verification(
             # Excludes telling of one run twice, when two segments end at once.
             ConditionExpression="attribute_not_exists(pk)",
         )
+
+
+def owners_counted(dynamodb: Any, *, table: str) -> int:
+    """Return how many owners the latest verification has read; 0 when there was none yet."""
+    latest, owners = "", 0
+    pages = dynamodb.get_paginator("query").paginate(
+        TableName=table,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": encode("VERIFICATIONS")},
+    )
+    for page in pages:
+        for values in map(from_item, page["Items"]):
+            if values["finished_at"] > latest:
+                # Runs from before owners were kept have their accounts, one or two of each.
+                latest, owners = values["finished_at"], values.get("owners", values["accounts"])
+    return owners

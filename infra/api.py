@@ -15,6 +15,15 @@ from constructs import Construct
 from infra.findings import accept
 from infra.functions import LOG_RETENTION, PlatformFunction
 from infra.keys import about
+from infra.routes import (
+    CORRECTION_ROUTES,
+    MEMBER_ROUTES,
+    MERGE_ROUTES,
+    OPERATOR_ROUTES,
+    PUBLIC_ROUTES,
+    REDEMPTION_ROUTES,
+    RULING_ROUTES,
+)
 from infra.rulings import let_rule
 from infra.tables import REVIEW_INDEX
 
@@ -29,78 +38,7 @@ if TYPE_CHECKING:
     from infra.tables import Tables
     from infra.users import Users
 
-__all__ = [
-    "CORRECTION_ROUTES",
-    "MEMBER_ROUTES",
-    "MERGE_ROUTES",
-    "OPERATOR_ROUTES",
-    "PUBLIC_ROUTES",
-    "RULING_ROUTES",
-    "Api",
-]
-
-MEMBER_ROUTES = (
-    "POST /members",
-    "GET /members/{member_id}",
-    "PATCH /members/{member_id}",
-    "POST /members/{member_id}/erasure",
-    "GET /members/{member_id}/identities",
-    "POST /members/{member_id}/identities",
-    "DELETE /members/{member_id}/identities/{identity_id}",
-    "POST /members/{member_id}/presence",
-    "GET /members/{member_id}/points",
-    "GET /members/{member_id}/wallets",
-    "GET /members/{member_id}/tier",
-    "GET /members/{member_id}/entries",
-    "GET /members/{member_id}/entries/{entry_id}/proof",
-    "GET /members/{member_id}/sales",
-    "GET /members/{member_id}/questions",
-    "POST /members/{member_id}/questions/{sale_id}/confirmation",
-    "POST /members/{member_id}/questions/{sale_id}/denial",
-    "GET /members/{member_id}/suggestions",
-    "POST /members/{member_id}/claims",
-)
-OPERATOR_ROUTES = (
-    "GET /stations",
-    "POST /stations",
-    "GET /stations/{station_id}",
-    "POST /stations/{station_id}/certificates",
-    "GET /programs",
-    "POST /programs",
-    "GET /programs/{version}",
-    "PUT /programs/{version}",
-    "POST /programs/{version}/validation",
-    "POST /programs/{version}/activation",
-    "GET /weights",
-    "POST /weights/learnings",
-    "GET /weights/{version}",
-    "POST /weights/{version}/activation",
-    "GET /sales",
-    "GET /sales/{sale_id}",
-    "POST /sales/{sale_id}/release",
-    "POST /sales/{sale_id}/rejection",
-    "GET /tellings",
-    "POST /tellings/{telling_id}/assignment",
-    "POST /tellings/{telling_id}/dismissal",
-)
-RULING_ROUTES = (
-    "GET /sales/{sale_id}/rulings",
-    "POST /sales/{sale_id}/rulings",
-)
-CORRECTION_ROUTES = (
-    "POST /members/{member_id}/adjustments",
-    "POST /members/{member_id}/freezing",
-    "POST /members/{member_id}/unfreezing",
-    "GET /adjustments",
-    "POST /adjustments/{adjustment_id}/approval",
-    "POST /adjustments/{adjustment_id}/rejection",
-    "POST /sales/{sale_id}/refunds",
-)
-MERGE_ROUTES = (
-    "POST /members/{member_id}/merging",
-    "POST /members/{member_id}/unmerging",
-)
-PUBLIC_ROUTES = ("GET /openapi.json",)
+__all__ = ["Api"]
 
 # Above what a chain of a thousand stations sends at its busiest minute; a leaked token cannot
 # spend more than this.
@@ -153,6 +91,7 @@ class Api(Construct):
         self.rulings = self._rulings()
         self.merging = self._merging()
         self.corrections = self._corrections()
+        self.redemption = self._redemption()
         self.openapi = PlatformFunction(
             self,
             "OpenApi",
@@ -171,6 +110,7 @@ class Api(Construct):
         self._route(RULING_ROUTES, self.rulings, authorizer=signed_in)
         self._route(MERGE_ROUTES, self.merging, authorizer=signed_in)
         self._route(CORRECTION_ROUTES, self.corrections, authorizer=signed_in)
+        self._route(REDEMPTION_ROUTES, self.redemption, authorizer=signed_in)
         public = self._route(PUBLIC_ROUTES, self.openapi, authorizer=apigw.HttpNoneAuthorizer())
         for route in public:
             accept(route, {"AwsSolutions-APIG4": "The description of the API is for everyone."})
@@ -322,7 +262,7 @@ class Api(Construct):
             self,
             "Corrections",
             name="corrections",
-            description="Corrects the books by hand: adjustments, frozen wallets, refunds",
+            description="Changes the books by hand: adjustments, frozen wallets, refunds, budgets",
             runtime=self._runtime,
             environment={
                 "LOYALTY_TABLE": tables.loyalty.table_name,
@@ -333,7 +273,7 @@ class Api(Construct):
             timeout=TIMEOUT,
         )
         loyalty = tables.loyalty
-        loyalty.let(corrections, "GetItem", leading_keys=["MEMBER#*", "PROGRAM"])
+        loyalty.let(corrections, "GetItem", leading_keys=["MEMBER#*", "PROGRAM", "BUDGETS"])
         loyalty.let(
             corrections,
             "BatchGetItem",
@@ -341,12 +281,37 @@ class Api(Construct):
             "DeleteItem",
             leading_keys=["MEMBER#*", "ADJUSTMENTS"],
         )
+        loyalty.let(corrections, "PutItem", "Query", leading_keys=["BUDGETS"])
         # A refund that waits for its sale, which must not be there yet.
         loyalty.let(corrections, "ConditionCheckItem", leading_keys=["MEMBER#*"])
         loyalty.let(corrections, "Query", leading_keys=["ADJUSTMENTS"])
         tables.sales.let(corrections, "GetItem", leading_keys=["STATION#*"])
         self._let_answer_once(corrections)
         return corrections
+
+    def _redemption(self) -> PlatformFunction:
+        tables = self._tables
+        redemption = PlatformFunction(
+            self,
+            "Redemption",
+            name="redemption",
+            description="Lets members spend, hold, give and pool their points; a till takes holds",
+            runtime=self._runtime,
+            environment={
+                "LOYALTY_TABLE": tables.loyalty.table_name,
+                "REQUESTS_TABLE": tables.requests.table_name,
+            },
+            memory_mb=MEMORY_MB,
+            timeout=TIMEOUT,
+        )
+        loyalty = tables.loyalty
+        loyalty.let(redemption, "GetItem", leading_keys=["MEMBER#*", "PROGRAM"])
+        # Two accounts of a transfer; the pools a member is in.
+        loyalty.let(redemption, "BatchGetItem", "Query", "PutItem", leading_keys=["MEMBER#*"])
+        # Of a pool, the membership of who leaves it.
+        loyalty.let(redemption, "DeleteItem", leading_keys=["MEMBER#*"])
+        self._let_answer_once(redemption)
+        return redemption
 
     def _merging(self) -> PlatformFunction:
         tables = self._tables

@@ -17,6 +17,7 @@ from typing import Any, cast
 from forecourt.doors import KEY_HEADER, MAX_KEY_LENGTH, REPLAYED_HEADER, WRITES, Door
 from forecourt.problems import INTERNAL_ERROR, OUTCOMES, PROBLEM_JSON
 from functions.corrections.adjusting import AdjustmentRoutes
+from functions.corrections.budgeting import BudgetRoutes
 from functions.corrections.desk import Desk
 from functions.corrections.freezing import FreezingRoutes
 from functions.corrections.refunding import RefundRoutes
@@ -31,6 +32,10 @@ from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
 from functions.operator.tellings import TellingRoutes
 from functions.operator.weights import WeightsRoutes
+from functions.redemption.counter import Counter
+from functions.redemption.giving import GivingRoutes
+from functions.redemption.pooling import PoolRoutes
+from functions.redemption.redeeming import RedemptionRoutes
 from functions.rulings.ruling import RulingRoutes
 
 __all__ = ["DOCUMENT_PATH", "document"]
@@ -64,6 +69,7 @@ def document() -> dict[str, Any]:
         _members_door(),
         _operator_door(),
         _corrections_door(),
+        _redemption_door(),
         _rulings_door(),
         _merging_door(),
     ):
@@ -148,8 +154,20 @@ def _corrections_door() -> Door:
     door = _door()
     desk = Desk(door=door, loyalty=NOTHING, ledger=NOTHING, keeping=NOTHING, now=NOTHING)
     AdjustmentRoutes(desk, table=NOTHING)
+    BudgetRoutes(desk, budgets=NOTHING, table=NOTHING)
     FreezingRoutes(desk)
     RefundRoutes(desk, sales=NOTHING)
+    return door
+
+
+def _redemption_door() -> Door:
+    door = _door()
+    counter = Counter(
+        door=door, loyalty=NOTHING, ledger=NOTHING, pools=NOTHING, keeping=NOTHING, now=NOTHING
+    )
+    RedemptionRoutes(counter)
+    GivingRoutes(counter)
+    PoolRoutes(counter)
     return door
 
 

@@ -26,6 +26,7 @@ EVENTFUL_TYPES = [
     "adjustment",
     "answer",
     "bound",
+    "budget",
     "case",
     "entry",
     "evaluation",

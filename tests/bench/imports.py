@@ -18,7 +18,7 @@ BARE = "import boto3; boto3.client('dynamodb')"
 BARE_WITH_S3 = f"{BARE}; boto3.client('s3')"
 BOOKKEEPERS = {"closing", "learning", "verification"}
 # Behind the HTTP API; all others are started by events, and every cold start delays a sale.
-DOORS = {"corrections", "members", "merging", "openapi", "operator", "rulings"}
+DOORS = {"corrections", "members", "merging", "openapi", "operator", "redemption", "rulings"}
 # CPU time of the child alone: less noisy than the clock on a machine that others use, too.
 TIMED = "import time; {}; print(time.process_time())"
 # What the settings of all functions ask for; importing one contacts nobody.

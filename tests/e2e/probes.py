@@ -43,6 +43,7 @@ PARTITIONS = {
         "WEIGHTS",
         "CASES#",
         "ADJUSTMENTS",
+        "BUDGETS",
         "BOOKS",
         "VERIFICATIONS",
         "REKEYING",

@@ -254,7 +254,16 @@ NEEDED = {
         "loyalty ADJUSTMENTS PutItem",
         "loyalty ADJUSTMENTS DeleteItem",
         "loyalty ADJUSTMENTS Query",
+        "loyalty BUDGETS GetItem",
+        "loyalty BUDGETS PutItem",
+        "loyalty BUDGETS Query",
         "sales STATION# GetItem",
+        *ANSWER_ONCE,
+    },
+    "redemption": {
+        *(f"loyalty MEMBER# {each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem")),
+        "loyalty MEMBER# DeleteItem",
+        "loyalty PROGRAM GetItem",
         *ANSWER_ONCE,
     },
     "reconciliation": {

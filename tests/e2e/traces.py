@@ -128,7 +128,16 @@ def nothing_left(stack: LocalStack) -> Iterator[Traces]:
 
 def forget_programs(stack: LocalStack) -> None:
     """Restart who keeps the versions they have read: their numbers are free again."""
-    restart(stack, "accrual", "due", "expiry", "reminders", "members", "corrections")
+    restart(
+        stack,
+        "accrual",
+        "due",
+        "expiry",
+        "reminders",
+        "members",
+        "corrections",
+        "redemption",
+    )
 
 
 def restart(stack: LocalStack, *names: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from forecourt.callers import Group
 from forecourt.doors import WRITES
+from forecourt.instants import format_instant
 from functions.operator import handler as operator
 from tests.functional.clients import Starting
 from tests.functional.conftest import LOYALTY_TABLE, REQUESTS_TABLE, SALES_TABLE
@@ -23,6 +25,8 @@ RULE = {"rule_id": "a", "basis": "volume", "points": 1, "per": 1000, "rounding":
 PROGRAM = {"zone": "Asia/Shanghai", "rules": [RULE], "validity": None}
 RULING = {"number": 1, "verdict": "none", "reason": "no_member"}
 FREEZING = {"source": "ticket:1", "reason": "fraud"}
+NOW = format_instant(datetime.now(UTC))
+OF_A_POOL = {"pool_id": "p-1", "points": 1, "source": "order:1", "asked_at": NOW}
 PLATE = {"kind": "plate", "value": "浙A12345"}
 
 STAFF = "attendant manager operator"
@@ -136,6 +140,76 @@ ROUTES: list[tuple[str, str, Any, str]] = [
         {"document": "R-1", "refunded_at": "2026-11-23T08:15:00Z"},
         "manager operator",
     ),
+    ("POST /members/{member_id}/spendings", "/members/m-1/spendings", OF_A_POOL, "operator"),
+    ("POST /members/{member_id}/holds", "/members/m-1/holds", OF_A_POOL, "operator"),
+    (
+        "GET /members/{member_id}/holds/{hold_id}",
+        f"/members/m-1/holds/x?pool_id={OF_A_POOL['pool_id']}",
+        None,
+        f"{STAFF} auditor",
+    ),
+    (
+        "POST /members/{member_id}/holds/{hold_id}/capture",
+        "/members/m-1/holds/x/capture",
+        OF_A_POOL,
+        STAFF,
+    ),
+    (
+        "POST /members/{member_id}/holds/{hold_id}/release",
+        "/members/m-1/holds/x/release",
+        {name: value for name, value in OF_A_POOL.items() if name != "points"},
+        STAFF,
+    ),
+    (
+        "POST /members/{member_id}/transfers",
+        "/members/m-1/transfers",
+        {"to": "m-2", "points": 1, "asked_at": NOW},
+        "operator",
+    ),
+    (
+        "POST /members/{member_id}/conversions",
+        "/members/m-1/conversions",
+        {"into_wallet": "partner-none", "points": 1, "asked_at": NOW},
+        "operator",
+    ),
+    ("POST /members/{member_id}/pools", "/members/m-1/pools", {}, "operator"),
+    ("GET /members/{member_id}/pools", "/members/m-1/pools", None, READERS),
+    ("GET /members/{member_id}/pools/{pool_id}", "/members/m-1/pools/p-1", None, READERS),
+    (
+        "PUT /members/{member_id}/pools/{pool_id}/members/{other_id}",
+        "/members/m-1/pools/p-1/members/m-2",
+        {"daily_points": 1},
+        "operator",
+    ),
+    (
+        "DELETE /members/{member_id}/pools/{pool_id}/members/{other_id}",
+        "/members/m-1/pools/p-1/members/m-2",
+        None,
+        "operator",
+    ),
+    (
+        "POST /members/{member_id}/pools/{pool_id}/contributions",
+        "/members/m-1/pools/p-1/contributions",
+        {"points": 1, "asked_at": NOW},
+        "operator",
+    ),
+    (
+        "POST /members/{member_id}/pools/{pool_id}/withdrawals",
+        "/members/m-1/pools/p-1/withdrawals",
+        {"points": 1, "asked_at": NOW},
+        "operator",
+    ),
+    ("GET /budgets", "/budgets", None, READERS),
+    ("POST /budgets", "/budgets", {"budget_id": "spring", "purpose": "Spring"}, "operator"),
+    ("GET /budgets/{budget_id}", "/budgets/summer", None, READERS),
+    (
+        "POST /budgets/{budget_id}/fundings",
+        "/budgets/summer/fundings",
+        {"points": 1, "source": "ticket:1", "reason": "campaign"},
+        "operator",
+    ),
+    ("POST /budgets/{budget_id}/closing", "/budgets/summer/closing", FREEZING, "operator"),
+    ("POST /budgets/{budget_id}/reopening", "/budgets/summer/reopening", FREEZING, "operator"),
     ("POST /sales/{sale_id}/rejection", f"/sales/{SALE_ID}/rejection", None, "manager operator"),
 ]
 

@@ -13,6 +13,7 @@ import pytest
 from forecourt.adjustments import Adjustment
 from forecourt.adjustments import Status as Adjusted
 from forecourt.bookshelf import Bookshelf
+from forecourt.budgets_table import Budget
 from forecourt.events import SOURCE, DetailType, events_of
 from forecourt.instants import parse_instant
 from forecourt.ledger import EntryKind
@@ -170,6 +171,20 @@ def adjustment_decided(world: World) -> None:
     world.adjustments.finish(replace(approved, status=Adjusted.POSTED))
 
 
+def budget_opened(world: World) -> None:
+    opened = sample("bus/samples/BudgetOpened")["detail"]
+    budget = Budget(
+        budget_id=opened["budget_id"],
+        purpose="Double points in spring",
+        wallet=opened["wallet"],
+        expires_on=date.fromisoformat(opened["expires_on"]),
+        opened_by=opened["opened_by"],
+        opened_at=AT,
+    )
+    for _ in range(2):
+        world.budgets.open(budget)
+
+
 def sale_earned_nothing(world: World) -> None:
     nothing = Evaluation(points=0, expires_on=None, trace=())
     world.loyalty.record_evaluation("m1", SALE, version=1, evaluation=nothing)
@@ -231,6 +246,7 @@ CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.LEDGER_VERIFIED: ledger_verified,
     DetailType.ADJUSTMENT_ASKED: adjustment_asked,
     DetailType.ADJUSTMENT_DECIDED: adjustment_decided,
+    DetailType.BUDGET_OPENED: budget_opened,
     DetailType.SALE_EARNED_NOTHING: sale_earned_nothing,
     DetailType.CONFIRMATION_ASKED: confirmation_asked,
     DetailType.CONFIRMATION_ANSWERED: confirmation_answered,
@@ -424,6 +440,7 @@ def test_what_is_deleted_for_good_is_nobodys_news_either(
 ) -> None:
     for cause in (
         entry_recorded,
+        budget_opened,
         program_activated,
         weights_activated,
         station_registered,
@@ -443,8 +460,8 @@ def test_what_is_deleted_for_good_is_nobodys_news_either(
     assert bus.heard == []
 
 
-@pytest.mark.parametrize("cause", [day_closed, ledger_verified])
-def test_a_book_and_a_verification_are_news_once(
+@pytest.mark.parametrize("cause", [budget_opened, day_closed, ledger_verified])
+def test_a_budget_a_book_and_a_verification_are_news_once(
     world: World, cause: Callable[[World], None]
 ) -> None:
     cause(world)

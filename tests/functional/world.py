@@ -17,6 +17,7 @@ from moto.iotdata.models import iotdata_backends
 
 from forecourt.adjustments_table import AdjustmentsTable
 from forecourt.attributes import Item, from_item
+from forecourt.budgets_table import BudgetsTable
 from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
 from forecourt.documents import ProgramDocument
@@ -29,6 +30,7 @@ from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
 from forecourt.merged_members import MergedMembers
 from forecourt.operator_table import OperatorTable
+from forecourt.pools_table import PoolsTable
 from forecourt.portraits_table import PortraitsTable
 from forecourt.presences_table import PresencesTable
 from forecourt.proposals import proposal_to_record
@@ -132,6 +134,8 @@ class World:
         self.members = MembersTable(dynamodb, name=LOYALTY_TABLE, sealer=self.sealer)
         self.statements = Statements(dynamodb, name=LOYALTY_TABLE)
         self.adjustments = AdjustmentsTable(dynamodb, name=LOYALTY_TABLE)
+        self.pools = PoolsTable(dynamodb, name=LOYALTY_TABLE)
+        self.budgets = BudgetsTable(dynamodb, name=LOYALTY_TABLE)
         self.identities = IdentitiesTable(
             dynamodb, name=LOYALTY_TABLE, sealer=self.sealer, block_of=block_of
         )

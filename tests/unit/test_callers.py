@@ -12,26 +12,31 @@ from forecourt.errors import Forbidden, Unauthenticated, UnknownMember
 # The table once more, in the words of the people in it: a change has to be made twice.
 MAY = {
     Group.MEMBER: "",
-    Group.ATTENDANT: "enrol bind_identities answer_questions",
+    Group.ATTENDANT: (
+        "enrol bind_identities answer_questions read_holds capture_holds release_holds"
+    ),
     Group.MANAGER: (
         "enrol bind_identities unbind_identities change_members read_members read_profiles "
         "read_stations read_programs read_queues read_evidence decide_sales answer_questions "
-        "adjust_points read_adjustments refund_points"
+        "adjust_points read_adjustments refund_points read_holds capture_holds release_holds "
+        "read_budgets"
     ),
     Group.OPERATOR: (
         "enrol bind_identities unbind_identities change_members read_members read_profiles "
         "erase_members merge_members read_stations change_stations read_programs change_programs "
         "read_weights change_weights read_queues read_evidence decide_sales reassign_sales "
         "answer_questions adjust_points read_adjustments decide_adjustments freeze_wallets "
-        "refund_points"
+        "refund_points spend_points read_holds capture_holds release_holds keep_pools "
+        "read_budgets change_budgets"
     ),
     Group.AUDITOR: (
-        "read_members read_stations read_programs read_weights read_queues read_adjustments"
+        "read_members read_stations read_programs read_weights read_queues read_adjustments "
+        "read_holds read_budgets"
     ),
 }
 MAY_ABOUT_THEMSELVES = (
     "enrol bind_identities unbind_identities change_members read_members read_profiles "
-    "answer_questions erase_members check_in"
+    "answer_questions erase_members check_in spend_points read_holds release_holds keep_pools"
 )
 
 

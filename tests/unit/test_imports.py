@@ -28,6 +28,7 @@ NEEDS = {
         "ledger_reader",
         "ledger_table",
         "operator_table",
+        "pools_table",
         "portraits_table",
         "presences_table",
         "questions_table",
@@ -37,7 +38,7 @@ NEEDS = {
         "weights_table",
     },
     "aws_lambda_powertools": {"doors", "once"},
-    "pydantic": {"documents", "shapes", "tier_documents"},
+    "pydantic": {"booking_fields", "documents", "shapes", "tier_documents"},
 }
 FOR_DOORS_ONLY = {"pydantic", "aws_lambda_powertools.event_handler"}
 MAINTAINED_NO_MORE = "aws_xray_sdk"

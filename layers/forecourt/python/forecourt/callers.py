@@ -60,6 +60,13 @@ class Permission(StrEnum):
     DECIDE_ADJUSTMENTS = "decide_adjustments"
     FREEZE_WALLETS = "freeze_wallets"
     REFUND_POINTS = "refund_points"
+    SPEND_POINTS = "spend_points"
+    READ_HOLDS = "read_holds"
+    CAPTURE_HOLDS = "capture_holds"
+    RELEASE_HOLDS = "release_holds"
+    KEEP_POOLS = "keep_pools"
+    READ_BUDGETS = "read_budgets"
+    CHANGE_BUDGETS = "change_budgets"
 
 
 OWN = frozenset(
@@ -73,19 +80,33 @@ OWN = frozenset(
         Permission.READ_PROFILES,
         Permission.ANSWER_QUESTIONS,
         Permission.CHECK_IN,
+        Permission.SPEND_POINTS,
+        Permission.READ_HOLDS,
+        Permission.RELEASE_HOLDS,
+        Permission.KEEP_POOLS,
     }
 )
 # That somebody is there is their own app's word, and nobody else's.
 PERSONAL = frozenset({Permission.CHECK_IN})
+# What a member is set back by is for themselves to do, or for head office in their name.
+WEIGHTY = frozenset({Permission.ERASE_MEMBERS, Permission.SPEND_POINTS, Permission.KEEP_POOLS})
 GRANTS: Mapping[Group, frozenset[Permission]] = {
     Group.MEMBER: frozenset(),
-    # Whom an attendant serves may say at the counter which sales are theirs.
+    # Whom an attendant serves may say at the counter which sales are theirs. What they pay with
+    # points they set aside themselves; an attendant takes no more than that.
     Group.ATTENDANT: frozenset(
-        {Permission.ENROL, Permission.BIND_IDENTITIES, Permission.ANSWER_QUESTIONS}
+        {
+            Permission.ENROL,
+            Permission.BIND_IDENTITIES,
+            Permission.ANSWER_QUESTIONS,
+            Permission.READ_HOLDS,
+            Permission.CAPTURE_HOLDS,
+            Permission.RELEASE_HOLDS,
+        }
     ),
-    # Who is to be forgotten says so themselves, or to head office.
-    Group.MANAGER: OWN - PERSONAL - {Permission.ERASE_MEMBERS}
+    Group.MANAGER: OWN - PERSONAL - WEIGHTY
     | {
+        Permission.CAPTURE_HOLDS,
         Permission.READ_STATIONS,
         Permission.READ_PROGRAMS,
         Permission.READ_QUEUES,
@@ -94,6 +115,7 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
         Permission.ADJUST_POINTS,
         Permission.READ_ADJUSTMENTS,
         Permission.REFUND_POINTS,
+        Permission.READ_BUDGETS,
     },
     Group.OPERATOR: frozenset(Permission) - PERSONAL,
     Group.AUDITOR: frozenset(
@@ -104,6 +126,8 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
             Permission.READ_WEIGHTS,
             Permission.READ_QUEUES,
             Permission.READ_ADJUSTMENTS,
+            Permission.READ_BUDGETS,
+            Permission.READ_HOLDS,
         }
     ),
 }

@@ -47,6 +47,7 @@ class DetailType(StrEnum):
     LEDGER_VERIFIED = "LedgerVerified"
     ADJUSTMENT_ASKED = "AdjustmentAsked"
     ADJUSTMENT_DECIDED = "AdjustmentDecided"
+    BUDGET_OPENED = "BudgetOpened"
     SALE_EARNED_NOTHING = "SaleEarnedNothing"
     CONFIRMATION_ASKED = "ConfirmationAsked"
     CONFIRMATION_ANSWERED = "ConfirmationAnswered"
@@ -270,6 +271,23 @@ def _adjustment(new: Image | None, old: Image | None) -> list[Event]:
     ]
 
 
+def _budget(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or old is not None:
+        return []
+    values = from_item(new)
+    return [
+        _event(
+            DetailType.BUDGET_OPENED,
+            values["sk"],
+            budget_id=values["sk"],
+            wallet=values["wallet"],
+            expires_on=values.get("expires_on"),
+            opened_by=values["opened_by"],
+            opened_at=values["opened_at"],
+        )
+    ]
+
+
 def _verification(new: Image | None, old: Image | None) -> list[Event]:
     if new is None or old is not None:
         return []
@@ -438,6 +456,7 @@ _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event
     "book": _book,
     "verification": _verification,
     "adjustment": _adjustment,
+    "budget": _budget,
     "evaluation": _evaluation,
     "refusal": _refusal,
     "question": _question,

@@ -6,6 +6,8 @@ The Loyalty table.
 | member | `MEMBER#<member>` | `PROFILE` |
 | account | `MEMBER#<member>` | `ACCOUNT#<wallet>` |
 | entry, evaluation | `MEMBER#<member>` | `T#<entry id>` |
+| pool | `MEMBER#pool:<pool>` | `POOL` |
+| membership in a pool | `MEMBER#<member>` | `POOL#<pool>` |
 | bound identity | `MEMBER#<member>` | `IDENTITY#<kind>#<digest>` |
 | identity | `IDENTITY#<kind>#<digest>` | `IDENTITY` |
 | portrait | `PORTRAIT#<member>` | `PORTRAIT` |
@@ -24,6 +26,7 @@ The Loyalty table.
 | ruling | `RULINGS#<sale id>` | `<number>` |
 | merge of two members | `MERGES#<closing member>` | `<number>` |
 | adjustment by hand | `ADJUSTMENTS` | `OPEN#<id>`, `DONE#<id>`, `REQUEST#<request>` |
+| budget | `BUDGETS` | `<budget>` |
 | book of a closed day | `BOOKS` | `<business day>` |
 | verification that ended | `VERIFICATIONS` | `<run>` |
 | segment of hashing anew | `REKEYING` | `<ring>#<segment>` |
@@ -36,8 +39,8 @@ that a sale was judged and earned nothing.
 This module has accrual's access, `ledger_table` the ledger's, `stations_table` that to
 stations and their cases, `candidates_table` and `decided_sales` matching's; `members_table`,
 `identities_table` and `operator_table` have the rest, for the doors; `bookshelf`,
-`verification`, `rekeying_table` and `weights_table` that to their own items, and
-`rekeyed_identities` changes the hashes in everybody's.
+`budgets_table`, `pools_table`, `verification`, `rekeying_table` and `weights_table` that to
+their own items, and `rekeyed_identities` changes the hashes in everybody's.
 
 The stream feeds relay and the archive.
 """

@@ -20,7 +20,7 @@ from forecourt.multiples import Multiples, multiples_from_document
 from forecourt.rounding import Rounding, divide
 from forecourt.tiers import growth_rule_from_document, tiers_from_document
 from forecourt.validity import Validity, validity_from_document
-from forecourt.wallets import Holder, wallets_from_document
+from forecourt.wallets import Holder, rates_from_document, wallets_from_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from forecourt.sales import Sale
     from forecourt.tiers import GrowthRule, Tier, Tiers
-    from forecourt.wallets import Wallet
+    from forecourt.wallets import Rate, Wallet
 
 
 class Basis(StrEnum):
@@ -71,8 +71,9 @@ class Program:
     """
     One version of the program. `validity` is `None` when points never run out.
 
-    `wallets` are by name and holder. A program from before there were wallets has none: its
-    points are active at once, and everything else is as the ledger does it by itself.
+    `wallets` are by name and holder, `rates` by the wallet that gives and the one that gets. A
+    program from before there were wallets has none: its points are active at once, and
+    everything else is as the ledger does it by itself.
     `growth` is what a sale adds to its member's growth value, on which the `tiers` rest.
     """
 
@@ -81,6 +82,7 @@ class Program:
     rules: tuple[EarnRule, ...]
     validity: Validity | None
     wallets: Mapping[str, Mapping[Holder, Wallet]] = field(default_factory=dict)
+    rates: Mapping[tuple[str, str], Rate] = field(default_factory=dict)
     growth: GrowthRule | None = None
     tiers: Tiers | None = None
     multiples: Multiples = field(default_factory=Multiples)
@@ -148,6 +150,7 @@ def program_from_document(document: Mapping[str, Any], *, version: int) -> Progr
         ),
         validity=validity,
         wallets=wallets_from_document(document.get("wallets"), zone=zone, validity=validity),
+        rates=rates_from_document(document.get("wallets")),
         growth=growth_rule_from_document(document.get("growth")),
         tiers=tiers_from_document(document.get("tiers")),
         multiples=multiples_from_document(document.get("multiples")),

@@ -6,6 +6,7 @@ it is and what it found:
 
 | object | holds |
 | --- | --- |
+| `started.json` | when it was started, and how many segments it has |
 | `steps/<segment>/<step>.json` | how much a step read; of a segment's last, `.last.json` |
 | `differences/<segment>/<step>.jsonl` | what it found, one difference a line; absent when none |
 | `report.json` | everything added up, once all segments are done |
@@ -146,6 +147,15 @@ class VerificationFiles:
         self._s3 = s3
         self._bucket = bucket
         self._folder = f"verifications/{run_id}/"
+
+    def begin(self, *, segments: int, started_at: datetime) -> None:
+        """Write down that the run was started, so that it is known before its first step ends."""
+        started = {"segments": segments, "started_at": format_instant(started_at)}
+        self._put("started.json", canonical(started))
+
+    def begun(self) -> bool:
+        """Return whether such a run was ever started."""
+        return next(self._keys(""), None) is not None
 
     def keep(
         self, position: Position, tally: Tally, found: Sequence[Difference], *, last: bool

@@ -106,7 +106,8 @@ class Learning(Construct):
         learning, loyalty = self.function, tables.loyalty
         tables.sales.let(learning, "Query", leading_keys=["STATION#*"])
         # Candidates are looked up as matching does it.
-        loyalty.let(learning, "BatchGetItem", leading_keys=["IDENTITY#*", "PORTRAIT#*", "BLOCK#*"])
+        known = ["IDENTITY#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*"]
+        loyalty.let(learning, "BatchGetItem", leading_keys=known)
         # Which stations there are, and how many members the last verification has met.
         loyalty.let(learning, "Query", leading_keys=["STATIONS", "VERIFICATIONS", "WEIGHTS"])
         loyalty.let(learning, "GetItem", "PutItem", leading_keys=["WEIGHTS"])

@@ -309,6 +309,7 @@ NEEDED = {
         "loyalty IDENTITY# BatchGetItem",
         "loyalty PORTRAIT# BatchGetItem",
         "loyalty BLOCK# BatchGetItem",
+        "loyalty PRESENCE# BatchGetItem",
         "loyalty STATIONS Query",
         "loyalty VERIFICATIONS Query",
         "loyalty WEIGHTS Query",

@@ -245,7 +245,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     },
     "learning": {
         ("Query", "Sales", ("STATION#*",)),
-        ("BatchGetItem", "Loyalty", ("IDENTITY#*", "PORTRAIT#*", "BLOCK#*")),
+        ("BatchGetItem", "Loyalty", ("IDENTITY#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*")),
         ("Query", "Loyalty", ("STATIONS", "VERIFICATIONS", "WEIGHTS")),
         ("GetItem", "Loyalty", ("WEIGHTS",)),
         ("PutItem", "Loyalty", ("WEIGHTS",)),

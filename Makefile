@@ -103,7 +103,7 @@ format: $(TEST_READY) ## format the code and mend what can be mended by itself
 	@$(BIN)/ruff check --fix
 
 .PHONY: rotate
-rotate: setup ## go on with a rotation of a deployed stack's identity key; STEP=begin or drop
+rotate: setup ## rotate a stack's identity key; STEP=begin, drop or anew
 	@$(BIN)/python -m infra.rotate $(if $(STEP),--$(STEP))
 
 .PHONY: verify

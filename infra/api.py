@@ -47,6 +47,7 @@ MEMBER_ROUTES = (
     "GET /members/{member_id}/identities",
     "POST /members/{member_id}/identities",
     "DELETE /members/{member_id}/identities/{identity_id}",
+    "POST /members/{member_id}/presence",
     "GET /members/{member_id}/points",
     "GET /members/{member_id}/wallets",
     "GET /members/{member_id}/tier",
@@ -78,6 +79,9 @@ OPERATOR_ROUTES = (
     "GET /sales/{sale_id}",
     "POST /sales/{sale_id}/release",
     "POST /sales/{sale_id}/rejection",
+    "GET /tellings",
+    "POST /tellings/{telling_id}/assignment",
+    "POST /tellings/{telling_id}/dismissal",
 )
 RULING_ROUTES = (
     "GET /sales/{sale_id}/rulings",
@@ -233,6 +237,9 @@ class Api(Construct):
         loyalty.let(members, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
         # While two keys of the hashes are accepted, the same value must not begin under both.
         loyalty.let(members, "DeleteItem", "ConditionCheckItem", leading_keys=["IDENTITY#*"])
+        # That a member is at a station which there is.
+        loyalty.let(members, "GetItem", leading_keys=["STATIONS"])
+        loyalty.let(members, "GetItem", "PutItem", leading_keys=["PRESENCE#*"])
         # The sales a member is asked about, and those that may be suggested to them.
         tables.sales.let(members, "BatchGetItem", "Query", leading_keys=["STATION#*"])
         loyalty.let(members, "GetItem", leading_keys=["PORTRAIT#*"])
@@ -274,9 +281,13 @@ class Api(Construct):
         tables.sales.let(
             operator,
             "Query",
-            leading_keys=["held", "pending", "unmatched", "quarantined"],
+            leading_keys=["held", "pending", "unmatched", "quarantined", "tellings"],
             index=REVIEW_INDEX,
         )
+        # What tills told of a station's day.
+        tables.sales.let(operator, "Query", leading_keys=["STATION#*"])
+        # A telling that joins a sale takes back a question asked too soon.
+        tables.loyalty.let(operator, "DeleteItem", leading_keys=["ASKED#*"])
         operator.allow("lambda:InvokeFunction", on=learning.function.function_arn)
         self._let_answer_once(operator)
         operator.allow("kms:Decrypt", on=self._keys.seal.key_arn, conditions=about("sale_id"))

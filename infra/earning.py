@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from infra.keys import Keys
     from infra.tables import Tables
 
-__all__ = ["Earning", "matching_policy_of"]
+__all__ = ["KNOWN", "Earning", "matching_policy_of"]
 
 # A car may be driven by several members, unless the context key `matching_policy` says
 # `one_car_one_member`.
 POLICY_DEFAULT = "shared_vehicle"
+# Owners, drivers, portraits, check-ins and blocks are read together.
+KNOWN = ["IDENTITY#*", "DRIVERS#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*"]
 SALE_RECEIVED = {"dynamodb": {"NewImage": {"status": {"S": ["received"]}}}}
 # Somebody's, or taken from everybody by a person.
 SALE_DECIDED = {
@@ -44,6 +46,7 @@ EARNED = events.EventPattern(
 )
 ANSWERED = events.EventPattern(source=["forecourt"], detail_type=["ConfirmationAnswered"])
 BOUND = events.EventPattern(source=["forecourt"], detail_type=["IdentityBound"])
+RULED = events.EventPattern(source=["forecourt"], detail_type=["SaleRuled"])
 EARNED_NOTHING = events.EventPattern(source=["forecourt"], detail_type=["SaleEarnedNothing"])
 
 
@@ -104,9 +107,7 @@ class Earning(Construct):
     def _let_assign(self, function: PlatformFunction) -> None:
         """Let *function* weigh sales and write down whose they are."""
         sales, loyalty = self._tables.sales, self._tables.loyalty
-        # Owners, portraits and blocks are read together.
-        known = ["IDENTITY#*", "PORTRAIT#*", "BLOCK#*"]
-        loyalty.let(function, "BatchGetItem", leading_keys=known)
+        loyalty.let(function, "BatchGetItem", leading_keys=KNOWN)
         loyalty.let(function, "GetItem", leading_keys=["WEIGHTS"])
         sales.let(function, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
         # The pointers by which a sale without owner is found once its evidence is bound.
@@ -175,8 +176,13 @@ class Earning(Construct):
             runtime=self._runtime,
             environment={"SALES_TABLE": sales.table_name, "LOYALTY_TABLE": loyalty.table_name},
         )
-        sales.let(habits, "GetItem", leading_keys=["STATION#*"])
+        # A sale that was judged after its member was forgotten is forgotten, too.
+        sales.let(habits, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
         loyalty.let(habits, "GetItem", "UpdateItem", leading_keys=["PORTRAIT#*"])
+        # Who drives a car is noted of those only who were not erased meanwhile.
+        loyalty.let(habits, "GetItem", "PutItem", leading_keys=["DRIVERS#*"])
+        loyalty.let(habits, "ConditionCheckItem", leading_keys=["PORTRAIT#*"])
+        loyalty.let(habits, "GetItem", leading_keys=["RULINGS#*"])
         self._hear(
             habits,
             bus,
@@ -184,6 +190,7 @@ class Earning(Construct):
             {
                 "WhenSaleEarned": ("A sale earned points: count it among habits", EARNED),
                 "WhenSaleEarnedNothing": ("A sale earned nothing: a habit, too", EARNED_NOTHING),
+                "WhenSaleRuled": ("A sale changed hands: habits follow", RULED),
             },
         )
         return habits

@@ -13,12 +13,14 @@ from constructs import Construct
 from infra.functions import PlatformFunction
 from infra.keys import about
 from infra.queues import FailureQueue, report_failures
+from infra.tables import REVIEW_INDEX
 
 if TYPE_CHECKING:
     from infra.functions import Runtime
     from infra.identity import IdentitySecret
     from infra.keys import Keys
     from infra.tables import Tables
+    from infra.users import Users
 
 __all__ = ["Forgetting"]
 
@@ -30,6 +32,7 @@ class Forgetting(Construct):
         construct_id: str,
         *,
         tables: Tables,
+        users: Users,
         bus: events.IEventBus,
         keys: Keys,
         identity_secret: IdentitySecret,
@@ -48,6 +51,7 @@ class Forgetting(Construct):
                 "LOYALTY_TABLE": tables.loyalty.table_name,
                 "IDENTITY_SECRET_ID": identity_secret.arn,
                 "SEAL_KEY_ID": keys.seal.key_arn,
+                "USER_POOL_ID": users.pool.user_pool_id,
             },
             timeout=cdk.Duration.minutes(5),
         )
@@ -70,8 +74,20 @@ class Forgetting(Construct):
         loyalty.let(erasure, "PutItem", leading_keys=["PORTRAIT#*"])
         loyalty.let(erasure, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
         loyalty.let(erasure, "Query", "DeleteItem", leading_keys=["ASKED#*"])
+        loyalty.let(erasure, "DeleteItem", leading_keys=["PRESENCE#*"])
+        loyalty.let(erasure, "UpdateItem", leading_keys=["DRIVERS#*"])
         sales.let(erasure, "GetItem", "BatchGetItem", "UpdateItem", leading_keys=["STATION#*"])
         sales.let(erasure, "Query", "DeleteItem", leading_keys=["EVIDENCE#*"])
+        # What tills told of them and found no sale.
+        sales.let(erasure, "Query", leading_keys=["tellings"], index=REVIEW_INDEX)
+        # Who works here as well keeps the user and leaves the members.
+        erasure.allow(
+            "cognito-idp:ListUsers",
+            "cognito-idp:AdminListGroupsForUser",
+            "cognito-idp:AdminRemoveUserFromGroup",
+            "cognito-idp:AdminDeleteUser",
+            on=users.pool.user_pool_arn,
+        )
         # A phone's value says which block has one number less.
         identity_secret.let_read(erasure)
         erasure.allow("kms:Decrypt", on=keys.seal.key_arn, conditions=about("member_id"))

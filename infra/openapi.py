@@ -21,6 +21,7 @@ from functions.corrections.desk import Desk
 from functions.corrections.freezing import FreezingRoutes
 from functions.corrections.refunding import RefundRoutes
 from functions.members.api import MembersApi
+from functions.members.presences import PresenceRoutes
 from functions.members.proofs import ProofRoutes
 from functions.members.questions import QuestionRoutes
 from functions.members.wallets import WalletRoutes
@@ -28,6 +29,7 @@ from functions.merging.merging import MergeRoutes
 from functions.operator.programs import ProgramRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
+from functions.operator.tellings import TellingRoutes
 from functions.operator.weights import WeightsRoutes
 from functions.rulings.ruling import RulingRoutes
 
@@ -115,8 +117,11 @@ def _members_door() -> Door:
         sales=NOTHING,
         ring=NOTHING,
     )
+    PresenceRoutes(door=door, presences=NOTHING, stations=NOTHING)
     ProofRoutes(door=door, loyalty=NOTHING, shelf=NOTHING)
-    QuestionRoutes(door=door, questions=NOTHING, sales=NOTHING, portraits=NOTHING)
+    QuestionRoutes(
+        door=door, questions=NOTHING, sales=NOTHING, portraits=NOTHING, presences=NOTHING
+    )
     WalletRoutes(door=door, members=NOTHING, loyalty=NOTHING, statements=NOTHING, keeping=NOTHING)
     return door
 
@@ -127,6 +132,9 @@ def _operator_door() -> Door:
     ProgramRoutes(door=door, table=NOTHING, stations=NOTHING, now=NOTHING)
     WeightsRoutes(door=door, table=NOTHING, learn=NOTHING, now=NOTHING)
     ReviewRoutes(door=door, sales=NOTHING, sealer=NOTHING, now=NOTHING)
+    TellingRoutes(
+        door=door, stations=NOTHING, lone=NOTHING, retold=NOTHING, sealer=NOTHING, now=NOTHING
+    )
     return door
 
 

@@ -33,6 +33,7 @@ EVENTFUL_TYPES = [
     "merge",
     "program",
     "question",
+    "refusal",
     "ruling",
     "reminder",
     "station",

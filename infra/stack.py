@@ -66,6 +66,7 @@ class ForecourtStack(cdk.Stack):
             self,
             "Forgetting",
             tables=self.tables,
+            users=self.users,
             bus=self.bus,
             keys=keys,
             identity_secret=identity_secret,

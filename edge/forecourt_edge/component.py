@@ -25,6 +25,7 @@ from forecourt_edge.readings import Readings
 from forecourt_edge.sender import Sender
 from forecourt_edge.sightings import Sightings
 from forecourt_edge.takeover import TakeOver
+from forecourt_edge.tellings import Tellings
 from forecourt_edge.uplink import Uplink, uplink_for
 from forecourt_edge.witness import Witness
 
@@ -88,6 +89,7 @@ class Component:
                 config,
                 config.listen,
                 sightings=sightings,
+                tellings=Tellings(station_id=config.station_id, outbox=self.outbox),
                 now=now,
                 taken_over=self.poller.has_taken,
             )

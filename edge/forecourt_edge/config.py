@@ -117,14 +117,15 @@ class OutboxConfig(BaseModel):
     """
     Where messages wait for the cloud's acknowledgement.
 
-    At `sales_max` no further sale is taken over: the pump keeps it.  Beyond
-    `readings_max` and `sightings_max` the oldest are dropped.
+    At `sales_max` no further sale is taken over: the pump keeps it.  At `tellings_max` the
+    till keeps what it tells.  Beyond `readings_max` and `sightings_max` the oldest are dropped.
     """
 
     model_config = _CLOSED
 
     path: Path
     sales_max: int = Field(default=500_000, ge=1)
+    tellings_max: int = Field(default=100_000, ge=1)
     readings_max: int = Field(default=2_000, ge=1)
     sightings_max: int = Field(default=5_000, ge=1)
 

@@ -3,6 +3,7 @@ A small HTTP server for cameras and the till, on the station's own network.
 
     POST /cameras/{name}   a camera's push; any 200 tells it not to push again
     POST /evidence         {"nozzle", "kind", "value", "transaction"?}: what the till knows
+    POST /tellings         what the till sold; 200 only once it is on the disk
     GET  /health           alive
 
 It takes what these two send and nothing else: bodies with a stated length below a limit,

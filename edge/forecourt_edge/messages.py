@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from forecourt.instants import compact_instant, format_instant
+from forecourt.retellings import telling_id_for
 from forecourt.sales import sale_id_for
 from forecourt_edge.outbox import Lane, Message
 
@@ -13,13 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from forecourt.retellings import Telling
     from forecourt.sales import Evidence
     from forecourt_edge.layout import Transaction
 
 MESSAGE_BYTES_MAX = 128 * 1024  # AWS IoT Core refuses a larger payload and drops the connection.
 EVIDENCE_MAX = 8  # Ingest refuses a sale with more.
 
-_BODY_NAMES = {Lane.SALES: "sale", Lane.READINGS: "reading", Lane.GAPS: "gap"}
+_BODY_NAMES = {
+    Lane.SALES: "sale",
+    Lane.READINGS: "reading",
+    Lane.GAPS: "gap",
+    Lane.TELLINGS: "telling",
+}
 
 
 def sale_message(
@@ -110,6 +117,23 @@ def reading_message(
         "nozzles": list(nozzles),
     }
     return Message(lane=Lane.READINGS, message_id=reading_id, body=body)
+
+
+def telling_message(telling: Telling, *, evidence: Sequence[Evidence]) -> Message:
+    """Return what a till or payment provider told; its id is theirs and the station's."""
+    telling_id = telling_id_for(telling)
+    body = {
+        "telling_id": telling_id,
+        "station_id": telling.station_id,
+        "source": telling.source.value,
+        "told_id": telling.told_id,
+        "told_at": format_instant(telling.at),
+        "amount_fen": telling.amount_fen,
+        "nozzle": telling.nozzle,
+        "volume_ml": telling.volume_ml,
+        "evidence": [_evidence_body(each) for each in evidence],
+    }
+    return Message(lane=Lane.TELLINGS, message_id=telling_id, body=body)
 
 
 def topic_for(station_id: str, lane: Lane) -> str:

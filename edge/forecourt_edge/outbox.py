@@ -13,7 +13,8 @@ in one transaction, so that no crash can take a sale over twice or not at all.
     facts       small state by name
 
 Lanes: `sales` and `gaps` are never dropped; at the cap `take_over` raises `OutboxFull`
-and the pump keeps the sale.  Of `readings` the oldest give way.  `boot_id` and
+and the pump keeps the sale.  Nor are `tellings`: the till keeps those beyond a cap of their
+own, so that no till can stop the pumps.  Of `readings` the oldest give way.  `boot_id` and
 `monotonic_ms` tell when a row was written even if the wall clock was wrong.
 """
 
@@ -47,6 +48,7 @@ class Lane(StrEnum):
     SALES = "sales"
     GAPS = "gaps"
     READINGS = "readings"
+    TELLINGS = "tellings"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +167,33 @@ class Outbox:
                 (message.lane, message.lane, self._config.readings_max),
             )
         self._tell_stored()
+
+    def put_telling(self, message: Message) -> Waiting | None:
+        """
+        Store what a till told; return what waits under its id already, and then store nothing.
+
+        Raises `OutboxFull` at the cap and on a full disk; then the till has to keep it.
+        """
+        row = self._db.execute(
+            "SELECT local_id FROM messages WHERE message_id = ?", (message.message_id,)
+        ).fetchone()
+        waiting = None if row is None else self.get(row[0])
+        if waiting is not None:
+            return waiting
+        rows = self.count(message.lane)
+        if rows >= self._config.tellings_max:
+            raise OutboxFull(reason="cap", rows=rows)
+        with self._transaction(durable=True):
+            self._insert(message)
+        self._tell_stored()
+        return None
+
+    def waits_before(self, local_id: int, lane: Lane) -> bool:
+        """Return whether a message of *lane* stored before *local_id* still waits."""
+        row = self._db.execute(
+            "SELECT 1 FROM messages WHERE lane = ? AND local_id < ? LIMIT 1", (lane, local_id)
+        ).fetchone()
+        return row is not None
 
     def count(self, lane: Lane | None = None) -> int:
         """Return how many messages wait."""

@@ -4,6 +4,9 @@ Sends what waits in the outbox, in its order, until the cloud has acknowledged i
 New messages go out at once, at a bounded rate and with a bounded number on the way.  One
 that is not acknowledged in time is sent again, later each time and with jitter; it does
 not hold up those behind it.  What "in time" is follows from how long the cloud takes.
+
+What a till tells goes behind the sales stored before it: it joins one of them, and the cloud
+may see messages in any order.  It waits for their acknowledgement, but not for ever.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from forecourt_edge.messages import (
     read_acknowledgement,
     topic_for,
 )
+from forecourt_edge.outbox import Lane
 from forecourt_edge.patience import Patience
 from forecourt_edge.uplink import RECONNECT_SECONDS_MIN
 
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
 
 _BATCH = 50
 _OFFLINE_SECONDS = 0.2
+_HELD_BACK_SECONDS = 0.1
+_HELD_BACK_SECONDS_MAX = 60.0  # A sale the cloud never answers must not keep the till silent.
 _GLANCE_SECONDS = RECONNECT_SECONDS_MIN / 4
 _JITTER = (0.8, 1.2)
 
@@ -139,20 +145,37 @@ class Sender:
         if self._on_the_way < self._config.in_flight_max:
             if not self._fresh:
                 self._fresh = self._outbox.after(self._last_read, _BATCH)[::-1]
-            if self._fresh:
+            while self._fresh:
                 waiting = self._fresh.pop()
                 self._last_read = waiting.local_id
-                return waiting
+                if not self._held_back(waiting, now):
+                    return waiting
             while self._again and self._again[0][0] <= now:
                 _, local_id = heapq.heappop(self._again)
                 sent = self._sent.get(local_id)
                 if sent is None or sent.on_the_way or sent.due > now:
                     continue
                 waiting_again = self._outbox.get(local_id)
-                if waiting_again is not None:
+                if waiting_again is None:
+                    self._forget(local_id)
+                elif not self._held_back(waiting_again, now):
                     return waiting_again
-                self._forget(local_id)
         return None
+
+    def _held_back(self, waiting: Waiting, now: float) -> bool:
+        """Put off what a till told while a sale stored before it waits; return whether it was."""
+        if waiting.lane is not Lane.TELLINGS:
+            return False
+        sent = self._sent.get(waiting.local_id) or _Sent(
+            first_at=now, attempts=0, due=now, on_the_way=False
+        )
+        held_long_enough = now - sent.first_at >= _HELD_BACK_SECONDS_MAX
+        if held_long_enough or not self._outbox.waits_before(waiting.local_id, Lane.SALES):
+            return False
+        sent.due = now + _HELD_BACK_SECONDS
+        self._sent[waiting.local_id] = sent
+        heapq.heappush(self._again, (sent.due, waiting.local_id))
+        return True
 
     async def _send(self, waiting: Waiting) -> None:
         payload = envelope(waiting.lane, waiting.body, self._real_now().replace(microsecond=0))

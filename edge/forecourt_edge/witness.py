@@ -1,6 +1,9 @@
 """
 What happens to a push of a camera and a word of the till: checked, stamped, stored.
 
+Whose sale it will be the till says before hang-up (`/evidence`), what it was afterwards
+(`/tellings`, see `forecourt_edge.tellings`).
+
 The receive time counts, because camera clocks and zones are wrong in practice.  Only of a
 retransmission, which may come long after the car, the camera's own time is taken, if it
 can be: within the last hour.  Else it is stored for nobody.
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from forecourt_edge.config import CameraConfig, EdgeConfig, ListenConfig
     from forecourt_edge.sightings import Sightings
+    from forecourt_edge.tellings import Tellings
 
 _VALUE_MAX = 64  # Ingest refuses a longer one.
 _RETRANSMISSION_MAX = timedelta(hours=1)
@@ -40,6 +44,7 @@ class Witness:
         listen: ListenConfig,
         *,
         sightings: Sightings,
+        tellings: Tellings,
         now: Callable[[], datetime],
         taken_over: Callable[[int, int], bool],
     ) -> None:
@@ -49,6 +54,7 @@ class Witness:
             wired.nozzle for controller in config.controllers for wired in controller.nozzles
         }
         self._sightings = sightings
+        self._tellings = tellings
         self._now = now
         self._taken_over = taken_over
 
@@ -56,7 +62,9 @@ class Witness:
         if request.path == "/health":
             return Reply()
         if request.path == "/evidence":
-            return self._told(request) if request.method == "POST" else _not_allowed()
+            return self._from_till(request, self._told)
+        if request.path == "/tellings":
+            return self._from_till(request, self._tellings.take)
         camera = self._cameras.get(request.path.removeprefix("/cameras/"))
         if camera is None or not request.path.startswith("/cameras/"):
             return Reply(status=404, code="unknown_path")
@@ -100,10 +108,15 @@ class Witness:
             return None
         return min(read.shown_at, now)
 
-    def _told(self, request: Request) -> Reply:
+    def _from_till(self, request: Request, take: Callable[[Request], Reply]) -> Reply:
+        if request.method != "POST":
+            return _not_allowed()
         token = self._listen.till_token
         if token is not None and not token_matches(request, token):
             return Reply(status=401, code="unauthorised")
+        return take(request)
+
+    def _told(self, request: Request) -> Reply:
         try:
             document = json.loads(request.body)
         except ValueError:

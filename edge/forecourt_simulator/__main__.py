@@ -84,6 +84,7 @@ def _station(options: argparse.Namespace) -> Station:
         habits=Habits(arrivals_per_hour=options.arrivals),
         gateway_url=options.cameras,
         eyesight=Eyesight(misread_percent=options.misread),
+        receipts_percent=options.receipts,
         waits_for_reader=options.wait_for_reader,
         host=options.host,
         port=options.port,
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--profile", default="forecourt-controller", help="register profile: a name or a file")
     add("--cameras", type=_url, metavar="URL", help="gateway that takes plates and evidence")
     add("--misread", type=_whole(0, _PERCENT), default=3, help="plates misread, in percent")
+    add("--receipts", type=_whole(0, _PERCENT), default=0, help="sales the till tells, in percent")
     add("--first-transaction", type=_whole(1, _PORT_MAX), help="number of each nozzle's first sale")
     add("--clock-offset", type=int, default=0, metavar="SECONDS", help="device clock minus truth")
     add("--wait-for-authorisation", action="store_true", help="nozzles wait for the reader")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from forecourt.sales import Evidence
+    from forecourt_simulator.ring import FinishedSale
 
 _BOUNDARY = "---------------------------7e13971310878"
 _NAMESPACE = "http://www.hikvision.com/ver20/XMLSchema"
@@ -233,18 +234,49 @@ class Camera:
         return document
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What the till has printed of a sale: its own number, and when."""
+
+    told_id: str
+    told_at: datetime
+    sale: FinishedSale
+
+
 class Till:
-    """The point of sale: tells the gateway who stands at a nozzle, before the nozzle is hung up."""
+    """
+    The point of sale: tells the gateway who stands at a nozzle, and what was paid.
+
+    The first before the nozzle is hung up, the second (`print_receipt`) afterwards.
+    """
 
     def __init__(self, *, url: str, token: str | None = None) -> None:
-        self.url = f"{check_url(url)}/evidence"
+        base = check_url(url)
+        self.url = f"{base}/evidence"
+        self.tellings_url = f"{base}/tellings"
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def report(self, nozzle: int, evidence: Evidence) -> None:
         """Post one piece of evidence; raises `DeliveryFailed`."""
         document = {"nozzle": nozzle, "kind": evidence.kind.value, "value": evidence.value}
+        await self._post(self.url, document)
+
+    async def tell(self, receipt: Receipt) -> None:
+        """Post what was sold; raises `DeliveryFailed`, after which it may be told again."""
+        await self._post(
+            self.tellings_url,
+            {
+                "told_id": receipt.told_id,
+                "told_at": receipt.told_at.isoformat(timespec="seconds"),
+                "amount_fen": receipt.sale.amount_fen,
+                "nozzle": receipt.sale.nozzle,
+                "volume_ml": receipt.sale.volume_ml,
+            },
+        )
+
+    async def _post(self, url: str, document: Mapping[str, object]) -> None:
         body = json.dumps(document, ensure_ascii=False).encode()
-        await post(self.url, body, content_type="application/json", headers=self._headers)
+        await post(url, body, content_type="application/json", headers=self._headers)
 
 
 def colour_of(plate: str, *, truck: bool = False) -> PlateColour:

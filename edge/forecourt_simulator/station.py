@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
 from forecourt.sales import sale_id_for
-from forecourt_simulator.cameras import Camera, Eyesight, Till
+from forecourt_simulator.cameras import Camera, Eyesight, Receipt, Till
 from forecourt_simulator.clock import Clock, PacedClock
 from forecourt_simulator.controller import Controller, NozzleSetup
 from forecourt_simulator.drivers import Driver, Habits, Offer, Visit, plan_visits
@@ -32,6 +32,9 @@ USUAL_PRICES = {"92": 7_560, "95": 8_050, "98": 9_120, "0": 7_210}
 _GRADES_BY_NOZZLE = ("92", "95", "92", "95", "92", "98", "0", "95")
 _NOZZLES_PER_CAMERA = 2
 _CAMERA_PATIENCE_SECONDS = 2.0  # Nobody waits at the pump for a gateway that is down.
+_TILL_TRIES_AGAIN_SECONDS = 0.2
+_REFUSALS = range(400, 500)  # said again, it would be refused again
+_PRINTED_AFTER = timedelta(seconds=20)  # hanging up, walking to the till
 _METERED_BEFORE_ML = (50_000_000, 2_000_000_000)
 _TRANSACTIONS_BEFORE = 60_000
 
@@ -85,6 +88,9 @@ class Station:
     a pump whose ring of unread sales is full, so that none is ever lost; without it sales
     overwrite each other as they would in the field.
 
+    Of *receipts_percent* of its sales the till tells the gateway afterwards as well, until
+    the gateway has them: `receipts` says which.
+
     Between two cars at a nozzle pass at least *changeover_seconds* of the machine's time if
     cameras are watching: controllers count whole seconds, and at a high speed the next car's
     plate would otherwise be seen within the last second of the sale before.
@@ -106,6 +112,7 @@ class Station:
         gateway_url: str | None = None,
         till_token: str | None = None,
         eyesight: Eyesight | None = None,
+        receipts_percent: int = 0,
         waits_for_reader: bool = True,
         changeover_seconds: float = 1.5,
         host: str = "127.0.0.1",
@@ -116,6 +123,8 @@ class Station:
         self.seed = seed
         self.habits = habits or Habits()
         self.waits_for_reader = waits_for_reader
+        self.receipts_percent = receipts_percent
+        self.receipts: list[Receipt] = []
         self.controller = Controller(
             serial=serial or f"FC-{station_id.upper()}",
             nozzles=nozzles,
@@ -263,7 +272,7 @@ class Station:
                     arriving.create_task(self._recognise(customer))
                     arriving.create_task(clock.sleep_ms(visit.walks_ms))
                 await self._identify(customer)
-                await self.controller.fuel(
+                sold = await self.controller.fuel(
                     visit.nozzle,
                     visit.volume_ml,
                     preset_fen=visit.preset_fen,
@@ -274,6 +283,8 @@ class Station:
             async with asyncio.TaskGroup() as leaving:
                 leaving.create_task(clock.sleep_ms(visit.leaves_ms))
                 leaving.create_task(asyncio.sleep(self.changeover_seconds if self.cameras else 0))
+        if sold is not None and sold.volume_ml:
+            await self._print_receipt(visit, sold)
 
     async def _recognise(self, customer: _Customer) -> None:
         visit = customer.visit
@@ -297,6 +308,25 @@ class Station:
         for evidence in customer.visit.evidence():
             if await self._deliver(self.till.report(customer.visit.nozzle, evidence)):
                 customer.evidence.append(evidence)
+
+    async def _print_receipt(self, visit: Visit, sold: FinishedSale) -> None:
+        """Tell the gateway what was paid, until it has it: the till keeps what it does not take."""
+        rng = Random(f"{visit.driver.key} {visit.number} receipt")
+        if self.till is None or rng.randrange(100) >= self.receipts_percent:
+            return
+        receipt = Receipt(
+            told_id=f"R-{visit.number:06}", told_at=sold.completed_at + _PRINTED_AFTER, sale=sold
+        )
+        while True:
+            try:
+                await self.till.tell(receipt)
+            except DeliveryFailed as failure:
+                if failure.status is not None and failure.status in _REFUSALS:
+                    raise
+                await asyncio.sleep(_TILL_TRIES_AGAIN_SECONDS)
+            else:
+                self.receipts.append(receipt)
+                return
 
     async def _deliver(self, delivery: Coroutine[Any, Any, None]) -> bool:
         try:

@@ -2,11 +2,12 @@
 Forget a member who asked for it.
 
 Invoked by the bus for every `MemberErased`: the profile is gone by then and nothing can be
-bound any more. Identities, questions and portrait go, sales lose every trace of who made
-them, and the ledger stays as it is. Whose records went into the member's is the same person
-and goes along. More sales than one invocation can take are handed on to the next, named by
-`"rest"`: whose they are, and behind which entry. Everything may be done twice, and a repeat
-finds less to do.
+bound any more. Login, identities, questions, check-ins and portrait go, sales lose every trace
+of who made them, and the ledger stays as it is. The portrait goes first and says `erased`: what is
+judged from then on, `habits` forgets (see `forecourt.anonymous_sales`). Whose records went into the
+member's is the same person and goes along. More sales than one invocation can take are handed on
+to the next, named by `"rest"`: whose they are, and behind which entry. Everything may be done
+twice, and a repeat finds less to do.
 """
 
 from __future__ import annotations
@@ -14,21 +15,25 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from forecourt.anonymous_sales import AnonymousSales, is_theirs
 from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
 from forecourt.erasing import Erasing
 from forecourt.identities_table import IdentitiesTable
 from forecourt.identity_keys import IdentityKeys
+from forecourt.lone_tellings import LoneTellings
 from forecourt.questions_table import QuestionsTable
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
+from functions.erasure.logins import Logins
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -45,6 +50,7 @@ class ErasureSettings(Settings):
     loyalty_table: str
     identity_secret_id: str
     seal_key_id: str
+    user_pool_id: str
 
 
 settings = ErasureSettings.from_env()
@@ -57,6 +63,17 @@ identity_keys = IdentityKeys(
 )
 
 
+@cache
+def logins() -> Logins:
+    """
+    Return the user pool.
+
+    Its client is opened here and not at import: it is used once an event, and opening one
+    costs a cold start some milliseconds.
+    """
+    return Logins(boto3.client("cognito-idp"), pool_id=settings.user_pool_id)
+
+
 def block_of(phone: str, key_id: str) -> str:
     """Return the hash of the block a phone number is in, by one of the keys."""
     return identity_keys().block(phone, key_id)
@@ -67,6 +84,8 @@ _tables = {"sales": settings.sales_table, "loyalty": settings.loyalty_table}
 sales = SalesTable(_dynamodb, name=settings.sales_table)
 decided = DecidedSales(_dynamodb, **_tables)
 erasing = Erasing(_dynamodb, **_tables)
+anonymous = AnonymousSales(_dynamodb, **_tables)
+lone = LoneTellings(_dynamodb, name=settings.sales_table)
 candidates = CandidatesTable(_dynamodb, name=settings.loyalty_table)
 questions = QuestionsTable(_dynamodb, name=settings.loyalty_table)
 identities = IdentitiesTable(
@@ -92,7 +111,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
         records = records[records.index(begun) :]
     for each in records:
         while True:
-            after = forget_sales(each, after)
+            after = forget_sales(each, after, records=frozenset(records))
             if after is None:
                 break
             if context.get_remaining_time_in_millis() < ENOUGH_MILLISECONDS:
@@ -104,17 +123,28 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
 
 
 def forget_person(member_id: str) -> None:
-    """Forget what is stored under a member's id but for their sales."""
+    """
+    Forget what is stored under a member's id but for their sales.
+
+    Unbinding takes from the portrait what was bound, so the portrait is replaced again.
+    """
     erasing.forget_profile(member_id)
+    erasing.forget_portrait(member_id)
+    logins().forget(member_id)
     forget_keys(member_id)
     forget_questions(member_id)
+    erasing.forget_presence(member_id)
     erasing.forget_portrait(member_id)
 
 
 def forget_keys(member_id: str) -> None:
-    """Unbind everything, and take from waiting sales what nobody else has."""
-    for key in identities.keys(member_id):
-        if owners_of(member_id, key) == (member_id,):
+    """Unbind everything, and take from what waits whatever nobody else has."""
+    keys = list(identities.keys(member_id))
+    alone = {key for key in keys if owners_of(member_id, key) == (member_id,)}
+    for each in lone.naming(alone) if alone else ():
+        anonymous.anonymise_telling(each.telling_id)
+    for key in keys:
+        if key in alone:
             forget_orphans(key)
         # A retry of an unbinding will not come: nothing has to remember the hash.
         identities.unbind(
@@ -138,7 +168,7 @@ def forget_orphans(key: EvidenceKey) -> None:
         for each in stored.evidence_keys:
             decided.forget_orphan(each, sale_id)
         if not stored.held:
-            erasing.anonymise(stored)
+            anonymous.anonymise(stored)
         decided.forget_orphan(key, sale_id)
 
 
@@ -151,14 +181,19 @@ def forget_questions(member_id: str) -> None:
         erasing.forget_question(member_id, asked.sale_id)
 
 
-def forget_sales(member_id: str, after: str | None) -> str | None:
-    """Anonymise a page of a member's sales; return where to go on."""
+def forget_sales(member_id: str, after: str | None, *, records: frozenset[str]) -> str | None:
+    """
+    Anonymise a page of a member's sales; return where to go on.
+
+    *records* are all that are forgotten: a sale in flight when two became one is the one's,
+    and its entry the other's.
+    """
     sale_ids, last = erasing.sale_ids(member_id, after=after, limit=PAGE)
     for stored in sales.sales(sale_ids).values():
-        holders = {each.share.member_id for each in stored.held}
-        # What somebody else has by now has their evidence.
-        if not holders or member_id in holders:
-            erasing.anonymise(stored)
+        for key in stored.cars:
+            erasing.forget_driver(key, member_id)
+        if is_theirs(stored, records):
+            anonymous.anonymise(stored)
     return last
 
 

@@ -239,6 +239,8 @@ def store_telling(message: TellingMessage, *, station: Station, received_at: dat
         metrics.add_metric(name="TellingsContradicted", unit=MetricUnit.Count, value=1)
         logger.warning("telling contradicted", telling_id=message.message_id)
         return
+    if known is not None and known.decided_by is not None:
+        return  # a person has said where it belongs
     if not station.retold:
         stations.note_retold(station.station_id)
         _stations.pop(station.station_id, None)

@@ -54,6 +54,15 @@ class ActivationOrder(Document):
     effective_at: Instant | None = None
 
 
+class TellingOrder(Document):
+    """The sale that a till or payment provider told of, at the telling's own station."""
+
+    sale_id: Annotated[
+        str,
+        Field(max_length=128, examples=["20261123T081500Z.s0001.SN4711.3.4711.123456789"]),
+    ]
+
+
 class StationView(BaseModel):
     """A registered station."""
 
@@ -258,4 +267,44 @@ class DecidedView(BaseModel):
 
     sale_id: str
     decision: str
+    decided_by: str
+
+
+class LoneTellingView(BaseModel):
+    """
+    What a till or payment provider told of a sale that no pump has told of.
+
+    `waits_because` is null when nothing around it is like it; `ambiguous` when it fits several
+    sales, `amount_differs` or `volume_differs` when one of the nozzle and time has other figures,
+    `told_twice` when its source told something else under the same id.
+    """
+
+    telling_id: str
+    station_id: str
+    source: str
+    told_id: str
+    told_at: InstantText
+    received_at: InstantText
+    amount_fen: int
+    nozzle: int | None
+    volume_ml: int | None
+    waits_because: str | None
+    evidence: list[EvidenceView]
+    observed: Annotated[
+        list[ObservedView] | None, Field(description="Null for those who may not read evidence")
+    ]
+
+
+class TellingsView(BaseModel):
+    """A page of what waits; only a null cursor ends the list."""
+
+    tellings: list[LoneTellingView]
+    next_cursor: str | None
+
+
+class SettledView(BaseModel):
+    """What somebody decided about a telling; `sale_id` is null when there was no sale."""
+
+    telling_id: str
+    sale_id: str | None
     decided_by: str

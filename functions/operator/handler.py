@@ -16,8 +16,10 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from forecourt.doors import Door, plain_fingerprint
+from forecourt.lone_tellings import LoneTellings
 from forecourt.once import Requests
 from forecourt.operator_table import OperatorTable
+from forecourt.retold_sales import RetoldSales
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
@@ -26,6 +28,7 @@ from forecourt.weights_table import WeightsTable
 from functions.operator.programs import ProgramRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
+from functions.operator.tellings import TellingRoutes
 from functions.operator.things import Things
 from functions.operator.weights import WeightsRoutes
 
@@ -68,6 +71,7 @@ door = Door(
     fingerprint=plain_fingerprint,
     logger=logger,
 )
+sealer = Sealer(boto3.client("kms"), key_id=settings.seal_key_id)
 table = OperatorTable(dynamodb, name=settings.loyalty_table)
 stations = StationRoutes(
     door=door,
@@ -87,7 +91,15 @@ weights = WeightsRoutes(
 reviews = ReviewRoutes(
     door=door,
     sales=SalesTable(dynamodb, name=settings.sales_table),
-    sealer=Sealer(boto3.client("kms"), key_id=settings.seal_key_id),
+    sealer=sealer,
+    now=now,
+)
+tellings = TellingRoutes(
+    door=door,
+    stations=table,
+    lone=LoneTellings(dynamodb, name=settings.sales_table),
+    retold=RetoldSales(dynamodb, sales=settings.sales_table, loyalty=settings.loyalty_table),
+    sealer=sealer,
     now=now,
 )
 

@@ -27,6 +27,8 @@ NOZZLES = 8
 DRIVERS = 24
 MEMBERS_PERCENT = 60
 POLL_SECONDS = 0.1
+# One of the stations has a till that tells of some of its sales as well.
+RECEIPTS_PERCENT = {"s0002": 30}
 SEED = 20261123
 
 
@@ -68,6 +70,7 @@ class Scene:
                 habits=Habits(arrivals_per_hour=arrivals_per_hour),
                 gateway_url=f"http://127.0.0.1:{self._ports[station_id]}",
                 eyesight=Eyesight(misread_percent=misread_percent),
+                receipts_percent=RECEIPTS_PERCENT.get(station_id, 0),
             )
             for station_id in STATIONS
         ]

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.loyalty_table import account_from_item, entry_from_item
 from forecourt.stored_sales import Status, sale_from_item
+from forecourt.stored_tellings import telling_from_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from forecourt.ledger import Account, Entry
     from forecourt.stored_sales import StoredSale
+    from forecourt.stored_tellings import StoredTelling
     from forecourt_simulator.station import SaleTruth, Station
     from infra.local.stack import LocalStack
 
@@ -28,6 +30,7 @@ class Books:
     """All that the tables hold."""
 
     sales: dict[str, StoredSale]
+    tellings: list[StoredTelling]
     entries: list[Entry]
     evaluations: list[str]
     accounts: list[Account]
@@ -51,12 +54,15 @@ def read_books(stack: LocalStack) -> Books:
     """Read both tables to the end."""
     dynamodb = stack.client("dynamodb")
     sales: dict[str, StoredSale] = {}
+    tellings: list[StoredTelling] = []
     quarantined = 0
     for item in _scan(dynamodb, stack.outputs["SalesTableName"]):
         kind = item["type"]["S"]
         if kind == "sale":
             stored = sale_from_item(item)
             sales[stored.sale.sale_id] = stored
+        if kind == "telling":
+            tellings.append(telling_from_item(item))
         quarantined += kind == "quarantined"
     entries, evaluations, accounts = [], [], []
     for item in _scan(dynamodb, stack.outputs["LoyaltyTableName"]):
@@ -69,6 +75,7 @@ def read_books(stack: LocalStack) -> Books:
                 accounts.append(account_from_item(item))
     return Books(
         sales=sales,
+        tellings=tellings,
         entries=entries,
         evaluations=evaluations,
         accounts=accounts,

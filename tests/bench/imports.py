@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "REQUESTS_TABLE": "requests",
     "IDENTITY_SECRET_ID": "secret",
     "SEAL_KEY_ID": "key",
+    "USER_POOL_ID": "pool",
     "EVENT_BUS": "bus",
     "STATION_POLICY": "policy",
     "BOOKS_BUCKET": "books",

@@ -33,6 +33,8 @@ PARTITIONS = {
         "IDENTITY#",
         "PORTRAIT#",
         "BLOCK#",
+        "PRESENCE#",
+        "DRIVERS#",
         "ASKED#",
         "RULINGS#",
         "MERGES#",
@@ -50,7 +52,7 @@ PARTITIONS = {
 # An id in the template: the capability, the construct and a hash.
 CAPABILITY = re.compile(r"^[A-Z][a-z]+")
 HASH = re.compile(r"[0-9A-F]{8}$")
-QUEUES = ("held", "pending", "unmatched", "quarantined")
+QUEUES = ("held", "pending", "unmatched", "quarantined", "tellings")
 SALE_CONTEXT = {"sale_id": NOBODY}
 MEMBER_CONTEXT = {"member_id": NOBODY, "item": "PROFILE"}
 
@@ -384,6 +386,20 @@ def _neighbours(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
         ("read a function", "lambda", "get_function_configuration", {"FunctionName": name}),
         ("promote a user", "cognito-idp", "admin_add_user_to_group", {**user, "GroupName": NOBODY}),
         ("read a user", "cognito-idp", "admin_get_user", user),
+        (
+            "find a user",
+            "cognito-idp",
+            "list_users",
+            {"UserPoolId": user["UserPoolId"], "Filter": f'sub = "{NOBODY}"'},
+        ),
+        ("read a user's groups", "cognito-idp", "admin_list_groups_for_user", user),
+        (
+            "take a user out of a group",
+            "cognito-idp",
+            "admin_remove_user_from_group",
+            {**user, "GroupName": NOBODY},
+        ),
+        ("delete a user", "cognito-idp", "admin_delete_user", user),
         ("take another role", "sts", "assume_role", {"RoleArn": role, "RoleSessionName": NOBODY}),
         ("write a policy of roles", "iam", "put_role_policy", {**policy, "PolicyDocument": "{}"}),
         ("read buckets", "s3", "list_buckets", {}),

@@ -33,6 +33,7 @@ def route(
 
 NO_MEMBER = f"{PREFIX}nobody"
 NO_SALE = f"20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1"
+NO_TELLING = f"20261123T081730Z.{PREFIX}nowhere.till.R-1"
 
 # A path's `{member}` is somebody enrolled, not the caller.  What passes and finds nothing is
 # answered 404 with another code than a refusal has.
@@ -77,6 +78,14 @@ ROUTES = {
         "manager operator",
         f"/members/{{member}}/identities/plate.{'x' * 22}",
         code="unknown_identity",
+    ),
+    # Staff, too, say only where they are themselves.
+    "POST /members/{member_id}/presence": route(
+        Permission.CHECK_IN,
+        "",
+        "/members/{member}/presence",
+        {"station_id": f"{PREFIX}nowhere"},
+        code="unknown_station",
     ),
     "GET /members/{member_id}/points": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/points"
@@ -191,6 +200,20 @@ ROUTES = {
     ),
     "GET /sales": route(
         Permission.READ_QUEUES, "manager operator auditor", "/sales?queue=quarantined"
+    ),
+    "GET /tellings": route(Permission.READ_QUEUES, "manager operator auditor", "/tellings"),
+    "POST /tellings/{telling_id}/assignment": route(
+        Permission.DECIDE_SALES,
+        "manager operator",
+        f"/tellings/{NO_TELLING}/assignment",
+        {"sale_id": NO_SALE},
+        code="unknown_telling",
+    ),
+    "POST /tellings/{telling_id}/dismissal": route(
+        Permission.DECIDE_SALES,
+        "manager operator",
+        f"/tellings/{NO_TELLING}/dismissal",
+        code="unknown_telling",
     ),
     "GET /sales/{sale_id}": route(
         Permission.READ_QUEUES,

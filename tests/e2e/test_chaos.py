@@ -6,20 +6,25 @@ import asyncio
 import os
 import random
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from forecourt.attributes import to_item
 from infra.local.following import Following, cancelled
 from infra.local.gateway import Gateway
 from infra.local.scene import Scene
 from infra.local.tally import read_books, tally
 from tests.e2e.redelivery import Redelivery
 from tests.e2e.relay import Relay
+from tests.e2e.waiting import wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from forecourt_simulator.station import Station
     from infra.local.stack import LocalStack
-    from infra.local.tally import Tally
+    from infra.local.tally import Books, Tally
 
 SALES = int(os.environ.get("CHAOS_SALES", "300"))
 SEED = int(os.environ.get("CHAOS_SEED", "7"))
@@ -98,13 +103,66 @@ async def _run(stack: LocalStack) -> tuple[Tally, Havoc]:
             if not gateway.running:
                 gateway.start()
         drained = await following.drained(within_seconds=DRAINS_WITHIN_SECONDS)
+        await asyncio.to_thread(_wait_for_receipts, scene)
         await cancelled(telling)
         await cancelled(looking)
         truths = [truth for station in scene.stations for truth in station.truth]
-        result = tally(scene.stations, truths, await asyncio.to_thread(read_books, stack))
+        books = await asyncio.to_thread(read_books, stack)
+        result = tally(scene.stations, truths, books)
+        result.faults += _wrong_tellings(scene.stations, books)
         if not drained:
             result.faults.append(f"{following.pending} sales never settled")
     return result, havoc
+
+
+def _wait_for_receipts(scene: Scene) -> None:
+    """Return once all receipts are told and have been looked for: they go behind the sales."""
+    dynamodb, table = scene.stack.client("dynamodb"), scene.stack.outputs["SalesTableName"]
+
+    def told(station: Station) -> int:
+        count: int = dynamodb.query(
+            TableName=table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :telling)",
+            FilterExpression="attribute_exists(sale_id) OR attribute_exists(#queue)",
+            ExpressionAttributeNames={"#queue": "queue"},
+            ExpressionAttributeValues=to_item(
+                {":pk": f"STATION#{station.station_id}", ":telling": "TELLING#"}
+            ),
+            ConsistentRead=True,
+            Select="COUNT",
+        )["Count"]
+        return count
+
+    wait_for(
+        lambda: all(told(each) >= len(each.receipts) for each in scene.stations),
+        within_seconds=DRAINS_WITHIN_SECONDS,
+    )
+
+
+def _wrong_tellings(stations: Sequence[Station], books: Books) -> list[str]:
+    """Every receipt that a gateway took is told once, and joined no sale but one like it."""
+    printed = {
+        (station.station_id, receipt.told_id): receipt.sale
+        for station in stations
+        for receipt in station.receipts
+    }
+    told = [(each.telling.station_id, each.telling.told_id) for each in books.tellings]
+    faults = [f"never told: {each}" for each in printed.keys() - set(told)]
+    faults += [f"told {n} times: {each}" for each, n in Counter(told).items() if n > 1]
+    faults += [f"invented: {each}" for each in set(told) - printed.keys()]
+    for stored in books.tellings:
+        telling, joined = stored.telling, books.sales.get(stored.sale_id or "")
+        if joined is None:
+            if not stored.queued:
+                faults.append(f"neither joined nor queued: {stored.telling_id}")
+            continue
+        sale = joined.sale
+        figures = (sale.key.nozzle, sale.amount_fen, sale.volume_ml)
+        if figures != (telling.nozzle, telling.amount_fen, telling.volume_ml):
+            faults.append(f"joined another sale: {stored.telling_id}")
+    if not any(each.sale_id for each in books.tellings):
+        faults.append("no telling joined a sale")
+    return faults
 
 
 async def _tell(following: Following, havoc: Havoc) -> None:

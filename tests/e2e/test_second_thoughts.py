@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.stored_identities import habits_from_item, portrait_key
 from infra.local.seed import PROGRAM, activate_program
 from tests.e2e.outpost import outpost
 from tests.e2e.pump import plate
@@ -70,8 +71,18 @@ def rule(quay: Outpost, sale: Sale, number: int, **order: Any) -> dict[str, Any]
     return ruled
 
 
+def fills(stack: LocalStack, driver: Driver) -> int:
+    """Return how many sales are in a driver's habits."""
+    response = stack.client("dynamodb").get_item(
+        TableName=stack.outputs["LoyaltyTableName"],
+        Key=portrait_key(driver.member_id),
+        ConsistentRead=True,
+    )
+    return habits_from_item(response.get("Item")).behaviour.sales
+
+
 def test_a_reassigned_sale_moves_its_points_and_says_who_and_why(
-    quay: Outpost, driver: Driver, other: Driver, car: str
+    stack: LocalStack, quay: Outpost, driver: Driver, other: Driver, car: str
 ) -> None:
     driver.binds(car)
     sale = quay.sell(quay.pump.sale(*driver.comes_in(car)))
@@ -87,8 +98,10 @@ def test_a_reassigned_sale_moves_its_points_and_says_who_and_why(
         "wrong_plate",
         ruled["actor"],
     )
+    wait_for(lambda: (fills(stack, driver), fills(stack, other)) == (0, 1))
     rule(quay, sale, 2, verdict="assign", member_id=driver.member_id)
     wait_for(lambda: (driver.points, other.points) == (POINTS, 0))
+    wait_for(lambda: (fills(stack, driver), fills(stack, other)) == (1, 0))
 
 
 def test_a_member_who_confirms_gets_the_sale_and_one_who_denies_does_not(
@@ -134,7 +147,9 @@ def test_somebody_who_enrolled_twice_becomes_one_and_two_again(
     assert (driver.points, other.points) == (POINTS, POINTS)
 
 
-def test_who_asks_to_be_forgotten_is_forgotten(quay: Outpost, driver: Driver, car: str) -> None:
+def test_who_asks_to_be_forgotten_is_forgotten(
+    stack: LocalStack, quay: Outpost, driver: Driver, car: str
+) -> None:
     driver.binds(car)
     sale = quay.sell(quay.pump.sale(*driver.comes_in(car)))
     driver.earned(sale)
@@ -146,3 +161,7 @@ def test_who_asks_to_be_forgotten_is_forgotten(quay: Outpost, driver: Driver, ca
     shown = quay.operator.get(f"/sales/{sale.sale_id}")
     assert (shown["evidence"], shown["observed"]) == ([], [])
     assert (shown["members"], driver.points) == ([driver.member_id], POINTS)
+    users = stack.client("cognito-idp").list_users(
+        UserPoolId=stack.outputs["UserPoolId"], Filter=f'sub = "{driver.member_id}"'
+    )["Users"]
+    assert users == []

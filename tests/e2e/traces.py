@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 PREFIX = "e2e-"
 # Longer than any function takes from one table to the next.
 QUIET_SECONDS = 0.5
-# What the function `habits` writes into a portrait.
+# What the function `habits` writes into a portrait, and of a car.
 HABITS = {"behaviour", "counted"}
+DRIVERS = "DRIVERS#"
 
 Key = tuple[str, str, str]
 Items = dict[Key, dict[str, Any]]
@@ -50,9 +51,9 @@ class Traces:
 
     def settled(self, *tables: str) -> Items:
         """
-        Return the items once nothing moves any more, portraits without habits.
+        Return the items once nothing moves any more, without habits and cars' drivers.
 
-        Nothing waits for habits, and they wait for a function that starts cold.
+        Nothing waits for these, and they wait for a function that starts cold.
         """
         seen = self._without_habits(*tables)
 
@@ -68,6 +69,7 @@ class Traces:
         return {
             key: {name: value for name, value in item.items() if name not in HABITS}
             for key, item in self.items(*tables).items()
+            if not key[1].startswith(DRIVERS)
         }
 
     def arrived(self) -> Items:

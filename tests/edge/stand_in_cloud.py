@@ -6,7 +6,13 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from forecourt.messages import GapMessage, ReadingMessage, SaleMessage, read_message
+from forecourt.messages import (
+    GapMessage,
+    ReadingMessage,
+    SaleMessage,
+    TellingMessage,
+    read_message,
+)
 from forecourt_edge.errors import UplinkDown
 
 if TYPE_CHECKING:
@@ -67,6 +73,10 @@ class Cloud:
     @property
     def readings(self) -> list[ReadingMessage]:
         return [each for each in self.held.values() if isinstance(each, ReadingMessage)]
+
+    @property
+    def tellings(self) -> list[TellingMessage]:
+        return [each for each in self.held.values() if isinstance(each, TellingMessage)]
 
 
 def id_of(payload: bytes) -> str:

@@ -92,6 +92,7 @@ def test_the_archive_holds_the_component_and_what_it_shares_only(
     assert {name for name in names if name.startswith("forecourt/")} == {
         "forecourt/__init__.py",
         "forecourt/instants.py",
+        "forecourt/retellings.py",
         "forecourt/sales.py",
     }
     assert not [name for name in names if "__pycache__" in name or "simulator" in name]

@@ -59,6 +59,10 @@ def sale(number: int, **body: object) -> Message:
     return Message(lane=Lane.SALES, message_id=f"sale-{number}", body={"n": number, **body})
 
 
+def telling(number: int, **body: object) -> Message:
+    return Message(lane=Lane.TELLINGS, message_id=f"telling-{number}", body={"n": number, **body})
+
+
 def at(number: int) -> Cursor:
     return Cursor(nozzle=1, device_serial="SN1", number=number, totalizer_ml=number)
 
@@ -123,6 +127,70 @@ def test_a_full_disk_stores_neither_sale_nor_cursor_and_later_both(
     outbox.connection.execute("PRAGMA max_page_count = 1000000")
     outbox.take_over(at(cursor.number + 1), messages=[sale(cursor.number + 1)])
     assert outbox.count() == cursor.number + 1
+
+
+def test_what_a_till_told_is_synced_before_it_is_answered(outbox: Outbox) -> None:
+    statements: list[str] = []
+    outbox.accept([])  # as any write that need not be synced
+    outbox.connection.set_trace_callback(statements.append)
+
+    assert outbox.put_telling(telling(1)) is None
+
+    assert statements[-1] == "COMMIT"
+    begun = statements.index("BEGIN IMMEDIATE")
+    assert statements[begun - 1] == "PRAGMA synchronous = FULL"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_power_cut_after_the_answer_loses_no_telling(path: Path, seed: int) -> None:
+    log_path = path.with_name("outbox.db-wal")
+    with closing(Outbox(OutboxConfig(path=path))) as outbox:
+        outbox.put_telling(telling(1))
+        outbox.put_telling(telling(2))
+        data, synced = path.read_bytes(), log_path.read_bytes()
+        outbox.accept(["telling-1"])
+        written = log_path.read_bytes()
+        assert path.read_bytes() == data, "a checkpoint moved what this test cuts"
+
+    log_path.write_bytes(after_a_power_cut(synced, written, Random(seed)))
+    path.write_bytes(data)
+
+    with closing(Outbox(OutboxConfig(path=path))) as opened:
+        waiting = [each.message_id for each in opened.after(0, 10)]
+    assert waiting in (["telling-1", "telling-2"], ["telling-2"])
+
+
+def test_a_telling_that_waits_is_given_back_and_not_stored_again(outbox: Outbox) -> None:
+    outbox.put_telling(telling(1))
+
+    found = outbox.put_telling(telling(1, other="figures"))
+
+    assert found is not None
+    assert found.body == telling(1).body
+    assert outbox.count() == 1
+
+
+def test_a_telling_that_was_damaged_is_stored_afresh(outbox: Outbox) -> None:
+    outbox.put_telling(telling(1))
+    outbox.connection.execute("UPDATE messages SET body = x'7b7d'")
+
+    assert outbox.put_telling(telling(1)) is None
+
+    assert [each.body for each in outbox.after(0, 9)] == [telling(1).body]
+    assert [each.reason for each in outbox.quarantined()] == ["corrupted"]
+
+
+def test_tellings_have_a_cap_of_their_own(path: Path) -> None:
+    with closing(Outbox(OutboxConfig(path=path, tellings_max=1, sales_max=1))) as outbox:
+        outbox.put_telling(telling(1))
+
+        with pytest.raises(OutboxFull) as caught:
+            outbox.put_telling(telling(2))
+
+        assert (caught.value.reason, outbox.count()) == ("cap", 1)
+        assert outbox.put_telling(telling(1)) is not None  # its repeat is no more of them
+        outbox.take_over(at(1), messages=[sale(1)])
+        assert outbox.count() == 2
 
 
 def test_what_the_cloud_holds_is_deleted_and_only_that(outbox: Outbox) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from forecourt.sales import parse_sale_id
 from forecourt_edge.cameras import read_push
@@ -13,6 +16,7 @@ from forecourt_edge.listener import Listener, Reply, Request
 from forecourt_simulator.cameras import Eyesight
 from forecourt_simulator.clock import PacedClock
 from forecourt_simulator.drivers import Habits, draw_drivers
+from forecourt_simulator.errors import DeliveryFailed
 from forecourt_simulator.station import SaleTruth, Station, usual_nozzles
 
 if TYPE_CHECKING:
@@ -199,6 +203,50 @@ def test_the_gateway_sees_each_car_in_its_lane_and_hears_from_the_till() -> None
     assert plates == expected
     assert len(told) == sum(len(truth.evidence) for truth in station.truth) > 0
     assert station.undelivered == 0
+
+
+def test_the_till_tells_of_its_share_of_the_sales_until_the_gateway_has_them() -> None:
+    told: list[dict[str, Any]] = []
+    answers = [Reply(status=503, code="full"), Reply()]
+
+    def handle(request: Request) -> Reply:
+        if request.path != "/tellings":
+            return Reply()
+        told.append(json.loads(request.body))
+        return answers[len(told) % 2]
+
+    async def scenario(url: str) -> Station:
+        options: dict[str, Any] = {"gateway_url": url, "eyesight": SHARP, "changeover_seconds": 0}
+        async with make_station(receipts_percent=40, **options) as station:
+            await station.run(visits=20)
+            return station
+
+    station = with_gateway(handle, scenario)
+
+    sold = {truth.sale.totalizer_ml: truth.sale for truth in station.truth}
+    assert 3 < len(station.receipts) < 17
+    assert len(told) > len(station.receipts)
+    assert {each["told_id"] for each in told} == {each.told_id for each in station.receipts}
+    for receipt in station.receipts:
+        assert sold[receipt.sale.totalizer_ml] == receipt.sale
+        assert receipt.told_at > receipt.sale.completed_at
+        assert receipt.sale.volume_ml > 0
+
+
+def test_a_receipt_that_is_refused_is_a_fault_and_not_told_for_ever() -> None:
+    def handle(request: Request) -> Reply:
+        refused = request.path == "/tellings"
+        return Reply(status=400, code="invalid") if refused else Reply()
+
+    async def scenario(url: str) -> Station:
+        options: dict[str, Any] = {"gateway_url": url, "eyesight": SHARP, "changeover_seconds": 0}
+        async with make_station(receipts_percent=100, **options) as station:
+            with pytest.raises(ExceptionGroup) as caught:
+                await station.run(visits=2)
+            assert caught.group_contains(DeliveryFailed)
+            return station
+
+    assert with_gateway(handle, scenario).receipts == []
 
 
 def test_a_gateway_that_is_down_holds_nobody_up() -> None:

@@ -34,6 +34,7 @@ class Cloud:
 
     def __init__(self) -> None:
         self.sales: dict[str, dict[str, Any]] = {}
+        self.tellings: dict[str, dict[str, Any]] = {}
         self.gaps: list[dict[str, Any]] = []
         self._on_message: Callable[[str, bytes], None] | None = None
 
@@ -46,6 +47,8 @@ class Cloud:
         body = document[kind]
         if kind == "sale":
             self.sales[body["sale_id"]] = body
+        if kind == "telling":
+            self.tellings[body["telling_id"]] = body
         if kind == "gap":
             self.gaps.append(body)
         assert topic.startswith("forecourt/s0001/up/")
@@ -93,6 +96,7 @@ def test_every_sale_of_a_station_arrives_with_its_plate_and_what_the_till_knew(
         seed=7,
         clock=PacedClock(speed=150),
         habits=Habits(arrivals_per_hour=1_200),
+        receipts_percent=60,
     )
 
     async def scenario() -> None:
@@ -118,6 +122,16 @@ def test_every_sale_of_a_station_arrives_with_its_plate_and_what_the_till_knew(
         evidence = {each["kind"]: each["value"] for each in told["evidence"]}
         expected = {each.kind.value: each.value for each in truth.evidence}
         assert evidence == expected | {"plate": truth.plate_read}
+    receipts = {each.told_id: each.sale for each in station.receipts}
+    assert receipts
+    assert {each["told_id"] for each in cloud.tellings.values()} == set(receipts)
+    for told in cloud.tellings.values():
+        sold = receipts[told["told_id"]]
+        assert (told["nozzle"], told["amount_fen"], told["volume_ml"]) == (
+            sold.nozzle,
+            sold.amount_fen,
+            sold.volume_ml,
+        )
 
 
 @pytest.mark.parametrize("profile_name", ["forecourt-controller", "preset-controller-bcd"])

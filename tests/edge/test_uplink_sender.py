@@ -47,6 +47,11 @@ def put(outbox: Outbox, *numbers: int, **body: Any) -> None:
         )
 
 
+def tell(outbox: Outbox, number: int) -> None:
+    name = f"telling-{number}"
+    outbox.put_telling(Message(lane=Lane.TELLINGS, message_id=name, body={"telling_id": name}))
+
+
 @asynccontextmanager
 async def sending(
     directory: Path, cloud: Mailbox, *, already: int = 0, **config: Any
@@ -206,6 +211,59 @@ def test_a_reconnection_begins_with_the_oldest(tmp_path: Path) -> None:
             assert cloud.ids == ["sale-1", "sale-2"] * 2
 
     asyncio.run(story())
+
+
+def test_what_a_till_told_goes_behind_the_sales_before_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        cloud = Mailbox(answering=False)
+        async with sending(tmp_path, cloud, acknowledgement_seconds=5) as (outbox, _):
+            tell(outbox, 1)
+            await until(lambda: cloud.ids == ["telling-1"])
+            put(outbox, 1)
+            tell(outbox, 2)
+            put(outbox, 2)
+            await until(lambda: "sale-2" in cloud.ids)
+            await asyncio.sleep(0.3)
+            assert cloud.ids == ["telling-1", "sale-1", "sale-2"]
+
+            cloud.answer("sale-1")
+            await until(lambda: "telling-2" in cloud.ids)
+            assert cloud.ids == ["telling-1", "sale-1", "sale-2", "telling-2"]
+
+    asyncio.run(scenario())
+
+
+def test_a_sale_that_is_never_answered_does_not_silence_the_till(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forecourt_edge.sender._HELD_BACK_SECONDS_MAX", 0.3)
+
+    async def scenario() -> None:
+        cloud = Mailbox(answering=False)
+        async with sending(tmp_path, cloud, acknowledgement_seconds=5) as (outbox, _):
+            put(outbox, 1)
+            tell(outbox, 1)
+            await until(lambda: cloud.ids == ["sale-1", "telling-1"])
+
+    asyncio.run(scenario())
+
+
+def test_a_telling_held_back_when_the_line_was_cut_goes_when_it_is_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        cloud = Mailbox(answering=False)
+        async with sending(tmp_path, cloud, acknowledgement_seconds=5) as (outbox, _):
+            put(outbox, 1)
+            tell(outbox, 1)
+            await until(lambda: cloud.ids == ["sale-1"])
+            cloud.connected = False
+            await asyncio.sleep(0.3)
+            cloud.connected = True
+            await until(lambda: cloud.ids == ["sale-1", "sale-1"])
+
+            cloud.answer("sale-1")
+            await until(lambda: cloud.ids[2:] == ["telling-1"])
+
+    asyncio.run(scenario())
 
 
 def test_a_message_beyond_128_kib_is_put_aside_and_the_rest_goes_on(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ os.environ.update(
     REQUESTS_TABLE=REQUESTS_TABLE,
     IDENTITY_SECRET_ID=IDENTITY_SECRET_ID,
     SEAL_KEY_ID=SEAL_KEY_ID,
+    USER_POOL_ID=f"{REGION}_pool",
     EVENT_BUS=EVENT_BUS,
     STATION_POLICY=STATION_POLICY,
     SEGMENTS_QUEUE_URL=f"{QUEUE_URL}{SEGMENTS_QUEUE}",
@@ -225,6 +226,33 @@ def told(world: World, context: Any) -> Callable[..., None]:
             assert handler.handle({"Records": records}, context) == {"batchItemFailures": []}
 
     return tell
+
+
+@pytest.fixture
+def tell(told: Any, context: Any) -> Callable[..., None]:  # noqa: ARG001 - it registers the station
+    """Return what a station does: put records on the queue, which ingest takes."""
+    from functions.ingest import handler  # noqa: PLC0415 - its clients need the environment
+
+    def take(*records: dict[str, Any]) -> None:
+        answer = handler.handle({"Records": list(records)}, context)
+        assert answer == {"batchItemFailures": []}
+
+    return take
+
+
+@pytest.fixture
+def match(world: World, context: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return what matching does with the sales received since the last call."""
+    from functions.matching import handler  # noqa: PLC0415 - its clients need the environment
+    from tests.functional.assigning import assignment  # noqa: PLC0415
+
+    monkeypatch.setattr(handler, "assignment", assignment(world))
+
+    def work() -> None:
+        records = world.records(SALES_TABLE, status="received")
+        assert handler.handle({"Records": records}, context) == {"batchItemFailures": []}
+
+    return work
 
 
 def member_client(subject: str, group: str) -> Client:

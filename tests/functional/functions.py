@@ -25,6 +25,7 @@ BY_TAG: dict[str, ModuleType] = {
     "programs": operator,
     "weights": operator,
     "sales": operator,
+    "tellings": operator,
     "rulings": rulings,
 }
 

@@ -19,12 +19,17 @@ from hypothesis import strategies as st
 
 from forecourt.adjustments import Adjustment
 from forecourt.adjustments import Status as Adjusted
+from forecourt.retellings import telling_id_for
+from forecourt.retold_sales import RetoldSales
 from forecourt.stored_sales import Status, StoredSale
+from forecourt.stored_tellings import StoredTelling
 from functions.members import handler as members
 from functions.operator import handler as operator
 from tests.functional.clients import Starting
+from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.functions import DESCRIBED, handler_of
 from tests.functional.http import Client
+from tests.functional.tellings import TILL
 from tests.functional.test_operator_api import PROGRAM, SALE, STATION
 from tests.functional.world import POLICIES
 from tests.specimens import credited_to, earned, probably, sale
@@ -66,6 +71,7 @@ PATH_VALUES = {
     "station_id": st.sampled_from(["s0001", "s0002"]),
     "version": st.sampled_from(["1", "2", "0", "999999"]),
     "sale_id": st.sampled_from([SALE.sale_id, "x"]),
+    "telling_id": st.sampled_from([telling_id_for(TILL), "x"]),
     "adjustment_id": st.sampled_from([ADJUSTMENT.adjustment_id, "x"]),
 }
 # What a verdict names depends on the verdict: no schema says so, and chance seldom hits it.
@@ -214,6 +220,8 @@ def peopled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.decided.decide(sold, credited_to("sub-fuzz"), decided_at=SOLD.recorded_at)
     assert world.decided.decide(asked, probably("sub-fuzz"), decided_at=datetime.now(UTC))
     world.post(earned("sub-fuzz", 39, sale_id=SOLD.sale_id))
+    retold = RetoldSales(world.dynamodb, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
+    retold.add(StoredTelling(telling=TILL, received_at=SOLD.recorded_at))
     world.adjustments.ask(ADJUSTMENT, request_id="request-1")
     for member_id in ("sub-other", "sub-twin"):
         world.enrol(member_id)

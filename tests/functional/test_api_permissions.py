@@ -17,6 +17,7 @@ from tests.functional.http import Client
 pytestmark = pytest.mark.usefixtures("aws")
 
 SALE_ID = "20261123T081500Z.s0001.SN1.3.1.1000"
+TELLING_ID = "20261123T081730Z.s0001.till.R-1"
 STATION = {"station_id": "s0002", "name": "East", "zone": "Asia/Shanghai", "grades": ["92"]}
 RULE = {"rule_id": "a", "basis": "volume", "points": 1, "per": 1000, "rounding": "floor"}
 PROGRAM = {"zone": "Asia/Shanghai", "rules": [RULE], "validity": None}
@@ -64,6 +65,7 @@ ROUTES: list[tuple[str, str, Any, str]] = [
         None,
         READERS,
     ),
+    ("POST /members/{member_id}/presence", "/members/m-1/presence", {"station_id": "s0001"}, ""),
     ("GET /members/{member_id}/sales", "/members/m-1/sales", None, READERS),
     ("GET /members/{member_id}/questions", "/members/m-1/questions", None, STAFF),
     (
@@ -100,6 +102,19 @@ ROUTES: list[tuple[str, str, Any, str]] = [
         "operator",
     ),
     ("GET /sales", "/sales?queue=held", None, READERS),
+    ("GET /tellings", "/tellings", None, READERS),
+    (
+        "POST /tellings/{telling_id}/assignment",
+        f"/tellings/{TELLING_ID}/assignment",
+        {"sale_id": SALE_ID},
+        "manager operator",
+    ),
+    (
+        "POST /tellings/{telling_id}/dismissal",
+        f"/tellings/{TELLING_ID}/dismissal",
+        None,
+        "manager operator",
+    ),
     ("GET /sales/{sale_id}", f"/sales/{SALE_ID}", None, READERS),
     ("GET /sales/{sale_id}/rulings", f"/sales/{SALE_ID}/rulings", None, READERS),
     ("POST /sales/{sale_id}/rulings", f"/sales/{SALE_ID}/rulings", RULING, "manager operator"),

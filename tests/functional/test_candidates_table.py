@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from forecourt.behaviour import Behaviour
 from forecourt.candidates_table import CandidatesTable
+from forecourt.habits import Habits
 from forecourt.identity import EvidenceKey
 from forecourt.inquiry import Found, LookUp
 from forecourt.sales import Evidence, EvidenceKind
@@ -119,6 +122,15 @@ def test_a_portrait_is_under_a_kilobyte_whatever_its_member_does(world: World, s
         )
         world.portraits.count(member_id, each.sale_id, fill(each))
         behaviour = behaviour.after(fill(each))
+        world.portraits._change(
+            member_id,
+            partial(
+                Habits.after_gift,
+                movement_id=f"{each.sale_id}~1+{member_id}",
+                fill=fill(each),
+                ruled_at=RECEIVED_AT + timedelta(seconds=number),
+            ),
+        )
 
     items = world.dynamodb.scan(TableName=LOYALTY_TABLE)["Items"]
     (portrait,) = (each for each in items if each["type"]["S"] == "portrait")

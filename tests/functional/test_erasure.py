@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from forecourt.attributes import to_item
 from forecourt.events import SOURCE, DetailType, events_of
@@ -14,13 +15,16 @@ from forecourt.questions_table import QuestionsTable
 from forecourt.retellings import Source, Telling
 from forecourt.retold_sales import RetoldSales
 from forecourt.sales import Evidence, EvidenceKind
-from forecourt.stored_identities import identity_key
+from forecourt.stored_identities import drivers_from_item, drivers_key, identity_key, portrait_key
 from forecourt.stored_sales import Status, StoredSale
 from forecourt.stored_tellings import StoredTelling
+from forecourt.weighing import Reason
+from functions.erasure.logins import Logins
 from functions.members import handler as members
 from tests.functional.assigning import assignment
-from tests.functional.clients import Paging
-from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE, LambdaContext
+from tests.functional.clients import Interrupting, Paging, Reluctant, refusal
+from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE, LambdaContext, client
+from tests.functional.hearing import hear, heard
 from tests.functional.http import Client
 from tests.functional.rotation import PROMOTED, hashes, observed, rekeyed_identities
 from tests.functional.world import POLICIES, World, block_of, key_of, keyed
@@ -86,10 +90,21 @@ class Farewell:
 
 
 @pytest.fixture
-def farewell(world: World) -> Farewell:
+def user_pool(aws: None) -> str:  # noqa: ARG001 - what exists while it does
+    cognito = client("cognito-idp")
+    pool_id: str = cognito.create_user_pool(PoolName="users")["UserPool"]["Id"]
+    for group in ("member", "operator"):
+        cognito.create_group(UserPoolId=pool_id, GroupName=group)
+    return pool_id
+
+
+@pytest.fixture
+def farewell(world: World, user_pool: str, monkeypatch: pytest.MonkeyPatch) -> Farewell:
     from functions.erasure import handler  # noqa: PLC0415 - its clients need the environment
 
     handler.identity_keys.forget()
+    pool = Logins(client("cognito-idp"), pool_id=user_pool)
+    monkeypatch.setattr(handler, "logins", lambda: pool)
     world.enrol("m1", *PERSONAL)
     return Farewell(world, handler)
 
@@ -119,6 +134,20 @@ def test_nothing_that_names_the_member_is_left(farewell: Farewell) -> None:
     assert "sealed" not in left
     assert ledger(farewell.world) == books
     assert farewell.world.candidates.owners(map(key_of, PERSONAL)) == {}
+
+
+def test_where_they_were_and_what_they_drove_is_forgotten(farewell: Farewell) -> None:
+    world = farewell.world
+    farewell.sold()
+    world.presences.check_in("m1", "s0001", at=RECEIVED_AT)
+    for seen_at, member_id in enumerate(("m1", "m2")):
+        world.portraits.note_driver(key_of(PLATE), member_id, seen_at=seen_at)
+
+    farewell.forgotten()
+
+    assert world.presences.presences("m1").check_ins == ()
+    item = world.dynamodb.get_item(TableName=LOYALTY_TABLE, Key=drivers_key(key_of(PLATE)))["Item"]
+    assert drivers_from_item(item) == {"m2": 1}
 
 
 def test_what_was_hashed_anew_is_forgotten_under_both_hashes(
@@ -422,3 +451,339 @@ def test_the_rest_is_handed_to_the_function_itself(
             "Payload": '{"detail": {"member_id": "m1"}, "rest": ["m1", "x"]}',
         }
     ]
+
+
+# --- the login --------------------------------------------------------------------------------
+
+
+def signs_up(pool_id: str, username: str, *groups: str) -> str:
+    """Make a user of these groups; return the `sub`, which is the member's id."""
+    cognito = client("cognito-idp")
+    user = {"UserPoolId": pool_id, "Username": username}
+    attributes = cognito.admin_create_user(**user)["User"]["Attributes"]
+    for group in groups:
+        cognito.admin_add_user_to_group(**user, GroupName=group)
+    sub: str = next(each["Value"] for each in attributes if each["Name"] == "sub")
+    return sub
+
+
+def users(pool_id: str) -> list[str]:
+    listed = client("cognito-idp").list_users(UserPoolId=pool_id)["Users"]
+    return sorted(each["Username"] for each in listed)
+
+
+def groups_of(pool_id: str, username: str) -> list[str]:
+    user = {"UserPoolId": pool_id, "Username": username}
+    listed = client("cognito-idp").admin_list_groups_for_user(**user)["Groups"]
+    return sorted(each["GroupName"] for each in listed)
+
+
+def test_who_is_forgotten_cannot_sign_in_any_more(farewell: Farewell, user_pool: str) -> None:
+    li = signs_up(user_pool, "li", "member")
+    signs_up(user_pool, "other", "member")
+    farewell.world.enrol(li)
+    farewell.app(li).post(f"{ME}/erasure")
+
+    for _ in range(2):
+        farewell.erasure.handle({"detail": {"member_id": li}}, farewell.context)
+
+    assert users(user_pool) == ["other"]
+    assert farewell.world.members.member(li).status == "erased"
+
+
+def test_who_works_here_as_well_is_no_member_any_more_and_signs_in(
+    farewell: Farewell, user_pool: str
+) -> None:
+    li = signs_up(user_pool, "li", "member", "operator")
+    farewell.world.enrol(li)
+    farewell.app(li).post(f"{ME}/erasure")
+
+    for _ in range(2):
+        farewell.erasure.handle({"detail": {"member_id": li}}, farewell.context)
+
+    assert users(user_pool) == ["li"]
+    assert groups_of(user_pool, "li") == ["operator"]
+
+
+def test_a_login_that_goes_meanwhile_is_gone(user_pool: str) -> None:
+    li = signs_up(user_pool, "li", "member")
+    cognito = client("cognito-idp")
+    rival = Interrupting(
+        cognito,
+        "admin_delete_user",
+        lambda: cognito.admin_delete_user(UserPoolId=user_pool, Username="li"),
+    )
+
+    assert not Logins(rival, pool_id=user_pool).forget(li)
+
+    assert users(user_pool) == []
+
+
+def test_while_the_user_pool_does_not_answer_nobody_is_said_to_be_erased(
+    farewell: Farewell, monkeypatch: pytest.MonkeyPatch, user_pool: str
+) -> None:
+    refused = refusal("TooManyRequestsException")
+    reluctant = Reluctant(client("cognito-idp"), "list_users", refused)
+    pool = Logins(reluctant, pool_id=user_pool)
+    monkeypatch.setattr(farewell.erasure, "logins", lambda: pool)
+    farewell.asks()
+
+    with pytest.raises(ClientError) as caught:
+        farewell.erasure.handle({"detail": {"member_id": "m1"}}, farewell.context)
+
+    assert caught.value is refused
+    assert farewell.world.members.member("m1").status == "erasing"
+
+
+# --- in flight --------------------------------------------------------------------------------
+
+
+class InFlight:
+    """A sale that is matched and not yet judged, when its member is forgotten."""
+
+    def __init__(self, farewell: Farewell, habits: ModuleType) -> None:
+        self.farewell, self.world, self.habits = farewell, farewell.world, habits
+        self.messages: list[dict[str, Any]] = []
+
+    def matched(self, told: Sale = SALE, member_id: str = "m1") -> None:
+        stored = self.farewell.waiting(told)
+        assert self.world.decided.decide(stored, credited_to(member_id), decided_at=RECEIVED_AT)
+
+    def judged(
+        self, told: Sale = SALE, member_id: str = "m1", *, entry_id: str | None = None
+    ) -> None:
+        """Let accrual be through with the sale; the bus has the event from then on."""
+        heard(self.world)  # whatever came before
+        self.world.loyalty.record_evaluation(
+            member_id, told, version=None, evaluation=None, entry_id=entry_id
+        )
+        self.messages += heard(self.world, DetailType.SALE_EARNED_NOTHING)
+
+    def told(self) -> None:
+        assert self.messages
+        assert hear(self.habits, self.messages, self.farewell.context) == []
+
+    def forgotten(self) -> None:
+        self.farewell.asks()
+        self.farewell.erasure.handle({"detail": {"member_id": "m1"}}, self.farewell.context)
+
+    def left(self, told: Sale = SALE) -> tuple[Any, ...]:
+        stored = self.world.stored(told)
+        return (*stored.evidence, *stored.sealed_values)
+
+
+@pytest.fixture
+def in_flight(farewell: Farewell) -> InFlight:
+    from functions.habits import handler  # noqa: PLC0415 - its clients need the environment
+
+    return InFlight(farewell, handler)
+
+
+POINTS_IN_TIME = ("asked", "portrait", "searched", "finished")
+
+
+@pytest.mark.parametrize(
+    ("judged", "told"),
+    [
+        (judged, told)
+        for place, judged in enumerate(POINTS_IN_TIME)
+        for told in POINTS_IN_TIME[place:]
+    ],
+)
+def test_a_sale_judged_at_any_moment_of_the_deletion_is_forgotten_with_its_member(
+    in_flight: InFlight, monkeypatch: pytest.MonkeyPatch, judged: str, told: str
+) -> None:
+    """Judged just before *judged*, and heard of just before *told*, at the earliest."""
+
+    def at(point: str) -> None:
+        if point == judged:
+            in_flight.judged()
+        if point == told:
+            in_flight.told()
+
+    def before(point: str, owner: Any, name: str) -> None:
+        method = getattr(owner, name)
+        reached: list[str] = []
+
+        def interrupted(*arguments: Any, **named: Any) -> Any:
+            if not reached:
+                reached.append(point)
+                at(point)
+            return method(*arguments, **named)
+
+        monkeypatch.setattr(owner, name, interrupted)
+
+    erasure = in_flight.farewell.erasure
+    in_flight.matched()
+    before("portrait", erasure.erasing, "forget_portrait")
+    before("searched", erasure.erasing, "sale_ids")
+    before("finished", erasure.erasing, "finish")
+    at("asked")
+
+    in_flight.forgotten()
+
+    assert in_flight.left() == ()
+    portrait = in_flight.world.dynamodb.get_item(TableName=LOYALTY_TABLE, Key=portrait_key("m1"))[
+        "Item"
+    ]
+    assert set(portrait) == {"pk", "sk", "type"}
+    before_again = in_flight.world.snapshot()
+    in_flight.told()
+    assert in_flight.world.snapshot() == before_again
+
+
+def test_a_sale_that_reaches_the_ledger_days_later_is_forgotten_then(in_flight: InFlight) -> None:
+    in_flight.matched()
+    in_flight.forgotten()
+    assert in_flight.left() != ()
+
+    in_flight.judged()
+    in_flight.told()
+
+    assert in_flight.left() == ()
+
+
+def test_a_sale_that_a_full_wallet_refuses_is_forgotten_like_any_other(
+    in_flight: InFlight,
+) -> None:
+    in_flight.matched()
+    in_flight.forgotten()
+    heard(in_flight.world)
+
+    full = replace(POLICIES, default=replace(POLICIES.default, ceiling=10))
+    in_flight.world.ledger.execute(earned("m1", 39), policies=full)
+    in_flight.messages += heard(in_flight.world, DetailType.SALE_EARNED_NOTHING)
+    in_flight.told()
+
+    assert in_flight.left() == ()
+
+
+def test_a_sale_that_a_ruling_gave_them_in_that_second_is_forgotten_too(
+    in_flight: InFlight,
+) -> None:
+    in_flight.world.enrol("m2")
+    in_flight.matched(member_id="m2")
+    applied = in_flight.world.rule(SALE, "m1")
+    in_flight.forgotten()
+
+    in_flight.judged(entry_id=applied.held[0].entry_id)
+    in_flight.told()
+
+    assert in_flight.left() == ()
+
+
+def test_a_sale_that_is_anothers_by_then_keeps_their_evidence(in_flight: InFlight) -> None:
+    in_flight.world.enrol("m2")
+    in_flight.matched()
+    in_flight.world.rule(SALE, "m2")
+    before = in_flight.left()
+    in_flight.forgotten()
+
+    in_flight.judged()
+    in_flight.told()
+
+    assert in_flight.left() == before != ()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_sale_in_flight_when_two_became_one_is_forgotten_with_the_one(
+    in_flight: InFlight, *, late: bool
+) -> None:
+    """Matched as the closed record's, and its entry is the other's."""
+    in_flight.world.enrol("m2", PLATE)
+    in_flight.matched(member_id="m2")
+    in_flight.world.merged.merge(
+        "m2", "m1", policies=POLICIES, merged_by="op", reason="twice", merged_at=RECEIVED_AT
+    )
+    if not late:
+        in_flight.judged()
+
+    in_flight.forgotten()
+
+    if late:
+        in_flight.judged()
+        in_flight.told()
+    assert in_flight.left() == ()
+
+
+@pytest.mark.parametrize("asked", POINTS_IN_TIME)
+def test_nobody_who_is_being_forgotten_stays_asked(
+    in_flight: InFlight, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """Weighed before the deletion, and written down just before *asked*."""
+    stored = in_flight.farewell.waiting(SALE, [PLATE])
+    judge = assignment(in_flight.world)
+    (weighed,) = judge.weigh([stored])
+    assert weighed.decision.member_id == "m1"
+    erasing = in_flight.farewell.erasure.erasing
+    points = {"portrait": "forget_portrait", "searched": "sale_ids", "finished": "finish"}
+    written: list[Any] = []
+
+    def write_down() -> None:
+        if not written:
+            written.append(judge.assign(stored, weighed))
+
+    if asked in points:
+        method = getattr(erasing, points[asked])
+
+        def interrupted(*arguments: Any, **named: Any) -> Any:
+            write_down()
+            return method(*arguments, **named)
+
+        monkeypatch.setattr(erasing, points[asked], interrupted)
+    else:
+        write_down()
+    in_flight.forgotten()
+
+    after = in_flight.world.stored(SALE)
+    assert written
+    assert (after.status, after.asked) == (Status.UNMATCHED, None)
+    assert in_flight.world.questions.everything("m1") == []
+    assert judge.assign(stored, weighed) is None  # a repeat of the record
+
+
+def test_between_portrait_and_unbinding_nobody_is_asked(in_flight: InFlight) -> None:
+    stored = in_flight.farewell.waiting(SALE, [PLATE])
+    judge = assignment(in_flight.world)
+    in_flight.farewell.erasure.erasing.forget_portrait("m1")
+
+    (weighed,) = judge.weigh([stored])
+    decision = judge.assign(stored, weighed)
+
+    assert decision is not None
+    assert decision.reason is Reason.DENIED
+    assert in_flight.world.stored(SALE).asked is None
+    assert in_flight.world.questions.everything("m1") == []
+
+
+def test_what_a_till_told_of_them_and_found_no_sale_is_stripped_as_well(
+    farewell: Farewell,
+) -> None:
+    world = farewell.world
+    world.enrol("m2", PLATE)
+    retold = RetoldSales(world.dynamodb, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
+    tellings = {
+        told_id: StoredTelling(
+            telling=Telling(
+                source=Source.TILL,
+                told_id=told_id,
+                station_id="s0001",
+                at=SALE.key.completed_at,
+                amount_fen=1,
+            ),
+            received_at=RECEIVED_AT,
+            evidence=keyed(evidence),
+            sealed=b"sealed",
+        )
+        for told_id, evidence in (("theirs", CARD), ("familys", PLATE))
+    }
+    for each in tellings.values():
+        retold.add(each)
+        retold.reunite(each.telling, now=RECEIVED_AT)
+
+    farewell.forgotten()
+
+    left = {name: retold.telling(each.telling_id) for name, each in tellings.items()}
+    assert (left["theirs"].evidence, left["theirs"].sealed) == ((), None)
+    assert left["theirs"].queued
+    assert (left["familys"].evidence, left["familys"].sealed) == (keyed(PLATE), b"sealed")

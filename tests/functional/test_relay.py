@@ -13,7 +13,7 @@ import pytest
 from forecourt.adjustments import Adjustment
 from forecourt.adjustments import Status as Adjusted
 from forecourt.bookshelf import Bookshelf
-from forecourt.events import DetailType, events_of
+from forecourt.events import SOURCE, DetailType, events_of
 from forecourt.instants import parse_instant
 from forecourt.ledger import EntryKind
 from forecourt.ledger.daybook import Book
@@ -311,6 +311,26 @@ def test_a_sample_is_what_the_change_it_stands_for_tells_the_bus(
     (event,) = (each for each in bus.heard if each["detail-type"] == detail_type)
     validator(f"bus/{detail_type}").validate(event)
     assert event == sample(f"bus/samples/{detail_type}")
+
+
+def test_a_sale_that_a_full_wallet_refuses_has_earned_nothing(world: World) -> None:
+    full = replace(POLICIES, default=replace(POLICIES.default, ceiling=10))
+    world.ledger.execute(earned("m1", 39), policies=full)
+    world.ledger.execute(earned("m1", 39, sale_id="gift", source="gift:1"), policies=full)
+
+    told = [each for record in world.records(LOYALTY_TABLE) for each in events_of(record)]
+
+    (event,) = told
+    whole = {
+        "source": SOURCE,
+        "detail-type": str(event.detail_type),
+        "detail": dict(event.detail),
+    }
+    validator("bus/SaleEarnedNothing").validate(whole)
+    assert event.detail == {
+        **sample("bus/samples/SaleEarnedNothing")["detail"],
+        "program_version": None,
+    }
 
 
 def test_the_schemas_name_exactly_the_kinds_there_are() -> None:

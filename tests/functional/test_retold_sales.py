@@ -3,97 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from forecourt.instants import format_instant
-from forecourt.messages import TellingMessage, read_message, telling_id_for
-from forecourt.retellings import Source
 from forecourt.retold_sales import RetoldSales
-from forecourt.sales import Evidence, EvidenceKind
 from forecourt.stored_sales import Queue, Status, sale_from_item
 from forecourt.stored_tellings import StoredTelling, telling_from_item, telling_to_item
-from tests.functional.assigning import assignment
 from tests.functional.clients import Interrupting, Paging, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
-from tests.functional.world import key_of, sale_record, sqs_record
-from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, payload, sale, sample
+from tests.functional.tellings import ACCOUNT, PAYMENT, PHONE, TILL, telling_record
+from tests.functional.world import key_of, sale_record
+from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, sale
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from forecourt.retellings import Telling
     from tests.functional.world import World
 
-PHONE = Evidence(kind=EvidenceKind.PHONE, value="13812345678", source="till-1")
 BY_PLATE = sale(evidence=(PLATE,))
-
-
-def _told_by_till() -> Telling:
-    message = read_message(payload(sample("station/samples/telling")))
-    assert isinstance(message, TellingMessage)
-    return message.telling
-
-
-TILL = _told_by_till()
-PAYMENT = replace(
-    TILL, source=Source.PAYMENT, told_id="P-1", nozzle=None, volume_ml=None,
-    at=TILL.at + timedelta(minutes=1),
-)  # fmt: skip
-ACCOUNT = Evidence(kind=EvidenceKind.PAYMENT, value="oUpF8uMuAJO_M2pxb1Q9zNjWeS6o")
-
-
-def telling_record(telling: Telling = TILL, *evidence: Evidence) -> dict[str, Any]:
-    """Return the queue's record of a message that tells *telling*."""
-    document = {
-        "schema": "telling/1",
-        "sent_at": format_instant(RECEIVED_AT),
-        "telling": {
-            "telling_id": telling_id_for(telling),
-            "station_id": telling.station_id,
-            "source": str(telling.source),
-            "told_id": telling.told_id,
-            "told_at": format_instant(telling.at),
-            "amount_fen": telling.amount_fen,
-            "nozzle": telling.nozzle,
-            "volume_ml": telling.volume_ml,
-            "evidence": [
-                {"kind": str(each.kind), "value": each.value, "source": "till-1"}
-                for each in evidence
-            ],
-        },
-    }
-    topic = f"forecourt/{telling.station_id}/up/tellings"
-    return sqs_record(payload(document), topic=topic, message_id=telling.told_id)
-
-
-@pytest.fixture
-def tell(told: Any, context: Any) -> Callable[..., None]:  # noqa: ARG001 - it registers the station
-    """Return what a station does: put records on the queue, which ingest takes."""
-    from functions.ingest import handler  # noqa: PLC0415 - its clients need the environment
-
-    def take(*records: dict[str, Any]) -> None:
-        answer = handler.handle({"Records": list(records)}, context)
-        assert answer == {"batchItemFailures": []}
-
-    return take
-
-
-@pytest.fixture
-def match(world: World, context: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Return what matching does with the sales received since the last call."""
-    from functions.matching import handler  # noqa: PLC0415
-
-    monkeypatch.setattr(handler, "assignment", assignment(world))
-
-    def work() -> None:
-        records = world.records(SALES_TABLE, status="received")
-        assert handler.handle({"Records": records}, context) == {"batchItemFailures": []}
-
-    return work
 
 
 def retold(world: World, client: Any = None) -> RetoldSales:
@@ -266,7 +193,7 @@ def test_a_telling_that_is_told_again_otherwise_changes_nothing(
     assert counted() == {"TellingsContradicted": 1}
 
 
-def test_a_station_without_a_till_pays_for_no_look_around(
+def test_a_station_without_a_till_pays_for_no_look_around_and_one_with_a_till_for_one(
     tell: Any, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from functions.ingest import handler  # noqa: PLC0415
@@ -275,8 +202,11 @@ def test_a_station_without_a_till_pays_for_no_look_around(
     tell(sale_record(BY_PLATE))
     assert handler.retold._dynamodb.calls == 0
 
-    tell(telling_record(TILL), sale_record(sale(transaction=1, totalizer_ml=1)))
-    assert handler.retold._dynamodb.calls == 4
+    tell(telling_record(TILL))
+    assert handler.retold._dynamodb.calls == 2  # for tellings, and for the sale
+
+    tell(sale_record(sale(transaction=1, totalizer_ml=1)))
+    assert handler.retold._dynamodb.calls == 3  # no telling waits: sales are not read
 
 
 def test_nothing_dispensed_is_told_of_by_nobody(tell: Any, world: World) -> None:

@@ -30,6 +30,7 @@ from forecourt.members_table import MembersTable
 from forecourt.merged_members import MergedMembers
 from forecourt.operator_table import OperatorTable
 from forecourt.portraits_table import PortraitsTable
+from forecourt.presences_table import PresencesTable
 from forecourt.proposals import proposal_to_record
 from forecourt.questions_table import QuestionsTable
 from forecourt.ruled_sales import RuledSales
@@ -136,6 +137,7 @@ class World:
         )
         self.weights = WeightsTable(dynamodb, name=LOYALTY_TABLE)
         self.portraits = PortraitsTable(dynamodb, name=LOYALTY_TABLE)
+        self.presences = PresencesTable(dynamodb, name=LOYALTY_TABLE)
         self.questions = QuestionsTable(dynamodb, name=LOYALTY_TABLE)
         self.ruled = RuledSales(
             dynamodb, sales=self.sales, sales_name=SALES_TABLE, loyalty_name=LOYALTY_TABLE

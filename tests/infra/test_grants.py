@@ -34,7 +34,7 @@ REPORTS_FAILURES = {"sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUr
 
 # What it takes to decide whose a sale is.
 ASSIGNS: set[tuple[str, str, tuple[str, ...]]] = {
-    ("BatchGetItem", "Loyalty", ("IDENTITY#*", "PORTRAIT#*", "BLOCK#*")),
+    ("BatchGetItem", "Loyalty", ("IDENTITY#*", "DRIVERS#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*")),
     ("GetItem", "Loyalty", ("WEIGHTS",)),
     ("PutItem", "Loyalty", ("ASKED#*",)),
     ("DeleteItem", "Loyalty", ("ASKED#*",)),
@@ -77,8 +77,13 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     },
     "habits": {
         ("GetItem", "Sales", ("STATION#*",)),
+        ("UpdateItem", "Sales", ("STATION#*",)),
         ("GetItem", "Loyalty", ("PORTRAIT#*",)),
         ("UpdateItem", "Loyalty", ("PORTRAIT#*",)),
+        ("ConditionCheckItem", "Loyalty", ("PORTRAIT#*",)),
+        ("GetItem", "Loyalty", ("DRIVERS#*",)),
+        ("PutItem", "Loyalty", ("DRIVERS#*",)),
+        ("GetItem", "Loyalty", ("RULINGS#*",)),
     },
     "due": {
         ("GetItem", "Loyalty", ("PROGRAM",)),
@@ -109,6 +114,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("BatchGetItem", "Sales", ("STATION#*",)),
         ("Query", "Sales", ("STATION#*",)),
         ("GetItem", "Loyalty", ("PORTRAIT#*",)),
+        ("GetItem", "Loyalty", ("STATIONS",)),
+        ("GetItem", "Loyalty", ("PRESENCE#*",)),
+        ("PutItem", "Loyalty", ("PRESENCE#*",)),
         ("Query", "Loyalty", ("ASKED#*",)),
         ("PutItem", "Loyalty", ("ASKED#*",)),
         ("UpdateItem", "Loyalty", ("ASKED#*",)),
@@ -124,7 +132,13 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Loyalty", ("PROGRAM",)),
         ("GetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
-        ("Query", "Sales/index/review", ("held", "pending", "unmatched", "quarantined")),
+        ("Query", "Sales", ("STATION#*",)),
+        (
+            "Query",
+            "Sales/index/review",
+            ("held", "pending", "unmatched", "quarantined", "tellings"),
+        ),
+        ("DeleteItem", "Loyalty", ("ASKED#*",)),
         ("GetItem", "Requests", ("*",)),
         ("PutItem", "Requests", ("*",)),
         ("UpdateItem", "Requests", ("*",)),
@@ -141,10 +155,13 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
         ("Query", "Loyalty", ("ASKED#*",)),
         ("DeleteItem", "Loyalty", ("ASKED#*",)),
+        ("DeleteItem", "Loyalty", ("PRESENCE#*",)),
+        ("UpdateItem", "Loyalty", ("DRIVERS#*",)),
         ("GetItem", "Sales", ("STATION#*",)),
         ("BatchGetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
         ("Query", "Sales", ("EVIDENCE#*",)),
+        ("Query", "Sales/index/review", ("tellings",)),
         ("DeleteItem", "Sales", ("EVIDENCE#*",)),
     },
     "rekeying": {
@@ -215,7 +232,11 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     },
     "learning": {
         ("Query", "Sales", ("STATION#*",)),
-        ("BatchGetItem", "Loyalty", ("IDENTITY#*", "PORTRAIT#*", "BLOCK#*")),
+        (
+            "BatchGetItem",
+            "Loyalty",
+            ("IDENTITY#*", "DRIVERS#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*"),
+        ),
         ("Query", "Loyalty", ("STATIONS", "VERIFICATIONS", "WEIGHTS")),
         ("GetItem", "Loyalty", ("WEIGHTS",)),
         ("PutItem", "Loyalty", ("WEIGHTS",)),
@@ -275,7 +296,15 @@ OTHERS: dict[str, set[str]] = {
         "iot:ListThingPrincipals",
         "lambda:InvokeFunction",
     },
-    "erasure": REPORTS_FAILURES | {"secretsmanager:GetSecretValue", "lambda:InvokeFunction"},
+    "erasure": REPORTS_FAILURES
+    | {
+        "secretsmanager:GetSecretValue",
+        "lambda:InvokeFunction",
+        "cognito-idp:ListUsers",
+        "cognito-idp:AdminListGroupsForUser",
+        "cognito-idp:AdminRemoveUserFromGroup",
+        "cognito-idp:AdminDeleteUser",
+    },
     "rekeying": REPORTS_FAILURES | {"secretsmanager:GetSecretValue", "lambda:InvokeFunction"},
     "rulings": set(),
     "merging": set(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ KEPT_TYPES = (
     "AWS::SecretsManager::Secret",
     "AWS::SQS::Queue",
 )
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 LEDGERS = ("TablesSales", "TablesLoyalty")
 
 
@@ -128,3 +130,14 @@ def test_events_can_be_replayed(aws: Synthesised) -> None:
 
     assert archive["Properties"]["EventPattern"] == {"source": ["forecourt"]}
     assert archive["Properties"]["RetentionDays"] >= 30
+
+
+def test_what_operations_says_of_the_archive_is_so(aws: Synthesised) -> None:
+    (archive,) = aws.of_type("AWS::Events::Archive").values()
+    (row,) = (
+        line
+        for line in OPERATIONS.read_text("utf-8").splitlines()
+        if line.startswith("| bus archive |")
+    )
+
+    assert row.endswith(f"| {archive['Properties']['RetentionDays']} days |")

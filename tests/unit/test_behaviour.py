@@ -39,6 +39,34 @@ def next_fill(behaviour: Behaviour, *, days: float, **changed: object) -> Fill:
     return replace(FILL, at=behaviour.last_at + int(days * DAY), **changed)  # type: ignore[arg-type]
 
 
+def test_of_one_sale_that_is_taken_nothing_is_left() -> None:
+    assert Behaviour().after(FILL).without(FILL) == Behaviour()
+    assert Behaviour().without(FILL) == Behaviour()
+
+
+def test_a_sale_that_is_taken_leaves_place_hour_and_grade_as_they_were() -> None:
+    before = regular()
+    other = replace(FILL, station_id="s0009", grade="95", hour=20, at=before.last_at + DAY)
+
+    left = before.after(other).without(other)
+
+    assert (left.sales, left.stations, left.bands, left.grades) == (
+        before.sales,
+        before.stations,
+        before.bands,
+        before.grades,
+    )
+
+
+@given(st.lists(FILLS, max_size=80), st.lists(FILLS, max_size=80))
+def test_whatever_is_taken_counts_stay_counts(added: list[Fill], taken: list[Fill]) -> None:
+    behaviour = reduce(Behaviour.without, taken, reduce(Behaviour.after, added, Behaviour()))
+
+    assert min(behaviour.bands) >= 0
+    assert min([1, *behaviour.stations.values(), *behaviour.grades.values()]) > 0
+    assert len(behaviour.stations) <= STATIONS_MAX
+
+
 def test_a_sale_like_all_the_others_agrees_in_everything() -> None:
     behaviour = regular()
 

@@ -31,7 +31,7 @@ MAY = {
 }
 MAY_ABOUT_THEMSELVES = (
     "enrol bind_identities unbind_identities change_members read_members read_profiles "
-    "answer_questions erase_members"
+    "answer_questions erase_members check_in"
 )
 
 

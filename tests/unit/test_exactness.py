@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 PACKAGE = Path(forecourt.__file__).parent
 # Where a fraction is a probability or the clock's, and never of anything sold or given.
 INEXACT = {
-    "identity_keys.py",
     "keeping.py",
     "learning.py",
     "proposals.py",

@@ -28,6 +28,8 @@ NEEDS = {
         "ledger_reader",
         "ledger_table",
         "operator_table",
+        "portraits_table",
+        "presences_table",
         "questions_table",
         "rekeyed_identities",
         "retold_sales",

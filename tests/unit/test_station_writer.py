@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from forecourt.instants import parse_instant
-from forecourt.messages import GapMessage, ReadingMessage, SaleMessage, read_message
+from forecourt.messages import (
+    GapMessage,
+    ReadingMessage,
+    SaleMessage,
+    TellingMessage,
+    read_message,
+)
+from forecourt.retellings import TOLD_ID, Source, Telling
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt_edge.layout import Transaction
 from forecourt_edge.messages import (
@@ -20,9 +28,11 @@ from forecourt_edge.messages import (
     read_acknowledgement,
     reading_message,
     sale_message,
+    telling_message,
     topic_for,
 )
 from forecourt_edge.outbox import Lane
+from forecourt_edge.tellings import TillTelling
 from tests.schemas import validator
 from tests.specimens import CARD, PLATE, SALE, payload, sample
 
@@ -30,6 +40,7 @@ VALIDATORS = {
     Lane.SALES: validator("station/sale"),
     Lane.READINGS: validator("station/reading"),
     Lane.GAPS: validator("station/gap"),
+    Lane.TELLINGS: validator("station/telling"),
 }
 SENT_AT = parse_instant("2026-11-23T08:15:03Z")
 INSTANTS = st.datetimes(
@@ -102,6 +113,28 @@ def test_the_sample_gap_and_reading_are_what_the_edge_writes() -> None:
     assert isinstance(said(Lane.READINGS, wrote_reading.body), ReadingMessage)
 
 
+def test_the_sample_telling_is_what_the_edge_writes() -> None:
+    told = sample("station/samples/telling")
+    telling = Telling(
+        source=Source.TILL,
+        told_id="R-20261123-0815",
+        station_id="s0001",
+        at=parse_instant("2026-11-23T08:17:30Z"),
+        amount_fen=30232,
+        nozzle=3,
+        volume_ml=39990,
+    )
+    phone = Evidence(kind=EvidenceKind.PHONE, value="13812345678", source="till-1")
+
+    wrote = telling_message(telling, evidence=[phone])
+
+    assert wrote.body == told["telling"]
+    understood = said(Lane.TELLINGS, wrote.body)
+    assert isinstance(understood, TellingMessage)
+    assert (understood.telling, understood.evidence) == (telling, (phone,))
+    assert wrote.message_id == understood.message_id
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     sold=st.builds(
@@ -154,6 +187,42 @@ def test_whatever_sale_the_edge_writes_ingest_understands(
     assert understood.sent_at - SENT_AT == timedelta(0)
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    told=st.fixed_dictionaries(
+        {
+            "source": st.sampled_from(["till", "payment"]),
+            "told_id": st.from_regex(TOLD_ID, fullmatch=True),
+            "told_at": st.datetimes(
+                min_value=datetime(1999, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+                max_value=datetime(2101, 1, 1),  # noqa: DTZ001
+                timezones=st.sampled_from([UTC, timezone(timedelta(hours=8))]),
+            ).map(datetime.isoformat),
+            "amount_fen": st.integers(-1, 10**9 + 1),
+            "nozzle": st.none() | st.integers(0, 1000),
+            "volume_ml": st.none() | st.integers(-1, 10**8 + 1),
+            "evidence": st.lists(
+                st.fixed_dictionaries({"kind": st.sampled_from(EvidenceKind), "value": TEXTS}),
+                max_size=9,
+            ),
+        }
+    )
+)
+def test_whatever_the_edge_takes_from_a_till_ingest_understands(told: dict[str, Any]) -> None:
+    try:
+        taken = TillTelling.model_validate(told)
+    except ValidationError:
+        return
+    telling, evidence = taken.telling("s0001"), taken.evidence_of()
+
+    message = telling_message(telling, evidence=evidence)
+
+    understood = said(message.lane, message.body)
+    assert isinstance(understood, TellingMessage)
+    assert understood.telling == telling
+    assert understood.evidence == tuple(evidence)
+
+
 def test_the_edge_understands_the_acknowledgement_the_schema_describes() -> None:
     acknowledgement = sample("station/samples/ack")
     validator("station/ack").validate(acknowledgement)
@@ -167,6 +236,6 @@ def test_the_edge_understands_the_acknowledgement_the_schema_describes() -> None
 def test_both_ends_name_the_same_topics() -> None:
     assert [topic_for("s0001", lane) for lane in Lane] == [
         f"forecourt/s0001/up/{message.topic}"
-        for message in (SaleMessage, GapMessage, ReadingMessage)
+        for message in (SaleMessage, GapMessage, ReadingMessage, TellingMessage)
     ]
     assert acks_topic_for("s0001") == "forecourt/s0001/down/acks"

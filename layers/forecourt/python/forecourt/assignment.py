@@ -127,6 +127,9 @@ class Assignment:
 
         `None`: it was decided before, which is what every repeat finds. A repeat of a sale
         that waits looks again, too: perhaps the first time ended before it did.
+
+        Who is asked may have been forgotten meanwhile. Their portrait says so before their
+        questions are looked for, so one that was not found there is taken back here.
         """
         decision = heeding(stored, weighed.decision)
         decided_at = self._now()
@@ -135,7 +138,11 @@ class Assignment:
         if not written:
             waiting = self._sales.sale(stored.sale.sale_id)
             return self.claim(waiting) if waiting.status in WAITING_STATUSES else None
-        if not filed_under or self._candidates.owners(stored.evidence_keys) == weighed.owners:
+        if not filed_under:
+            return decision
+        asked = decision.member_id if decision.outcome is Outcome.PENDING else None
+        owners, erased = self._candidates.as_of_now(stored.evidence_keys, asked=asked)
+        if owners == weighed.owners and not erased:
             return decision
         waiting = replace(
             stored, status=STATUS_OF[decision.outcome], decision=decision, decided_at=decided_at
@@ -156,8 +163,12 @@ class Assignment:
         if claimed_by is None and len(waiting.claimed_by) == 1:
             (claimed_by,) = waiting.claimed_by
         (weighed,) = self.weigh([waiting], claimed_by=claimed_by, consistent=True)
-        decision = heeding(waiting, weighed.decision)
-        if not _is_news(waiting, decision):
+        _, erased = self._candidates.as_of_now((), asked=waiting.asked)
+        nobodys = {waiting.asked} if erased and waiting.asked else frozenset[str]()
+        decision = heeding(
+            replace(waiting, denied_by=waiting.denied_by | nobodys), weighed.decision
+        )
+        if not erased and not _is_news(waiting, decision):
             return None
         filed_under = pointers(decision, waiting.observations)
         return decision if self._write(waiting, decision, filed_under, now) else None

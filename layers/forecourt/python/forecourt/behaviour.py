@@ -7,7 +7,7 @@ their sum reaches `MEMORY`. The size is bounded whatever a member does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -90,6 +90,25 @@ class Behaviour:
             last_at=max(self.last_at, fill.at),
         )
 
+    def without(self, fill: Fill) -> Behaviour:
+        """
+        Return the habits without a sale that was in them, as far as they still know it.
+
+        Place, hour and grade have one less: a count that was halved since loses the whole of it,
+        and one that made room for others nothing. The means of litres and interval forget by
+        themselves, a quarter with every sale; when it was the only one, all is forgotten.
+        """
+        if self.sales <= 1:
+            return Behaviour()
+        band = fill.hour // HOURS_A_BAND
+        return replace(
+            self,
+            sales=self.sales - 1,
+            bands=tuple(max(count - (place == band), 0) for place, count in enumerate(self.bands)),
+            stations=_uncounted(self.stations, fill.station_id),
+            grades=_uncounted(self.grades, fill.grade),
+        )
+
     def levels(self, fill: Fill) -> dict[str, str]:
         """Return how a sale agrees with the habits; nothing while there are too few sales."""
         if self.sales < ENOUGH_SALES:
@@ -153,6 +172,11 @@ def _counted(counts: Mapping[str, int], name: str, most: int) -> dict[str, int]:
         rarest = min((each for each in counted if each != name), key=lambda each: counted[each])
         del counted[rarest]
     return counted
+
+
+def _uncounted(counts: Mapping[str, int], name: str) -> dict[str, int]:
+    left = {**counts, name: counts.get(name, 0) - 1}
+    return {each: count for each, count in left.items() if count > 0}
 
 
 def _halved(counts: Mapping[str, int]) -> dict[str, int]:

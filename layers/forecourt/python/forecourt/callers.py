@@ -54,6 +54,7 @@ class Permission(StrEnum):
     DECIDE_SALES = "decide_sales"
     REASSIGN_SALES = "reassign_sales"
     ANSWER_QUESTIONS = "answer_questions"
+    CHECK_IN = "check_in"
     ADJUST_POINTS = "adjust_points"
     READ_ADJUSTMENTS = "read_adjustments"
     DECIDE_ADJUSTMENTS = "decide_adjustments"
@@ -71,8 +72,11 @@ OWN = frozenset(
         Permission.READ_MEMBERS,
         Permission.READ_PROFILES,
         Permission.ANSWER_QUESTIONS,
+        Permission.CHECK_IN,
     }
 )
+# That somebody is there is their own app's word, and nobody else's.
+PERSONAL = frozenset({Permission.CHECK_IN})
 GRANTS: Mapping[Group, frozenset[Permission]] = {
     Group.MEMBER: frozenset(),
     # Whom an attendant serves may say at the counter which sales are theirs.
@@ -80,7 +84,7 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
         {Permission.ENROL, Permission.BIND_IDENTITIES, Permission.ANSWER_QUESTIONS}
     ),
     # Who is to be forgotten says so themselves, or to head office.
-    Group.MANAGER: OWN - {Permission.ERASE_MEMBERS}
+    Group.MANAGER: OWN - PERSONAL - {Permission.ERASE_MEMBERS}
     | {
         Permission.READ_STATIONS,
         Permission.READ_PROGRAMS,
@@ -91,7 +95,7 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
         Permission.READ_ADJUSTMENTS,
         Permission.REFUND_POINTS,
     },
-    Group.OPERATOR: frozenset(Permission),
+    Group.OPERATOR: frozenset(Permission) - PERSONAL,
     Group.AUDITOR: frozenset(
         {
             Permission.READ_MEMBERS,

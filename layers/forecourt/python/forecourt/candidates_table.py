@@ -1,5 +1,5 @@
 """
-What matching asks the Loyalty table: who has an identity, portraits, blocks.
+What matching asks the Loyalty table: who has an identity, who they are, and blocks.
 
 The items are those of `forecourt.stored_identities`; for weights see `forecourt.weights_table`.
 """
@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, Any
 from forecourt.attributes import Item, from_item
 from forecourt.batches import batch_get
 from forecourt.inquiry import Found
+from forecourt.sales import EvidenceKind
 from forecourt.stored_identities import (
+    ERASED,
     block_key,
+    drivers_from_item,
+    drivers_key,
     identity_key,
     owners_from_item,
     portrait_from_item,
     portrait_key,
+    presence_key,
+    presences_from_item,
 )
 
 if TYPE_CHECKING:
@@ -63,20 +69,31 @@ class CandidatesTable:
 
     def owners(self, keys: Iterable[EvidenceKey]) -> dict[EvidenceKey, tuple[str, ...]]:
         """Return who has which of *keys* as of now; a key nobody has is absent."""
+        return self.as_of_now(keys, asked=None)[0]
+
+    def as_of_now(
+        self, keys: Iterable[EvidenceKey], *, asked: str | None
+    ) -> tuple[dict[EvidenceKey, tuple[str, ...]], bool]:
+        """Return who has which of *keys*, and whether the member *asked* was erased meanwhile."""
         wanted = {_name_of(identity_key(key)): key for key in keys}
-        items = batch_get(
-            self._dynamodb,
-            self._name,
-            [identity_key(key) for key in wanted.values()],
-            consistent=True,
-        )
-        return {wanted[_name_of(item)]: owners_from_item(item) for item in items}
+        read = [identity_key(key) for key in wanted.values()]
+        if asked is not None:
+            read.append(portrait_key(asked))
+        items = batch_get(self._dynamodb, self._name, read, consistent=True)
+        owners = {
+            wanted[name]: owners_from_item(item)
+            for item in items
+            if (name := _name_of(item)) in wanted
+        }
+        return owners, any(item["type"]["S"] == ERASED for item in items)
 
 
 def _keys(asked: LookUp, blocks: Sequence[str]) -> list[Item]:
     return [
         *map(identity_key, asked.keys),
+        *map(drivers_key, _cars(asked)),
         *map(portrait_key, asked.portraits),
+        *map(presence_key, asked.portraits),
         *(map(block_key, blocks) if asked.with_density else ()),
     ]
 
@@ -87,10 +104,20 @@ def _found(asked: LookUp, blocks: Sequence[str], items: Mapping[tuple[str, str],
         for key in asked.keys
         if (item := items.get(_name_of(identity_key(key))))
     }
+    drivers = {
+        key: drivers_from_item(item)
+        for key in _cars(asked)
+        if (item := items.get(_name_of(drivers_key(key))))
+    }
     portraits = {
         member_id: portrait_from_item(item)
         for member_id in asked.portraits
         if (item := items.get(_name_of(portrait_key(member_id))))
+    }
+    presences = {
+        member_id: presences_from_item(item)
+        for member_id in asked.portraits
+        if (item := items.get(_name_of(presence_key(member_id))))
     }
     counted = [
         from_item(item)["numbers"]
@@ -99,9 +126,16 @@ def _found(asked: LookUp, blocks: Sequence[str], items: Mapping[tuple[str, str],
     ]
     return Found(
         owners=owners,
+        drivers=drivers,
         portraits=portraits,
+        presences=presences,
         block_members=sum(counted),
     )
+
+
+def _cars(asked: LookUp) -> list[EvidenceKey]:
+    """Return the cars of which it is asked who drives them."""
+    return [each for each in asked.keys if asked.with_drivers and each.kind == EvidenceKind.PLATE]
 
 
 def _name_of(item: Item) -> tuple[str, str]:

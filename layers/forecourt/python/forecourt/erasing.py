@@ -5,9 +5,11 @@ Forgetting a member: what of them lies in the two tables beside their identities
 | --- | --- | --- |
 | member | Loyalty | sealed profile goes at once, status `erasing`, then `erased` |
 | identities, traces of unbound ones | Loyalty | `identities_table` unbinds them |
+| check-ins | Loyalty | deleted |
+| cars they were seen with | Loyalty | no longer name them |
 | portrait | Loyalty | replaced by one that says `erased`: no late event begins a new one |
 | questions and answers | Loyalty | deleted |
-| sales, tellings | Sales | lose hashes and sealed values, and stay |
+| sales, tellings | Sales | `anonymous_sales` takes hashes and sealed values from them; they stay |
 | accounts, entries | Loyalty | stay under the member's id, which names nobody any more |
 """
 
@@ -16,16 +18,15 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from forecourt.attributes import Item, encode, from_item, to_item
+from forecourt.attributes import from_item, to_item
 from forecourt.decided_sales import question_key
 from forecourt.loyalty_table import member_key
 from forecourt.rulings import sale_of_entry
 from forecourt.sales import parse_sale_id
-from forecourt.stored_identities import ERASED, portrait_key
-from forecourt.stored_sales import Told, sale_key, told_to_map
+from forecourt.stored_identities import ERASED, drivers_key, portrait_key, presence_key
 
 if TYPE_CHECKING:
-    from forecourt.stored_sales import StoredSale
+    from forecourt.identity import EvidenceKey
 
 
 class Erasing:
@@ -62,16 +63,6 @@ class Erasing:
             last["sk"]["S"].removeprefix("T#") if last else None,
         )
 
-    def anonymise(self, stored: StoredSale) -> None:
-        """Take from a sale, and from what was told of it, everything that names somebody."""
-        told = [told_to_map(Told(telling_id=each.telling_id)) for each in stored.told]
-        self._strip(sale_key(stored.sale.sale_id), told=told)
-        for each in stored.told:
-            station_id = stored.sale.key.station_id
-            self._strip(
-                to_item({"pk": f"STATION#{station_id}", "sk": f"TELLING#{each.telling_id}"})
-            )
-
     def forget_question(self, member_id: str, sale_id: str) -> None:
         """Remove a question to a member, or what they said."""
         self._dynamodb.delete_item(TableName=self._loyalty, Key=question_key(member_id, sale_id))
@@ -81,6 +72,22 @@ class Erasing:
         self._dynamodb.put_item(
             TableName=self._loyalty, Item=portrait_key(member_id) | to_item({"type": ERASED})
         )
+
+    def forget_presence(self, member_id: str) -> None:
+        """Remove where a member checked in."""
+        self._dynamodb.delete_item(TableName=self._loyalty, Key=presence_key(member_id))
+
+    def forget_driver(self, key: EvidenceKey, member_id: str) -> None:
+        """Forget that a member was seen with a car."""
+        with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
+            self._dynamodb.update_item(
+                TableName=self._loyalty,
+                Key=drivers_key(key),
+                UpdateExpression="REMOVE drivers.#member",
+                # Excludes making an item of a name.
+                ConditionExpression="attribute_exists(drivers)",
+                ExpressionAttributeNames={"#member": member_id},
+            )
 
     def finish(self, member_id: str) -> bool:
         """Write that a member is erased. `False`: that is written, or nobody is being erased."""
@@ -131,22 +138,6 @@ class Erasing:
             TableName=self._loyalty, Key=member_key(member_id), ConsistentRead=True
         )
         return from_item(response.get("Item", {})).get("status") in {"erasing", ERASED}
-
-    def _strip(self, key: Item, *, told: list[dict[str, Any]] | None = None) -> None:
-        expression = "REMOVE evidence, sealed"
-        arguments: dict[str, Any] = {}
-        if told:
-            expression = f"SET told = :told {expression}"
-            arguments["ExpressionAttributeValues"] = {":told": encode(told)}
-        with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
-            self._dynamodb.update_item(
-                TableName=self._sales,
-                Key=key,
-                UpdateExpression=expression,
-                # Excludes making an item of a name.
-                ConditionExpression="attribute_exists(pk)",
-                **arguments,
-            )
 
 
 def _is_sale(name: str) -> bool:

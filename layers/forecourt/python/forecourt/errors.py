@@ -19,6 +19,7 @@ Everything that may be refused, in one place.
     - UnknownIdentity
     - UnknownStation
     - UnknownSale
+    - UnknownTelling
     - UnknownQuestion
     - UnknownProgram
     - UnknownWeights
@@ -37,6 +38,7 @@ Everything that may be refused, in one place.
     - SaleNotHeld
     - SaleNotRulable
     - SaleNotWaiting
+    - TellingSettled
     - AlreadyAnswered
     - TooManyClaims
     - SaleNotCredited
@@ -231,6 +233,16 @@ class UnknownSale(Unknown):
         self.sale_id = sale_id
 
 
+class UnknownTelling(Unknown):
+    """Neither till nor payment provider has told anything under that id."""
+
+    code = "unknown_telling"
+
+    def __init__(self, telling_id: str) -> None:
+        super().__init__(telling_id)
+        self.telling_id = telling_id
+
+
 class UnknownQuestion(Unknown):
     """The member is not asked about that sale, or no longer."""
 
@@ -410,6 +422,17 @@ class SaleNotWaiting(Rejected):
 
     def __init__(self, sale_id: str) -> None:
         super().__init__(sale_id)
+        self.sale_id = sale_id
+
+
+class TellingSettled(Rejected):
+    """The telling has joined a sale, or, with `sale_id` `None`, somebody said there was none."""
+
+    code = "telling_settled"
+
+    def __init__(self, *, telling_id: str, sale_id: str | None) -> None:
+        super().__init__(telling_id, sale_id)
+        self.telling_id = telling_id
         self.sale_id = sale_id
 
 

@@ -15,9 +15,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import from_item
+from forecourt.instants import format_instant
+from forecourt.ledger.refusals import CeilingExceeded
 from forecourt.loyalty_table import entry_from_item
 from forecourt.merges import Stage, merge_from_item
 from forecourt.rulings import sale_of_entry
+from forecourt.sales import parse_sale_id
 from forecourt.stored_identities import evidence_key_from_item
 from forecourt.stored_rulings import ruling_from_item
 
@@ -297,8 +300,32 @@ def _evaluation(new: Image | None, old: Image | None) -> list[Event]:
             f"{member_id}.{entry_id}",
             member_id=member_id,
             sale_id=sale_id,
+            entry_id=entry_id,
             program_version=from_item(new).get("program_version"),
             occurred_at=new["occurred_at"]["S"],
+        )
+    ]
+
+
+def _refusal(new: Image | None, old: Image | None) -> list[Event]:
+    """Return that a full wallet kept a sale from earning; other refusals are nobody's news."""
+    if new is None or old is not None or new["code"]["S"] != CeilingExceeded.code:
+        return []
+    member_id, entry_id = _after(new, "pk"), _after(new, "sk")
+    sale_id = sale_of_entry(entry_id)
+    try:
+        completed_at = parse_sale_id(sale_id).completed_at
+    except ValueError:
+        return []  # points given for something else
+    return [
+        _event(
+            DetailType.SALE_EARNED_NOTHING,
+            f"{member_id}.{entry_id}",
+            member_id=member_id,
+            sale_id=sale_id,
+            entry_id=entry_id,
+            program_version=None,
+            occurred_at=format_instant(completed_at),
         )
     ]
 
@@ -412,6 +439,7 @@ _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event
     "verification": _verification,
     "adjustment": _adjustment,
     "evaluation": _evaluation,
+    "refusal": _refusal,
     "question": _question,
     "answer": _answer,
     "ruling": _ruling,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # For so long a container may not know of a key that was introduced. A rotation waits for it.
-REMEMBERED_SECONDS = 60.0
+REMEMBERED_SECONDS = 60
 
 
 class IdentityKeys:
@@ -32,7 +32,7 @@ class IdentityKeys:
         self._secret_id = secret_id
         self._clock = clock
         self._client: Any = None
-        self._read_at = 0.0
+        self._read_at: float = 0
         self._ring: KeyRing | None = None
 
     def __call__(self) -> KeyRing:

@@ -9,6 +9,8 @@ The Loyalty table.
 | bound identity | `MEMBER#<member>` | `IDENTITY#<kind>#<digest>` |
 | identity | `IDENTITY#<kind>#<digest>` | `IDENTITY` |
 | portrait | `PORTRAIT#<member>` | `PORTRAIT` |
+| check-ins | `PRESENCE#<member>` | `CHECK_INS` |
+| drivers of a car | `DRIVERS#plate#<digest>` | `DRIVERS` |
 | block of phone numbers | `BLOCK#<digest>` | `NUMBERS` |
 | question to a member | `ASKED#<member>` | `SALE#<sale id>` |
 | which weights when | `WEIGHTS` | `TIMELINE` |

@@ -9,7 +9,6 @@ points in the app, and a schema library costs more start-up time than all else i
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,7 +27,7 @@ from forecourt.message_fields import (
     text,
     whole_second,
 )
-from forecourt.retellings import Source, Telling
+from forecourt.retellings import TOLD_ID, Source, Telling, telling_id_for
 from forecourt.sales import (
     DEVICE_SERIAL,
     GRADE,
@@ -53,7 +52,6 @@ MAX_TOTALIZER_ML = 10**13
 MAX_CLOCK_OFFSET_SECONDS = 10**10
 MAX_EVIDENCE = 8
 MAX_NOZZLES = 256
-TOLD_ID = re.compile(r"[A-Za-z0-9-]{1,48}")
 TELLERS = frozenset({Source.TILL, Source.PAYMENT})  # what a pump tells is a sale
 
 
@@ -336,12 +334,6 @@ def _telling(document: dict[str, Any]) -> TellingMessage:
     return TellingMessage(
         sent_at=sent_at, message_id=telling_id, telling=telling, evidence=evidence
     )
-
-
-def telling_id_for(telling: Telling) -> str:
-    """Return the one id of a telling; like a sale's it begins with its instant."""
-    at = compact_instant(telling.at)
-    return f"{at}.{telling.station_id}.{telling.source}.{telling.told_id}"
 
 
 def _number_or_null(body: dict[str, Any], name: str, low: int, high: int, path: str) -> int | None:

@@ -10,17 +10,21 @@ belongs to, is held for a person.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from forecourt.instants import compact_instant
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
 WINDOW = timedelta(minutes=10)  # hanging up, walking to the till, paying
+TOLD_ID = re.compile(r"[A-Za-z0-9-]{1,48}")
 VOLUME_TOLERANCE_ML = 10  # a till prints hundredths of a litre
 
 
@@ -82,6 +86,12 @@ class OneSale:
         return tuple(dict.fromkeys(each.source for each in self.tellings))
 
 
+def telling_id_for(telling: Telling) -> str:
+    """Return the one id of a telling; like a sale's it begins with its instant."""
+    at = compact_instant(telling.at)
+    return f"{at}.{telling.station_id}.{telling.source}.{telling.told_id}"
+
+
 def meeting_keys(telling: Telling) -> tuple[str, ...]:
     """
     Return the keys under which other tellings of the same sale are found, its own first.
@@ -96,6 +106,16 @@ def meeting_keys(telling: Telling) -> tuple[str, ...]:
 def sale_of(subject: Telling, around: Collection[Telling]) -> OneSale:
     """Return the sale that *subject* tells of, as far as the tellings *around* it say."""
     return next(each for each in merge({subject, *around}) if subject in each.tellings)
+
+
+def difference(one: Telling, two: Telling) -> Conflict | None:
+    """Return in which figure two tellings contradict each other, as far as both tell it."""
+    if one.amount_fen != two.amount_fen:
+        return Conflict.AMOUNT_DIFFERS
+    if one.volume_ml is None or two.volume_ml is None:
+        return None
+    far = abs(one.volume_ml - two.volume_ml) > VOLUME_TOLERANCE_ML
+    return Conflict.VOLUME_DIFFERS if far else None
 
 
 def merge(tellings: Collection[Telling]) -> tuple[OneSale, ...]:
@@ -154,7 +174,7 @@ def _by_id(told: Sequence[Telling]) -> list[list[Telling]]:
 
 def _fits(telling: Telling, group: _Group) -> bool:
     return all(
-        _near(telling, each) and _same_nozzle(telling, each) and _difference(telling, each) is None
+        _near(telling, each) and _same_nozzle(telling, each) and difference(telling, each) is None
         for each in group.tellings
     )
 
@@ -164,11 +184,11 @@ def _contradicted(telling: Telling, groups: Sequence[_Group]) -> tuple[int, Conf
     if telling.nozzle is None:
         return None
     found = [
-        (place, difference)
+        (place, why)
         for place, group in enumerate(groups)
         if _near(telling, group.tellings[0])
         and telling.nozzle == group.tellings[0].nozzle
-        and (difference := _difference(telling, group.tellings[0]))
+        and (why := difference(telling, group.tellings[0]))
     ]
     return found[0] if len(found) == 1 else None
 
@@ -179,15 +199,6 @@ def _near(one: Telling, two: Telling) -> bool:
 
 def _same_nozzle(one: Telling, two: Telling) -> bool:
     return one.nozzle is None or two.nozzle is None or one.nozzle == two.nozzle
-
-
-def _difference(one: Telling, two: Telling) -> Conflict | None:
-    if one.amount_fen != two.amount_fen:
-        return Conflict.AMOUNT_DIFFERS
-    if one.volume_ml is None or two.volume_ml is None:
-        return None
-    far = abs(one.volume_ml - two.volume_ml) > VOLUME_TOLERANCE_ML
-    return Conflict.VOLUME_DIFFERS if far else None
 
 
 def _order(telling: Telling) -> tuple[datetime, str, int, int, int]:

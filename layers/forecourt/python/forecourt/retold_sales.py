@@ -4,11 +4,17 @@ Letting the tellings of till and payment provider join the sale they tell of.
 Both sides are written first and look for the other afterwards, consistently, so whichever
 comes second finds the first. A sale is joined on condition that it is as it was read: of two
 tellings that come at once, one reads again. What joins brings evidence, and a sale that
-waits for its owner is weighed anew; what contradicts a sale nobody has yet holds it.
+waits for its owner is weighed anew. What contradicts a sale nobody has yet holds it, and does
+not join it: it may be the next car's, whose sale is still on its way.
+
+What finds no sale is queued for a person, on condition that none has found it meanwhile. It
+still joins the sale that comes, and leaves the queue in the same transaction; what a person
+has decided about it stays so.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -16,9 +22,9 @@ from botocore.exceptions import ClientError
 from forecourt.attributes import Item, to_item
 from forecourt.contention import passing, until_settled
 from forecourt.decided_sales import question_key
-from forecourt.errors import StaleWrite
+from forecourt.errors import SaleNotRulable, StaleWrite, TellingSettled, UnknownSale, UnknownTelling
 from forecourt.instants import compact_instant, format_instant
-from forecourt.retellings import WINDOW, sale_of
+from forecourt.retellings import WINDOW, OneSale, Source, difference, sale_of
 from forecourt.stored_sales import (
     Queue,
     Status,
@@ -28,18 +34,30 @@ from forecourt.stored_sales import (
     sale_key,
     told_to_map,
 )
-from forecourt.stored_tellings import telling_from_item, telling_to_item, told_by_pump
+from forecourt.stored_tellings import (
+    QUEUE,
+    telling_from_item,
+    telling_key,
+    telling_to_item,
+    told_by_pump,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from forecourt.retellings import Conflict, OneSale, Telling
+    from forecourt.retellings import Conflict, Telling
     from forecourt.stored_sales import StoredSale
     from forecourt.stored_tellings import StoredTelling
 
 # A telling's sale is at most one window away, and that sale's other tellings one more.
 AROUND = 2 * WINDOW
+
+# Excludes a telling that has joined a sale, or was decided about, since it was read, and making
+# an item of a name.
+_UNSETTLED = (
+    "attribute_exists(pk) AND attribute_not_exists(sale_id) AND attribute_not_exists(decided_by)"
+)
 
 
 class RetoldSales:
@@ -64,26 +82,136 @@ class RetoldSales:
             return telling_from_item(refusal.response["Item"])
         return None
 
+    def telling(self, telling_id: str) -> StoredTelling:
+        """Return one telling, as of now; raise `UnknownTelling`."""
+        response = self._dynamodb.get_item(
+            TableName=self._sales, Key=telling_key(telling_id), ConsistentRead=True
+        )
+        if "Item" not in response:
+            raise UnknownTelling(telling_id)
+        return telling_from_item(response["Item"])
+
     def reunite(self, subject: Telling, *, now: datetime) -> OneSale:
-        """Let what is told around *subject* join its sale; return that sale as it is told."""
+        """
+        Let what is told around *subject* join its sale; return that sale as it is told.
+
+        A telling that finds none is queued for a person.
+        """
 
         def attempt() -> OneSale:
+            tellings = {
+                each.telling: each
+                for each in map(telling_from_item, self._around(subject, "TELLING"))
+                if each.decided_by is None
+            }
+            if subject.source is Source.PUMP and all(each.settled for each in tellings.values()):
+                return OneSale(tellings=(subject,))  # nothing waits for a sale
+            if subject.source is not Source.PUMP and subject not in tellings:
+                return OneSale(tellings=(subject,))  # a person has said where it belongs
             sales = {
                 each.sale.sale_id: each
                 for each in map(sale_from_item, self._around(subject, "SALE"))
                 if each.sale.dispensed
             }
-            tellings = {
-                each.telling: each
-                for each in map(telling_from_item, self._around(subject, "TELLING"))
-            }
             one = sale_of(subject, [*map(told_by_pump, sales.values()), *tellings])
-            if one.pump is not None:
-                told = [tellings[each] for each in one.tellings if each in tellings]
-                self._join(sales[one.pump.told_id], told, one.contradicted_by, now=now)
+            if one.pump is None:
+                self._queue(tellings[subject], one.held_because)
+                return one
+            sale_id = one.pump.told_id
+            differs = {
+                each: difference(one.pump, each)
+                for each in one.tellings
+                if each in tellings and tellings[each].sale_id in {None, sale_id}
+            }
+            told = [tellings[each] for each, why in differs.items() if why is None]
+            self._join(sales[sale_id], told, one.contradicted_by, now=now)
+            for each, why in differs.items():
+                if why is not None:
+                    self._queue(tellings[each], why)
             return one
 
         return until_settled(attempt)
+
+    def unite(self, telling_id: str, sale_id: str, *, actor: str, decided_at: datetime) -> None:
+        """
+        Let a telling join the sale that *actor* says it tells of; what differs holds nothing.
+
+        Raise `UnknownTelling`, `UnknownSale` (at another station, too), `TellingSettled`, or
+        `SaleNotRulable` for a sale without a drop, of which nobody tells.
+        """
+
+        def attempt() -> None:
+            telling = self._unsettled(telling_id)
+            stored = self._sale(sale_id)
+            if stored.sale.key.station_id != telling.telling.station_id:
+                raise UnknownSale(sale_id)
+            if not stored.sale.dispensed:
+                raise SaleNotRulable(sale_id=sale_id, status=str(stored.status))
+            self._join(stored, [telling], None, now=decided_at, actor=actor)
+
+        until_settled(attempt)
+
+    def dismiss(self, telling_id: str, *, actor: str, decided_at: datetime) -> None:
+        """
+        Write that there was no sale; whoever the telling named is forgotten with it.
+
+        Raise `UnknownTelling` or `TellingSettled`.
+        """
+        self._unsettled(telling_id)
+        try:
+            self._dynamodb.update_item(
+                TableName=self._sales,
+                Key=telling_key(telling_id),
+                UpdateExpression=(
+                    "SET decided_by = :actor, decided_at = :now "
+                    "REMOVE #queue, queued_at, waits_because, evidence, sealed"
+                ),
+                ConditionExpression=_UNSETTLED,
+                ExpressionAttributeNames={"#queue": "queue"},
+                ExpressionAttributeValues=to_item(
+                    {":actor": actor, ":now": format_instant(decided_at)}
+                ),
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            raise self._settled(telling_id) from None
+
+    def _sale(self, sale_id: str) -> StoredSale:
+        response = self._dynamodb.get_item(
+            TableName=self._sales, Key=sale_key(sale_id), ConsistentRead=True
+        )
+        if "Item" not in response:
+            raise UnknownSale(sale_id)
+        return sale_from_item(response["Item"])
+
+    def _unsettled(self, telling_id: str) -> StoredTelling:
+        telling = self.telling(telling_id)
+        if telling.settled:
+            raise TellingSettled(telling_id=telling_id, sale_id=telling.sale_id)
+        return telling
+
+    def _settled(self, telling_id: str) -> TellingSettled:
+        return TellingSettled(telling_id=telling_id, sale_id=self.telling(telling_id).sale_id)
+
+    def _queue(self, telling: StoredTelling, because: Conflict | None) -> None:
+        """Let a telling that was looked for in vain wait for a person, since it came."""
+        if telling.settled or (telling.queued and telling.waits_because is because):
+            return
+        expression = "SET #queue = :queue, queued_at = :since"
+        values = {":queue": QUEUE, ":since": format_instant(telling.received_at)}
+        if because is None:
+            expression += " REMOVE waits_because"
+        else:
+            expression += ", waits_because = :because"
+            values[":because"] = str(because)
+        with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
+            self._dynamodb.update_item(
+                TableName=self._sales,
+                Key=telling_key(telling.telling_id),
+                UpdateExpression=expression,
+                ConditionExpression=_UNSETTLED,
+                ExpressionAttributeNames={"#queue": "queue"},
+                ExpressionAttributeValues=to_item(values),
+            )
 
     def _join(
         self,
@@ -92,6 +220,7 @@ class RetoldSales:
         conflict: Conflict | None,
         *,
         now: datetime,
+        actor: str | None = None,
     ) -> None:
         known = {each.telling_id for each in stored.told}
         new = [each for each in told if each.telling_id not in known]
@@ -106,13 +235,15 @@ class RetoldSales:
         )
         joined = [Told(telling_id=each.telling_id, sealed=each.sealed) for each in new]
         values: dict[str, Any] = {
-            ":told": [told_to_map(each) for each in (*stored.told, *joined)],
             ":evidence": [evidence_to_map(each) for each in evidence],
             ":doubts": doubts,
             ":status": status,
             ":before": stored.status,
         }
-        expression = "SET told = :told, evidence = :evidence, doubts = :doubts, #status = :status"
+        expression = "SET evidence = :evidence, doubts = :doubts, #status = :status"
+        if joined:
+            expression += ", told = :told"
+            values[":told"] = [told_to_map(each) for each in (*stored.told, *joined)]
         names = {"#status": "status"}
         if status is not stored.status:
             names["#queue"] = "queue"
@@ -134,11 +265,32 @@ class RetoldSales:
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": to_item(values),
         }
-        writes: list[dict[str, Any]] = [{"Update": update}]
+        sale_id = stored.sale.sale_id
+        writes: list[dict[str, Any]] = [
+            {"Update": update},
+            *({"Update": self._joined(each, sale_id, now=now, actor=actor)} for each in new),
+        ]
         if stored.asked and status is not stored.status:
-            key = question_key(stored.asked, stored.sale.sale_id)
+            key = question_key(stored.asked, sale_id)
             writes.append({"Delete": {"TableName": self._loyalty, "Key": key}})
         self._transact(writes)
+
+    def _joined(
+        self, telling: StoredTelling, sale_id: str, *, now: datetime, actor: str | None
+    ) -> dict[str, Any]:
+        """Return the change that says of a telling which sale it has joined, and by whose word."""
+        expression, values = "SET sale_id = :sale", {":sale": sale_id}
+        if actor is not None:
+            expression += ", decided_by = :actor, decided_at = :now"
+            values |= {":actor": actor, ":now": format_instant(now)}
+        return {
+            "TableName": self._sales,
+            "Key": telling_key(telling.telling_id),
+            "UpdateExpression": f"{expression} REMOVE #queue, queued_at, waits_because",
+            "ConditionExpression": _UNSETTLED,
+            "ExpressionAttributeNames": {"#queue": "queue"},
+            "ExpressionAttributeValues": to_item(values),
+        }
 
     def _transact(self, writes: list[dict[str, Any]]) -> None:
         try:

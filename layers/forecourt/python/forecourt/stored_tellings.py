@@ -1,4 +1,10 @@
-"""What the Sales table holds of tills' and payment providers' tellings (see `sales_table`)."""
+"""
+What the Sales table holds of tills' and payment providers' tellings (see `sales_table`).
+
+A telling has joined a sale (`sale_id`), or a person has said that there was none
+(`decided_by`, no `sale_id`), or it is looked for by whatever sale comes. Once it was looked for
+in vain it is in the index `review` under `QUEUE`, until it is settled.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, from_item, to_item
+from forecourt.errors import UnknownTelling
 from forecourt.instants import format_instant, parse_instant
-from forecourt.messages import telling_id_for
-from forecourt.retellings import Source, Telling
+from forecourt.retellings import Conflict, Source, Telling, telling_id_for
+from forecourt.sales import STATION_ID
 from forecourt.stored_sales import KeyedEvidence, evidence_from_map, evidence_to_map
 
 if TYPE_CHECKING:
@@ -18,19 +25,47 @@ if TYPE_CHECKING:
     from forecourt.stored_sales import StoredSale
 
 
+QUEUE = "tellings"
+
+_ID_PARTS = 4  # instant, station, source, the source's own id; none of them has a dot
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTelling:
-    """A telling, and the evidence in it: hashes, and the values under KMS."""
+    """
+    A telling, the evidence in it (hashes, and the values under KMS), and what became of it.
+
+    `queued` is whether it waits for a person, `waits_because` what keeps it from the sales
+    around it, `None` when there are none it could be told of.
+    """
 
     telling: Telling
     received_at: datetime
     evidence: tuple[KeyedEvidence, ...] = ()
     sealed: bytes | None = None
+    sale_id: str | None = None
+    queued: bool = False
+    waits_because: Conflict | None = None
+    decided_at: datetime | None = None
+    decided_by: str | None = None
 
     @property
     def telling_id(self) -> str:
         """Return the id the telling is stored under."""
         return telling_id_for(self.telling)
+
+    @property
+    def settled(self) -> bool:
+        """Return whether it has a sale, or a person has said that there is none."""
+        return self.sale_id is not None or self.decided_by is not None
+
+
+def telling_key(telling_id: str) -> Item:
+    """Return the key of a telling; raise `UnknownTelling` when the id is not one."""
+    parts = telling_id.split(".")
+    if len(parts) != _ID_PARTS or not STATION_ID.fullmatch(parts[1]):
+        raise UnknownTelling(telling_id)
+    return to_item({"pk": f"STATION#{parts[1]}", "sk": f"TELLING#{telling_id}"})
 
 
 def told_by_pump(stored: StoredSale) -> Telling:
@@ -47,12 +82,10 @@ def told_by_pump(stored: StoredSale) -> Telling:
 
 
 def telling_to_item(stored: StoredTelling) -> Item:
-    """Encode a telling."""
+    """Encode a telling as it comes."""
     telling = stored.telling
-    return to_item(
+    return telling_key(stored.telling_id) | to_item(
         {
-            "pk": f"STATION#{telling.station_id}",
-            "sk": f"TELLING#{stored.telling_id}",
             "type": "telling",
             "source": str(telling.source),
             "told_id": telling.told_id,
@@ -68,8 +101,9 @@ def telling_to_item(stored: StoredTelling) -> Item:
 
 
 def telling_from_item(item: Mapping[str, Mapping[str, Any]]) -> StoredTelling:
-    """Decode a telling."""
+    """Decode what `telling_to_item` wrote, and what became of it since."""
     values = from_item(item)
+    because, decided_at = values.get("waits_because"), values.get("decided_at")
     return StoredTelling(
         telling=Telling(
             source=Source(values["source"]),
@@ -83,4 +117,9 @@ def telling_from_item(item: Mapping[str, Mapping[str, Any]]) -> StoredTelling:
         received_at=parse_instant(values["received_at"]),
         evidence=tuple(map(evidence_from_map, values.get("evidence", ()))),
         sealed=values.get("sealed"),
+        sale_id=values.get("sale_id"),
+        queued="queue" in values,
+        waits_because=Conflict(because) if because else None,
+        decided_at=parse_instant(decided_at) if decided_at else None,
+        decided_by=values.get("decided_by"),
     )

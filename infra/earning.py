@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from infra.keys import Keys
     from infra.tables import Tables
 
-__all__ = ["Earning", "matching_policy_of"]
+__all__ = ["KNOWN", "Earning", "matching_policy_of"]
 
 # A car may be driven by several members, unless the context key `matching_policy` says
 # `one_car_one_member`.
 POLICY_DEFAULT = "shared_vehicle"
+# Owners, drivers, portraits, check-ins and blocks are read together.
+KNOWN = ["IDENTITY#*", "DRIVERS#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*"]
 SALE_RECEIVED = {"dynamodb": {"NewImage": {"status": {"S": ["received"]}}}}
 # Somebody's, or taken from everybody by a person.
 SALE_DECIDED = {
@@ -105,9 +107,7 @@ class Earning(Construct):
     def _let_assign(self, function: PlatformFunction) -> None:
         """Let *function* weigh sales and write down whose they are."""
         sales, loyalty = self._tables.sales, self._tables.loyalty
-        # Owners, drivers, portraits, check-ins and blocks are read together.
-        known = ["IDENTITY#*", "DRIVERS#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*"]
-        loyalty.let(function, "BatchGetItem", leading_keys=known)
+        loyalty.let(function, "BatchGetItem", leading_keys=KNOWN)
         loyalty.let(function, "GetItem", leading_keys=["WEIGHTS"])
         sales.let(function, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
         # The pointers by which a sale without owner is found once its evidence is bound.

@@ -9,7 +9,7 @@ from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from infra.earning import matching_policy_of
+from infra.earning import KNOWN, matching_policy_of
 from infra.functions import PlatformFunction
 from infra.keys import about
 from infra.queues import FailureQueue, WorkQueue, report_failures, usable_by
@@ -106,8 +106,7 @@ class Learning(Construct):
         learning, loyalty = self.function, tables.loyalty
         tables.sales.let(learning, "Query", leading_keys=["STATION#*"])
         # Candidates are looked up as matching does it.
-        known = ["IDENTITY#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*"]
-        loyalty.let(learning, "BatchGetItem", leading_keys=known)
+        loyalty.let(learning, "BatchGetItem", leading_keys=KNOWN)
         # Which stations there are, and how many members the last verification has met.
         loyalty.let(learning, "Query", leading_keys=["STATIONS", "VERIFICATIONS", "WEIGHTS"])
         loyalty.let(learning, "GetItem", "PutItem", leading_keys=["WEIGHTS"])

@@ -307,7 +307,9 @@ NEEDED = {
     "learning": {
         "sales STATION# Query",
         "loyalty IDENTITY# BatchGetItem",
+        "loyalty DRIVERS# BatchGetItem",
         "loyalty PORTRAIT# BatchGetItem",
+        "loyalty PRESENCE# BatchGetItem",
         "loyalty BLOCK# BatchGetItem",
         "loyalty PRESENCE# BatchGetItem",
         "loyalty STATIONS Query",

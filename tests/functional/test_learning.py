@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from forecourt import learning_files, proposals
 from forecourt.attributes import to_item
 from forecourt.judged_sales import is_held_back
 from forecourt.learning_files import DAYS, LearningFiles, Position, units_of
+from forecourt.presence import KEPT
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.verification import Tally, owners_counted, report_of, tell_verification
 from forecourt.weights_table import SINCE_EVER
@@ -381,16 +382,17 @@ def test_the_members_are_as_many_as_the_latest_verification_met(world: World) ->
 # --- where it looks -----------------------------------------------------------------------------
 
 
-def test_a_run_looks_at_four_weeks_that_have_settled_in_an_order_of_its_own() -> None:
+def test_a_run_looks_at_three_weeks_that_have_settled_in_an_order_of_its_own() -> None:
     today = NOW.date()
 
     units = units_of(RUN, ["s1", "s2"], today=today)
 
     days = sorted({day for _, day in units})
-    assert (days[0], days[-1]) == ("2026-10-26", "2026-11-22")
+    assert (days[0], days[-1]) == ("2026-11-02", "2026-11-22")
     assert len(units) == len(set(units)) == 2 * DAYS
     assert units == units_of(RUN, ["s2", "s1"], today=today)
     assert units != units_of("another", ["s1", "s2"], today=today)
+    assert today - date.fromisoformat(days[0]) + timedelta(days=1) < KEPT
 
 
 def test_a_position_survives_the_queue() -> None:

@@ -245,7 +245,11 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     },
     "learning": {
         ("Query", "Sales", ("STATION#*",)),
-        ("BatchGetItem", "Loyalty", ("IDENTITY#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*")),
+        (
+            "BatchGetItem",
+            "Loyalty",
+            ("IDENTITY#*", "DRIVERS#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*"),
+        ),
         ("Query", "Loyalty", ("STATIONS", "VERIFICATIONS", "WEIGHTS")),
         ("GetItem", "Loyalty", ("WEIGHTS",)),
         ("PutItem", "Loyalty", ("WEIGHTS",)),

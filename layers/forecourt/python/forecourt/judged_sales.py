@@ -6,6 +6,7 @@ would be hindsight: a credited sale is among its member's habits by now, and wou
 them. So the habits of whom the sale was given to are those the decision wrote down, and of
 nobody's rhythm anything is taken from today. Where a decision needed no habits none are known;
 that depended on what else agreed and not on the habits, so what is counted of them stays right.
+Check-ins are still known of sales no older than `learning_files` looks at.
 
 Nobody is named: candidates are numbers, and all that leads to a person is the sale's id.
 """

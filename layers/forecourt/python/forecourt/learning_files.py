@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from forecourt.judged_sales import JudgedSale
 
 SETTLES_WITHIN = timedelta(days=7)  # people have said by then whose a sale is, if ever
-DAYS = 28
+DAYS = 21  # with the days above fewer than a check-in is known for (`presence.KEPT`)
 SALES_A_UNIT = 200  # of a station's day: many stations tell more than much of one
 SALES_MAX = 60_000  # what one step can learn from
 

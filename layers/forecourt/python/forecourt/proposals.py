@@ -3,8 +3,8 @@ New weights, proposed: learnt from judged sales, and tried on others beside thos
 
 Four sales in five are learnt from, the fifth is held back. What sales cannot show stays as it
 is: a field of which too few pairs say anything, a level nobody has seen, what a claim or a
-receipt is worth. How densely members' numbers lie is taken from the blocks of the phones typed
-at the sales, which is denser than around numbers drawn at random: it errs towards caution.
+receipt is worth. How densely members' numbers lie is taken from the blocks of the phones
+typed at the sales, which is denser than around numbers drawn at random: it errs towards caution.
 """
 
 from __future__ import annotations

@@ -15,6 +15,15 @@ from constructs import Construct
 from infra.findings import accept
 from infra.functions import LOG_RETENTION, PlatformFunction
 from infra.keys import about
+from infra.routes import (
+    CORRECTION_ROUTES,
+    MEMBER_ROUTES,
+    MERGE_ROUTES,
+    OPERATOR_ROUTES,
+    PUBLIC_ROUTES,
+    REDEMPTION_ROUTES,
+    RULING_ROUTES,
+)
 from infra.rulings import let_rule
 from infra.tables import REVIEW_INDEX
 
@@ -25,77 +34,11 @@ if TYPE_CHECKING:
     from infra.functions import Runtime
     from infra.identity import IdentitySecret
     from infra.keys import Keys
+    from infra.learning import Learning
     from infra.tables import Tables
     from infra.users import Users
 
-__all__ = [
-    "CORRECTION_ROUTES",
-    "MEMBER_ROUTES",
-    "MERGE_ROUTES",
-    "OPERATOR_ROUTES",
-    "PUBLIC_ROUTES",
-    "RULING_ROUTES",
-    "Api",
-]
-
-MEMBER_ROUTES = (
-    "POST /members",
-    "GET /members/{member_id}",
-    "PATCH /members/{member_id}",
-    "POST /members/{member_id}/erasure",
-    "GET /members/{member_id}/identities",
-    "POST /members/{member_id}/identities",
-    "DELETE /members/{member_id}/identities/{identity_id}",
-    "GET /members/{member_id}/points",
-    "GET /members/{member_id}/wallets",
-    "GET /members/{member_id}/tier",
-    "GET /members/{member_id}/entries",
-    "GET /members/{member_id}/entries/{entry_id}/proof",
-    "GET /members/{member_id}/sales",
-    "GET /members/{member_id}/questions",
-    "POST /members/{member_id}/questions/{sale_id}/confirmation",
-    "POST /members/{member_id}/questions/{sale_id}/denial",
-    "GET /members/{member_id}/suggestions",
-    "POST /members/{member_id}/claims",
-)
-OPERATOR_ROUTES = (
-    "GET /stations",
-    "POST /stations",
-    "GET /stations/{station_id}",
-    "POST /stations/{station_id}/certificates",
-    "POST /stations/{station_id}/quotes",
-    "GET /programs",
-    "POST /programs",
-    "GET /programs/{version}",
-    "PUT /programs/{version}",
-    "POST /programs/{version}/validation",
-    "POST /programs/{version}/activation",
-    "GET /sales",
-    "GET /sales/{sale_id}",
-    "POST /sales/{sale_id}/release",
-    "POST /sales/{sale_id}/rejection",
-    "GET /tellings",
-    "POST /tellings/{telling_id}/assignment",
-    "POST /tellings/{telling_id}/dismissal",
-)
-RULING_ROUTES = (
-    "GET /sales/{sale_id}/rulings",
-    "POST /sales/{sale_id}/rulings",
-)
-CORRECTION_ROUTES = (
-    "POST /members/{member_id}/adjustments",
-    "POST /members/{member_id}/freezing",
-    "POST /members/{member_id}/unfreezing",
-    "GET /adjustments",
-    "POST /adjustments/{adjustment_id}/approval",
-    "POST /adjustments/{adjustment_id}/rejection",
-    "POST /sales/{sale_id}/refunds",
-)
-MERGE_ROUTES = (
-    "POST /members/{member_id}/merging",
-    "POST /members/{member_id}/unmerging",
-)
-PUBLIC_ROUTES = ("GET /openapi.json",)
+__all__ = ["Api"]
 
 # Above what a chain of a thousand stations sends at its busiest minute; a leaked token cannot
 # spend more than this.
@@ -131,6 +74,7 @@ class Api(Construct):
         keys: Keys,
         identity_secret: IdentitySecret,
         station_policy: iot.CfnPolicy,
+        learning: Learning,
         runtime: Runtime,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -143,10 +87,11 @@ class Api(Construct):
         )
         self.stage = self._stage()
         self.members = self._members(identity_secret)
-        self.operator = self._operator(station_policy)
+        self.operator = self._operator(station_policy, learning)
         self.rulings = self._rulings()
         self.merging = self._merging()
         self.corrections = self._corrections()
+        self.redemption = self._redemption()
         self.openapi = PlatformFunction(
             self,
             "OpenApi",
@@ -165,6 +110,7 @@ class Api(Construct):
         self._route(RULING_ROUTES, self.rulings, authorizer=signed_in)
         self._route(MERGE_ROUTES, self.merging, authorizer=signed_in)
         self._route(CORRECTION_ROUTES, self.corrections, authorizer=signed_in)
+        self._route(REDEMPTION_ROUTES, self.redemption, authorizer=signed_in)
         public = self._route(PUBLIC_ROUTES, self.openapi, authorizer=apigw.HttpNoneAuthorizer())
         for route in public:
             accept(route, {"AwsSolutions-APIG4": "The description of the API is for everyone."})
@@ -233,6 +179,9 @@ class Api(Construct):
         loyalty.let(members, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
         # While two keys of the hashes are accepted, the same value must not begin under both.
         loyalty.let(members, "DeleteItem", "ConditionCheckItem", leading_keys=["IDENTITY#*"])
+        # That a member is at a station which there is.
+        loyalty.let(members, "GetItem", leading_keys=["STATIONS"])
+        loyalty.let(members, "GetItem", "PutItem", leading_keys=["PRESENCE#*"])
         # The sales a member is asked about, and those that may be suggested to them.
         tables.sales.let(members, "BatchGetItem", "Query", leading_keys=["STATION#*"])
         loyalty.let(members, "GetItem", leading_keys=["PORTRAIT#*"])
@@ -247,13 +196,13 @@ class Api(Construct):
         )
         return members
 
-    def _operator(self, station_policy: iot.CfnPolicy) -> PlatformFunction:
+    def _operator(self, station_policy: iot.CfnPolicy, learning: Learning) -> PlatformFunction:
         tables = self._tables
         operator = PlatformFunction(
             self,
             "Operator",
             name="operator",
-            description="What head office does: stations, programs, quotes, sales under review",
+            description="What head office does: stations, programs, weights, quotes, sales held",
             runtime=self._runtime,
             environment={
                 "LOYALTY_TABLE": tables.loyalty.table_name,
@@ -261,12 +210,13 @@ class Api(Construct):
                 "REQUESTS_TABLE": tables.requests.table_name,
                 "SEAL_KEY_ID": self._keys.seal.key_arn,
                 "STATION_POLICY": station_policy.ref,
+                "LEARNING_FUNCTION": learning.function.function_name,
             },
             memory_mb=MEMORY_MB,
             timeout=TIMEOUT,
         )
         tables.loyalty.let(
-            operator, "GetItem", "Query", "PutItem", leading_keys=["STATIONS", "PROGRAM"]
+            operator, "GetItem", "Query", "PutItem", leading_keys=["STATIONS", "PROGRAM", "WEIGHTS"]
         )
         tables.loyalty.let(operator, "UpdateItem", leading_keys=["PROGRAM"])
         tables.sales.let(operator, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
@@ -280,6 +230,7 @@ class Api(Construct):
         tables.sales.let(operator, "Query", leading_keys=["STATION#*"])
         # A telling that joins a sale takes back a question asked too soon.
         tables.loyalty.let(operator, "DeleteItem", leading_keys=["ASKED#*"])
+        operator.allow("lambda:InvokeFunction", on=learning.function.function_arn)
         self._let_answer_once(operator)
         operator.allow("kms:Decrypt", on=self._keys.seal.key_arn, conditions=about("sale_id"))
         self._let_register_stations(operator)
@@ -313,7 +264,7 @@ class Api(Construct):
             self,
             "Corrections",
             name="corrections",
-            description="Corrects the books by hand: adjustments, frozen wallets, refunds",
+            description="Changes the books by hand: adjustments, frozen wallets, refunds, budgets",
             runtime=self._runtime,
             environment={
                 "LOYALTY_TABLE": tables.loyalty.table_name,
@@ -324,7 +275,7 @@ class Api(Construct):
             timeout=TIMEOUT,
         )
         loyalty = tables.loyalty
-        loyalty.let(corrections, "GetItem", leading_keys=["MEMBER#*", "PROGRAM"])
+        loyalty.let(corrections, "GetItem", leading_keys=["MEMBER#*", "PROGRAM", "BUDGETS"])
         loyalty.let(
             corrections,
             "BatchGetItem",
@@ -332,12 +283,37 @@ class Api(Construct):
             "DeleteItem",
             leading_keys=["MEMBER#*", "ADJUSTMENTS"],
         )
+        loyalty.let(corrections, "PutItem", "Query", leading_keys=["BUDGETS"])
         # A refund that waits for its sale, which must not be there yet.
         loyalty.let(corrections, "ConditionCheckItem", leading_keys=["MEMBER#*"])
         loyalty.let(corrections, "Query", leading_keys=["ADJUSTMENTS"])
         tables.sales.let(corrections, "GetItem", leading_keys=["STATION#*"])
         self._let_answer_once(corrections)
         return corrections
+
+    def _redemption(self) -> PlatformFunction:
+        tables = self._tables
+        redemption = PlatformFunction(
+            self,
+            "Redemption",
+            name="redemption",
+            description="Lets members spend, hold, give and pool their points; a till takes holds",
+            runtime=self._runtime,
+            environment={
+                "LOYALTY_TABLE": tables.loyalty.table_name,
+                "REQUESTS_TABLE": tables.requests.table_name,
+            },
+            memory_mb=MEMORY_MB,
+            timeout=TIMEOUT,
+        )
+        loyalty = tables.loyalty
+        loyalty.let(redemption, "GetItem", leading_keys=["MEMBER#*", "PROGRAM"])
+        # Two accounts of a transfer; the pools a member is in.
+        loyalty.let(redemption, "BatchGetItem", "Query", "PutItem", leading_keys=["MEMBER#*"])
+        # Of a pool, the membership of who leaves it.
+        loyalty.let(redemption, "DeleteItem", leading_keys=["MEMBER#*"])
+        self._let_answer_once(redemption)
+        return redemption
 
     def _merging(self) -> PlatformFunction:
         tables = self._tables

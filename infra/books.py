@@ -29,6 +29,8 @@ BOOKS_LOCKED_FOR = cdk.Duration.days(3653)
 # What came is in a book after a day; it is kept for whoever doubts the book.
 ARRIVALS_KEPT_FOR = cdk.Duration.days(90)
 REPORTS_KEPT_FOR = cdk.Duration.days(400)
+# As long as it is known what a run of learning came to.
+GATHERED_KEPT_FOR = cdk.Duration.days(90)
 
 ENTRY_POSTED = {
     "eventName": ["INSERT"],
@@ -55,7 +57,8 @@ class Books(Construct):
     """
     The archive of entries, the daily close and the weekly verification.
 
-    `closed` is the bucket of closed days, `workings` that of arrivals and verification reports.
+    `closed` is the bucket of closed days, `workings` that of arrivals, of verification reports, and
+    of what weights are learnt from.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Books(Construct):
             expiring=[
                 _expiring("arrivals/", ARRIVALS_KEPT_FOR),
                 _expiring("verifications/", REPORTS_KEPT_FOR),
+                _expiring("learnings/", GATHERED_KEPT_FOR),
             ],
         )
         not_closed, not_started = self._failures("NotClosed"), self._failures("NotStarted")
@@ -157,7 +161,7 @@ class Books(Construct):
             timeout=LONGEST,
         )
         closing.add_layers(self._runtime.parquet_layer)
-        _resource_of(closing).ephemeral_storage = lambda_.CfnFunction.EphemeralStorageProperty(
+        closing.resource.ephemeral_storage = lambda_.CfnFunction.EphemeralStorageProperty(
             size=CLOSING_DISK.to_mebibytes()
         )
         loyalty = self._tables.loyalty
@@ -196,9 +200,7 @@ class Books(Construct):
             memory_mb=VERIFICATION_MEMORY_MB,
             timeout=LONGEST,
         )
-        # A step puts the next one on the queue it came from. Lambda takes that for a runaway loop
-        # and stops it after some sixteen rounds; this one ends with the table.
-        _resource_of(verification).recursive_loop = "Allow"
+        verification.let_feed_itself()  # until the table ends
         segments_without_key = usable_by(verification, segments)
         verification.allow("sqs:SendMessage", on=segments.queue_arn)
         verification.add_event_source(
@@ -225,10 +227,3 @@ def _expiring(prefix: str, after: cdk.Duration) -> s3.LifecycleRule:
     return s3.LifecycleRule(
         prefix=prefix, expiration=after, noncurrent_version_expiration=cdk.Duration.days(1)
     )
-
-
-def _resource_of(function: PlatformFunction) -> lambda_.CfnFunction:
-    resource = function.node.default_child
-    if not isinstance(resource, lambda_.CfnFunction):
-        raise TypeError(resource)
-    return resource

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from infra.keys import Keys
     from infra.tables import Tables
 
-__all__ = ["Earning"]
+__all__ = ["KNOWN", "Earning", "matching_policy_of"]
 
 # A car may be driven by several members, unless the context key `matching_policy` says
 # `one_car_one_member`.
 POLICY_DEFAULT = "shared_vehicle"
+# Owners, drivers, portraits, check-ins and blocks are read together.
+KNOWN = ["IDENTITY#*", "DRIVERS#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*"]
 SALE_RECEIVED = {"dynamodb": {"NewImage": {"status": {"S": ["received"]}}}}
 # Somebody's, or taken from everybody by a person.
 SALE_DECIDED = {
@@ -46,6 +48,11 @@ ANSWERED = events.EventPattern(source=["forecourt"], detail_type=["ConfirmationA
 BOUND = events.EventPattern(source=["forecourt"], detail_type=["IdentityBound"])
 RULED = events.EventPattern(source=["forecourt"], detail_type=["SaleRuled"])
 EARNED_NOTHING = events.EventPattern(source=["forecourt"], detail_type=["SaleEarnedNothing"])
+
+
+def matching_policy_of(scope: Construct) -> str:
+    """Return the name of the policy by which sales are decided."""
+    return str(scope.node.try_get_context("matching_policy") or POLICY_DEFAULT)
 
 
 class Earning(Construct):
@@ -94,15 +101,13 @@ class Earning(Construct):
             "LOYALTY_TABLE": self._tables.loyalty.table_name,
             "IDENTITY_SECRET_ID": self._identity_secret.arn,
             "SEAL_KEY_ID": self._keys.seal.key_arn,
-            "MATCHING_POLICY": self.node.try_get_context("matching_policy") or POLICY_DEFAULT,
+            "MATCHING_POLICY": matching_policy_of(self),
         }
 
     def _let_assign(self, function: PlatformFunction) -> None:
         """Let *function* weigh sales and write down whose they are."""
         sales, loyalty = self._tables.sales, self._tables.loyalty
-        # Owners, portraits and blocks are read together.
-        known = ["IDENTITY#*", "PORTRAIT#*", "BLOCK#*"]
-        loyalty.let(function, "BatchGetItem", leading_keys=known)
+        loyalty.let(function, "BatchGetItem", leading_keys=KNOWN)
         loyalty.let(function, "GetItem", leading_keys=["WEIGHTS"])
         sales.let(function, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
         # The pointers by which a sale without owner is found once its evidence is bound.
@@ -174,6 +179,9 @@ class Earning(Construct):
         # A sale that was judged after its member was forgotten is forgotten, too.
         sales.let(habits, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
         loyalty.let(habits, "GetItem", "UpdateItem", leading_keys=["PORTRAIT#*"])
+        # Who drives a car is noted of those only who were not erased meanwhile.
+        loyalty.let(habits, "GetItem", "PutItem", leading_keys=["DRIVERS#*"])
+        loyalty.let(habits, "ConditionCheckItem", leading_keys=["PORTRAIT#*"])
         loyalty.let(habits, "GetItem", leading_keys=["RULINGS#*"])
         self._hear(
             habits,

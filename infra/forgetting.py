@@ -74,6 +74,8 @@ class Forgetting(Construct):
         loyalty.let(erasure, "PutItem", leading_keys=["PORTRAIT#*"])
         loyalty.let(erasure, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
         loyalty.let(erasure, "Query", "DeleteItem", leading_keys=["ASKED#*"])
+        loyalty.let(erasure, "DeleteItem", leading_keys=["PRESENCE#*"])
+        loyalty.let(erasure, "UpdateItem", leading_keys=["DRIVERS#*"])
         sales.let(erasure, "GetItem", "BatchGetItem", "UpdateItem", leading_keys=["STATION#*"])
         sales.let(erasure, "Query", "DeleteItem", leading_keys=["EVIDENCE#*"])
         # What tills told of them and found no sale.

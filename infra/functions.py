@@ -139,6 +139,23 @@ class PlatformFunction(lambda_.Function):
             },
         )
 
+    @property
+    def resource(self) -> lambda_.CfnFunction:
+        """Return the function as CloudFormation knows it, for what CDK has no name for."""
+        resource = self.node.default_child
+        if not isinstance(resource, lambda_.CfnFunction):
+            raise TypeError(resource)
+        return resource
+
+    def let_feed_itself(self) -> None:
+        """
+        Let a step put the next one on the queue it came from.
+
+        Lambda takes that for a runaway loop and stops it after some sixteen rounds, unless it is
+        told that the loop has an end.
+        """
+        self.resource.recursive_loop = "Allow"
+
     def allow(
         self,
         *actions: str,

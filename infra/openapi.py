@@ -17,10 +17,12 @@ from typing import Any, cast
 from forecourt.doors import KEY_HEADER, MAX_KEY_LENGTH, REPLAYED_HEADER, WRITES, Door
 from forecourt.problems import INTERNAL_ERROR, OUTCOMES, PROBLEM_JSON
 from functions.corrections.adjusting import AdjustmentRoutes
+from functions.corrections.budgeting import BudgetRoutes
 from functions.corrections.desk import Desk
 from functions.corrections.freezing import FreezingRoutes
 from functions.corrections.refunding import RefundRoutes
 from functions.members.api import MembersApi
+from functions.members.presences import PresenceRoutes
 from functions.members.proofs import ProofRoutes
 from functions.members.questions import QuestionRoutes
 from functions.members.wallets import WalletRoutes
@@ -30,6 +32,11 @@ from functions.operator.quotes import QuoteRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
 from functions.operator.tellings import TellingRoutes
+from functions.operator.weights import WeightsRoutes
+from functions.redemption.counter import Counter
+from functions.redemption.giving import GivingRoutes
+from functions.redemption.pooling import PoolRoutes
+from functions.redemption.redeeming import RedemptionRoutes
 from functions.rulings.ruling import RulingRoutes
 
 __all__ = ["DOCUMENT_PATH", "document"]
@@ -63,6 +70,7 @@ def document() -> dict[str, Any]:
         _members_door(),
         _operator_door(),
         _corrections_door(),
+        _redemption_door(),
         _rulings_door(),
         _merging_door(),
     ):
@@ -116,8 +124,11 @@ def _members_door() -> Door:
         sales=NOTHING,
         ring=NOTHING,
     )
+    PresenceRoutes(door=door, presences=NOTHING, stations=NOTHING)
     ProofRoutes(door=door, loyalty=NOTHING, shelf=NOTHING)
-    QuestionRoutes(door=door, questions=NOTHING, sales=NOTHING, portraits=NOTHING)
+    QuestionRoutes(
+        door=door, questions=NOTHING, sales=NOTHING, portraits=NOTHING, presences=NOTHING
+    )
     WalletRoutes(door=door, members=NOTHING, loyalty=NOTHING, statements=NOTHING, keeping=NOTHING)
     return door
 
@@ -127,6 +138,7 @@ def _operator_door() -> Door:
     StationRoutes(door=door, table=NOTHING, things=NOTHING, now=NOTHING)
     ProgramRoutes(door=door, table=NOTHING, stations=NOTHING, now=NOTHING)
     QuoteRoutes(door=door, table=NOTHING, programs=NOTHING, now=NOTHING)
+    WeightsRoutes(door=door, table=NOTHING, learn=NOTHING, now=NOTHING)
     ReviewRoutes(door=door, sales=NOTHING, sealer=NOTHING, now=NOTHING)
     TellingRoutes(
         door=door, stations=NOTHING, lone=NOTHING, retold=NOTHING, sealer=NOTHING, now=NOTHING
@@ -144,8 +156,20 @@ def _corrections_door() -> Door:
     door = _door()
     desk = Desk(door=door, loyalty=NOTHING, ledger=NOTHING, keeping=NOTHING, now=NOTHING)
     AdjustmentRoutes(desk, table=NOTHING)
+    BudgetRoutes(desk, budgets=NOTHING, table=NOTHING)
     FreezingRoutes(desk)
     RefundRoutes(desk, sales=NOTHING)
+    return door
+
+
+def _redemption_door() -> Door:
+    door = _door()
+    counter = Counter(
+        door=door, loyalty=NOTHING, ledger=NOTHING, pools=NOTHING, keeping=NOTHING, now=NOTHING
+    )
+    RedemptionRoutes(counter)
+    GivingRoutes(counter)
+    PoolRoutes(counter)
     return door
 
 

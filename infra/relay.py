@@ -26,6 +26,7 @@ EVENTFUL_TYPES = [
     "adjustment",
     "answer",
     "bound",
+    "budget",
     "case",
     "entry",
     "evaluation",
@@ -40,6 +41,8 @@ EVENTFUL_TYPES = [
     "timeline",
     "verification",
     "unbound",
+    "weights",
+    "weights_timeline",
 ]
 ITEM_WRITTEN = {
     "eventName": ["INSERT", "MODIFY"],

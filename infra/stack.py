@@ -16,6 +16,7 @@ from infra.identity import IdentitySecret
 from infra.intake import Intake
 from infra.jobs import Jobs
 from infra.keys import Keys
+from infra.learning import Learning
 from infra.observability import Observability
 from infra.rekeying import Rekeying
 from infra.relay import Bus, Relay
@@ -93,6 +94,16 @@ class ForecourtStack(cdk.Stack):
             keys=keys,
             runtime=runtime,
         )
+        learning = Learning(
+            self,
+            "Learning",
+            tables=self.tables,
+            books=self.books,
+            keys=keys,
+            identity_secret=identity_secret,
+            group=jobs.group,
+            runtime=runtime,
+        )
         self.api = Api(
             self,
             "Api",
@@ -102,6 +113,7 @@ class ForecourtStack(cdk.Stack):
             keys=keys,
             identity_secret=identity_secret,
             station_policy=self.intake.station_policy,
+            learning=learning,
             runtime=runtime,
         )
         observability = Observability(

@@ -6,8 +6,8 @@ Verify the whole ledger of a deployed stack, and tell what does not agree.
 Starts a run of the verification function and follows it: progress while it reads, then every
 difference as one JSON line, then the sums. It can be broken off and taken up again with
 `--run RUN_ID`; the run goes on meanwhile. Ends with 0 when everything agrees, 1 when something
-does not, 2 when the run stands still, which the queue `NotVerified` can tell more about, and 3
-when no stack could be asked.
+does not, 2 when the run stands still, which the queue `NotVerified` can tell more about, 3 when
+no stack could be asked, and 4 when the stack knows no such run.
 
 The stack is the one the environment's credentials lead to; with `AWS_ENDPOINT_URL` also a local
 one.
@@ -45,6 +45,7 @@ class Ending(IntEnum):
     DIFFERS = 1
     STANDS_STILL = 2
     NOT_REACHED = 3
+    UNKNOWN_RUN = 4
 
 
 def outputs_of(cloudformation: Any, stack: str) -> dict[str, str]:
@@ -131,10 +132,14 @@ def main(arguments: list[str] | None = None) -> int:
         said = f"No stack {options.stack} could be asked: {error}"
         Console(stderr=True, soft_wrap=True).print(said, markup=False)
         return Ending.NOT_REACHED
-    console.print(f"run {run_id}", markup=False)
     files = VerificationFiles(
         boto3.client("s3"), bucket=outputs["WorkingsBucketName"], run_id=run_id
     )
+    if not files.begun():
+        said = f"The stack {options.stack} knows no run {run_id}."
+        Console(stderr=True, soft_wrap=True).print(said, markup=False)
+        return Ending.UNKNOWN_RUN
+    console.print(f"run {run_id}", markup=False)
     report = follow(files, console)
     if report is None:
         console.print(f"The run stands still. Look into NotVerified, then: --run {run_id}")

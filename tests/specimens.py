@@ -11,8 +11,10 @@ from typing import Any
 from forecourt.instants import format_instant
 from forecourt.ledger.commands import Earn
 from forecourt.messages import SaleMessage, read_message
+from forecourt.proposals import Proposal
 from forecourt.sales import Evidence, EvidenceKind, Sale, SaleKey
-from forecourt.weighing import Decision, Outcome, Piece, Reason
+from forecourt.trials import Change, Comparison, Trial
+from forecourt.weighing import Decision, Outcome, Piece, Reason, Weights
 
 EVENTS = Path(__file__).parents[1] / "events"
 
@@ -130,6 +132,45 @@ def probably(member_id: str) -> Decision:
         posterior_ppm=981_381,
         reason=Reason.UNSURE,
         pieces=(Piece("plate", "same", 2182),),
+    )
+
+
+def proposal(weights: Weights) -> Proposal:
+    """Return the proposal of *weights*, which did a little better than version 1."""
+    of_both = {"sales": 500, "confirmed": 25}
+    return Proposal(
+        weights=weights,
+        sales=2_400,
+        confirmed=130,
+        comparison=Comparison(
+            active=Trial(
+                weights_version=1,
+                credited=410,
+                pending=50,
+                unmatched=40,
+                agreeing=22,
+                wrong=1,
+                **of_both,
+            ),
+            proposed=Trial(
+                weights_version=2,
+                credited=411,
+                pending=52,
+                unmatched=37,
+                agreeing=23,
+                wrong=0,
+                **of_both,
+            ),
+            changed=4,
+            examples=(
+                Change(
+                    sale_id=SALE.sale_id,
+                    before=Outcome.PENDING,
+                    after=Outcome.CREDITED,
+                    same_member=True,
+                ),
+            ),
+        ),
     )
 
 

@@ -29,10 +29,11 @@ from forecourt.ledger.commands import Earn
 from forecourt.ledger.refusals import AccountMerged, CeilingExceeded
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable, trace_to_map
-from forecourt.program import Program, evaluate, in_force, program_from_document
+from forecourt.program import Program, evaluate, program_from_document
 from forecourt.settings import Settings
 from forecourt.stored_sales import sale_from_item
 from forecourt.streams import one_by_one
+from forecourt.timelines import in_force
 from functions.accrual.growth_accounts import GrowthAccounts
 from functions.accrual.judging import earning
 from functions.accrual.ruled import Mover

@@ -2,27 +2,21 @@
 
 from dataclasses import replace
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
-from forecourt.adjustments import Adjustment, Status, adjustment_id_for
+from forecourt.adjustments import Adjustment, Status
 from forecourt.adjustments_table import AdjustmentsTable
 from forecourt.callers import Permission
 from forecourt.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
 from forecourt.errors import AdjustmentDecided, InvalidRequest
-from forecourt.instants import business_day
 from forecourt.ledger import Entry
-from forecourt.ledger.giving import needs_checker
 from forecourt.ledger.refusals import LedgerRefusal
 from forecourt.once import Answer
-from functions.corrections.bodies import (
-    AdjustedView,
-    AdjustmentOrder,
-    AdjustmentsView,
-    posted,
-)
+from functions.corrections.asking import adjusted, ask
+from functions.corrections.bodies import AdjustedView, AdjustmentOrder, AdjustmentsView
 from functions.corrections.desk import TAG, Desk, MemberId
 
 PAGE = 20
@@ -60,14 +54,19 @@ class AdjustmentRoutes:
         member_id = caller.member_named(member_id, Permission.ADJUST_POINTS)
         if body.points == 0:
             raise InvalidRequest(findings=[{"at": "/body/points", "reason": "nothing"}])
-        request_id = self._desk.door.request_id
 
         def perform() -> Answer:
             self._desk.require_member(member_id)
-            meant = self._meant(member_id, body, request_id=request_id, asked_by=caller.subject)
-            asked = self._table.ask(meant, request_id=request_id)
-            entry = self._desk.post(asked.command) if asked.status is Status.ALLOWED else None
-            return Answer(status=201, body=_adjusted(asked, entry))
+            return ask(
+                self._desk,
+                self._table,
+                owner=member_id,
+                wallet=body.wallet,
+                points=body.points,
+                expires_on=self._last_day(body),
+                source=body.source,
+                reason=body.reason,
+            )
 
         return self._desk.door.once(perform)
 
@@ -103,7 +102,7 @@ class AdjustmentRoutes:
                 self._table.approve(adjustment)
             elif adjustment.status is not Status.APPROVED:
                 _only_a_repeat(adjustment, {Status.POSTED, Status.REFUSED}, caller.subject)
-            return Answer(status=200, body=_adjusted(*self._finish(adjustment)))
+            return Answer(status=200, body=adjusted(*self._finish(adjustment)))
 
         return self._desk.door.once(perform)
 
@@ -121,37 +120,19 @@ class AdjustmentRoutes:
                 self._table.reject(adjustment)
             else:
                 _only_a_repeat(adjustment, {Status.REJECTED}, caller.subject)
-            return Answer(status=200, body=_adjusted(adjustment, None))
+            return Answer(status=200, body=adjusted(adjustment, None))
 
         return self._desk.door.once(perform)
 
-    def _meant(
-        self, member_id: str, body: AdjustmentOrder, *, request_id: str, asked_by: str
-    ) -> Adjustment:
-        now = self._desk.now()
-        program = self._desk.keeping.program(now)
-        policy = program.policies().of(body.wallet)
-        today = business_day(now, policy.zone)
-        last: date | None = None
+    def _last_day(self, body: AdjustmentOrder) -> date | None:
+        """Return how long the points given are good; it is fixed when they are asked for."""
         if isinstance(body.expires_on, date):
-            last = body.expires_on
-            if last < today:
-                raise InvalidRequest(findings=[{"at": "/body/expires_on", "reason": "over"}])
-        elif body.expires_on is None and body.points > 0:
-            _, last = program.terms(body.wallet).dates(today)
-        waits = needs_checker(body.points, policy)
-        return Adjustment(
-            adjustment_id=adjustment_id_for(now, request_id),
-            member_id=member_id,
-            wallet=body.wallet,
-            points=body.points,
-            expires_on=last,
-            source=body.source,
-            reason=body.reason,
-            asked_by=asked_by,
-            asked_at=now,
-            status=Status.WAITING if waits else Status.ALLOWED,
-        )
+            self._desk.refuse_over(body.expires_on, wallet=body.wallet)
+            return body.expires_on
+        if body.expires_on is not None or body.points < 0:
+            return None
+        terms = self._desk.keeping.program(self._desk.now()).terms(body.wallet)
+        return terms.dates(self._desk.today(body.wallet))[1]
 
     def _finish(self, approved: Adjustment) -> tuple[Adjustment, Entry]:
         """Post what was approved and note it; a refusal is noted, too, and raised."""
@@ -171,7 +152,3 @@ def _only_a_repeat(adjustment: Adjustment, outcomes: set[Status], caller: str) -
         raise AdjustmentDecided(
             adjustment_id=adjustment.adjustment_id, status=str(adjustment.status)
         )
-
-
-def _adjusted(adjustment: Adjustment, entry: Entry | None) -> dict[str, Any]:
-    return {"adjustment": adjustment.to_record(), "entry": posted(entry) if entry else None}

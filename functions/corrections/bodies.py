@@ -4,28 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StrictInt
 
+from forecourt.booking_fields import Reason, Source, Wallet
 from forecourt.documents import MAX_IN_A_WALLET, Day, DayText, Document, Instant, InstantText
 from forecourt.ledger import POINTS_WALLET, Entry
-
-WALLET = r"^[a-z][a-z0-9_-]{0,39}$"
-
-Wallet = Annotated[str, Field(pattern=WALLET, examples=["points", "stored_value"])]
-Reason = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z][a-z0-9_]{0,39}$",
-        description="A word for why, of your own list; no names and no numbers of people",
-        examples=["goodwill", "wrong_plate"],
-    ),
-]
-Source = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z]{1,16}:[A-Za-z0-9._-]{1,64}$",
-        description="The document behind it",
-        examples=["ticket:4711"],
-    ),
-]
 
 
 class AdjustmentOrder(Document):
@@ -85,7 +66,11 @@ class PostedView(BaseModel):
 
 
 class AdjustmentView(BaseModel):
-    """A correction somebody asked for; above the program's limit somebody else approves it."""
+    """
+    A correction somebody asked for; above the program's limit somebody else approves it.
+
+    `member_id` is whose account it is about: a member's, or `budget:` and the id of a budget.
+    """
 
     adjustment_id: str
     member_id: str

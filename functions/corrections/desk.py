@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from forecourt.doors import Door
-from forecourt.errors import UnknownMember
+from forecourt.errors import InvalidRequest, UnknownMember
+from forecourt.instants import business_day, compact_instant
 from forecourt.keeping import Keeping
-from forecourt.ledger import Entry
-from forecourt.ledger.commands import Command
+from forecourt.ledger import Entry, Policies
+from forecourt.ledger.commands import Command, Freeze, Unfreeze
+from forecourt.ledger.entries import BUDGET_PREFIX
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
 
@@ -35,7 +37,40 @@ class Desk:
         if not self.loyalty.enrolled(member_id):
             raise UnknownMember(member_id)
 
+    def today(self, wallet: str) -> date:
+        """Return the day it is for *wallet*."""
+        now = self.now()
+        return business_day(now, self.keeping.program(now).policies().of(wallet).zone)
+
+    def refuse_over(self, expires_on: date | None, *, wallet: str) -> None:
+        """Raise `InvalidRequest` when the last day that a request's body names is over."""
+        if expires_on is not None and expires_on < self.today(wallet):
+            raise InvalidRequest(findings=[{"at": "/body/expires_on", "reason": "over"}])
+
+    def policies(self, owner: str) -> Policies:
+        """Return by which policies *owner*, a member or a budget, is kept now."""
+        policies = self.keeping.program(self.now()).policies()
+        return policies.of_budgets() if owner.startswith(BUDGET_PREFIX) else policies
+
     def post(self, command: Command) -> Entry:
         """Carry *command* out by the program in force; return its entry or raise the refusal."""
-        policies = self.keeping.program(self.now()).policies()
-        return self.ledger.execute(command, policies=policies).posted()
+        return self.ledger.execute(command, policies=self.policies(command.owner)).posted()
+
+    def freeze(
+        self, kind: type[Freeze | Unfreeze], owner: str, wallet: str, *, source: str, reason: str
+    ) -> Entry | None:
+        """Freeze or unfreeze an account; `None` when it was so already, as a retry finds it."""
+        if self.loyalty.account(owner, wallet).frozen is (kind is Freeze):
+            return None
+        now, request_id = self.now(), self.door.request_id
+        return self.post(
+            kind(
+                entry_id=f"{compact_instant(now)}.{kind.__name__.lower()}.{request_id[:16]}",
+                owner=owner,
+                wallet=wallet,
+                source=source,
+                reason=reason,
+                actor=self.door.caller.subject,
+                occurred_at=now,
+            )
+        )

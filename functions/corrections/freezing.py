@@ -3,7 +3,6 @@
 from aws_lambda_powertools.event_handler import Response
 
 from forecourt.callers import Permission
-from forecourt.instants import compact_instant
 from forecourt.ledger.commands import Freeze, Unfreeze
 from forecourt.once import Answer
 from functions.corrections.bodies import FreezingOrder, FrozenView, posted
@@ -33,25 +32,20 @@ class FreezingRoutes:
     ) -> Response[FrozenView]:
         desk, caller = self._desk, self._desk.door.caller
         member_id = caller.member_named(member_id, Permission.FREEZE_WALLETS)
-        request_id = desk.door.request_id
 
         def perform() -> Answer:
             desk.require_member(member_id)
-            frozen = kind is Freeze
-            told = {"member_id": member_id, "wallet": body.wallet, "frozen": frozen}
-            # What is so already is what a retry finds.
-            if desk.loyalty.account(member_id, body.wallet).frozen is frozen:
-                return Answer(status=200, body={**told, "entry": None})
-            now = desk.now()
-            command = kind(
-                entry_id=f"{compact_instant(now)}.{kind.__name__.lower()}.{request_id[:16]}",
-                owner=member_id,
-                wallet=body.wallet,
-                source=body.source,
-                reason=body.reason,
-                actor=caller.subject,
-                occurred_at=now,
+            entry = desk.freeze(
+                kind, member_id, body.wallet, source=body.source, reason=body.reason
             )
-            return Answer(status=200, body={**told, "entry": posted(desk.post(command))})
+            return Answer(
+                status=200,
+                body={
+                    "member_id": member_id,
+                    "wallet": body.wallet,
+                    "frozen": kind is Freeze,
+                    "entry": posted(entry) if entry else None,
+                },
+            )
 
         return desk.door.once(perform)

@@ -1,5 +1,5 @@
 """
-Corrections of the books by hand: adjustments, frozen wallets, refunded sales.
+Changes of the books by hand: adjustments, frozen wallets, refunded sales, budgets.
 
 A write carries an `Idempotency-Key`; a retry with the same key is answered like the first time
 and changes nothing. Routes are in the modules beside this one.
@@ -15,6 +15,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from forecourt.adjustments_table import AdjustmentsTable
+from forecourt.budgets_table import BudgetsTable
 from forecourt.doors import Door, plain_fingerprint
 from forecourt.keeping import Keeping
 from forecourt.ledger_table import LedgerTable
@@ -23,6 +24,7 @@ from forecourt.once import Requests
 from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
 from functions.corrections.adjusting import AdjustmentRoutes
+from functions.corrections.budgeting import BudgetRoutes
 from functions.corrections.desk import Desk
 from functions.corrections.freezing import FreezingRoutes
 from functions.corrections.refunding import RefundRoutes
@@ -61,7 +63,11 @@ desk = Desk(
     keeping=Keeping(loyalty),
     now=now,
 )
-adjustments = AdjustmentRoutes(desk, table=AdjustmentsTable(dynamodb, name=settings.loyalty_table))
+asked = AdjustmentsTable(dynamodb, name=settings.loyalty_table)
+adjustments = AdjustmentRoutes(desk, table=asked)
+budgets = BudgetRoutes(
+    desk, budgets=BudgetsTable(dynamodb, name=settings.loyalty_table), table=asked
+)
 freezing = FreezingRoutes(desk)
 refunds = RefundRoutes(desk, sales=SalesTable(dynamodb, name=settings.sales_table))
 

@@ -2,8 +2,8 @@
 Forget a member who asked for it.
 
 Invoked by the bus for every `MemberErased`: the profile is gone by then and nothing can be
-bound any more. Login, identities, questions and portrait go, sales lose every trace of who
-made them, and the ledger stays as it is. The portrait goes first and says `erased`: what is
+bound any more. Login, identities, questions, check-ins and portrait go, sales lose every trace
+of who made them, and the ledger stays as it is. The portrait goes first and says `erased`: what is
 judged from then on, `habits` forgets (see `forecourt.anonymous_sales`). Whose records went into the
 member's is the same person and goes along. More sales than one invocation can take are handed on
 to the next, named by `"rest"`: whose they are, and behind which entry. Everything may be done
@@ -123,16 +123,13 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
 
 
 def forget_person(member_id: str) -> None:
-    """
-    Forget what is stored under a member's id but for their sales.
-
-    Unbinding takes from the portrait what was bound, so the portrait is replaced again.
-    """
+    """Forget what is stored under a member's id but for their sales."""
     erasing.forget_profile(member_id)
-    erasing.forget_portrait(member_id)
+    erasing.close_portrait(member_id)
     logins().forget(member_id)
     forget_keys(member_id)
     forget_questions(member_id)
+    erasing.forget_presence(member_id)
     erasing.forget_portrait(member_id)
 
 
@@ -189,6 +186,8 @@ def forget_sales(member_id: str, after: str | None, *, records: frozenset[str]) 
     """
     sale_ids, last = erasing.sale_ids(member_id, after=after, limit=PAGE)
     for stored in sales.sales(sale_ids).values():
+        for key in stored.cars:
+            erasing.forget_driver(key, member_id)
         if is_theirs(stored, records):
             anonymous.anonymise(stored)
     return last

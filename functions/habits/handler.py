@@ -1,5 +1,5 @@
 """
-Keep members' habits: where, when and what they fill, as their judged sales tell.
+Keep members' habits: where, when and what they fill, and in which car, as judged sales tell.
 
 Hears from the bus, through a queue, of every entry a sale made, of every sale that earned
 nothing, and of every ruling: whose sale it is by that counts it, whose it was forgets it. A sale
@@ -68,11 +68,15 @@ def hear(record: dict[str, Any]) -> None:
 
 
 def learn(member_id: str, sale_id: str) -> None:
-    """Count a sale among the habits of the member it was judged for."""
+    """Count a sale among the habits of the member it was judged for, who drove the car."""
     stored = sales.sale(sale_id)
     if stored.ruled is None and stored.member_id != member_id:
         logger.info("sale went with an account", sale_id=sale_id)
         return
+    # Whom a person took the sale from meanwhile has not driven the car.
+    if member_id in {each.share.member_id for each in stored.held}:
+        for key in stored.cars:
+            portraits.note_driver(key, member_id, seen_at=stored.fill.at)
     counted = portraits.count(member_id, sale_id, stored.fill)
     logger.info("sale counted" if counted else "sale counted before", sale_id=sale_id)
 

@@ -1,5 +1,5 @@
 """
-The members API: enrol, profile, identities, wallets, entries, sales.
+The members API: enrol, profile, identities, presence, wallets, entries, sales.
 
 A write carries an `Idempotency-Key`; a retry with the same key is answered like the first time
 and changes nothing. Routes are in `functions.members.api` and `.wallets`.
@@ -22,12 +22,15 @@ from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
 from forecourt.once import Requests
 from forecourt.portraits_table import PortraitsTable
+from forecourt.presences_table import PresencesTable
 from forecourt.questions_table import QuestionsTable
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
 from forecourt.statements import Statements
+from forecourt.stations_table import StationsTable
 from functions.members.api import MembersApi
+from functions.members.presences import PresenceRoutes
 from functions.members.proofs import ProofRoutes
 from functions.members.questions import QuestionRoutes
 from functions.members.wallets import WalletRoutes
@@ -83,11 +86,18 @@ identities = IdentitiesTable(
     dynamodb, name=settings.loyalty_table, sealer=sealer, block_of=block_of
 )
 sales = SalesTable(dynamodb, name=settings.sales_table)
+presences = PresencesTable(dynamodb, name=settings.loyalty_table)
 questions = QuestionRoutes(
     door=door,
     questions=QuestionsTable(dynamodb, name=settings.loyalty_table),
     sales=sales,
     portraits=PortraitsTable(dynamodb, name=settings.loyalty_table),
+    presences=presences,
+)
+presence = PresenceRoutes(
+    door=door,
+    presences=presences,
+    stations=StationsTable(dynamodb, name=settings.loyalty_table),
 )
 api = MembersApi(
     door=door,

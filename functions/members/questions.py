@@ -4,7 +4,7 @@ The routes by which a member says which sales are theirs: asked, suggested, or o
 What they say is kept here and weighed by `functions.claims`: a member's word alone is no proof.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from forecourt.assignment import WAITING_STATUSES
+from forecourt.behaviour import Behaviour
 from forecourt.callers import Permission
 from forecourt.doors import Door
 from forecourt.errors import SaleNotWaiting, UnknownSale
@@ -19,6 +20,8 @@ from forecourt.instants import format_instant
 from forecourt.once import Answer
 from forecourt.orphans import suggestions
 from forecourt.portraits_table import PortraitsTable
+from forecourt.presence import Presences, window_of
+from forecourt.presences_table import PresencesTable
 from forecourt.questions_table import Asked, QuestionsTable, Says
 from forecourt.sales_table import SalesTable
 from forecourt.stored_sales import StoredSale
@@ -32,6 +35,7 @@ from functions.members.question_bodies import (
 TAG = "questions"
 # What is looked at for suggestions: a drive's worth of a few pumps, not a station's history.
 STATIONS_LOOKED_AT = 2
+CHECK_INS_LOOKED_AT = 3
 SALES_LOOKED_AT = 100
 SUGGESTED_FOR = timedelta(days=3)
 
@@ -53,12 +57,14 @@ class QuestionRoutes:
         questions: QuestionsTable,
         sales: SalesTable,
         portraits: PortraitsTable,
+        presences: PresencesTable,
         now: Callable[[], datetime] = _now,
     ) -> None:
         self._door = door
         self._questions = questions
         self._sales = sales
         self._portraits = portraits
+        self._presences = presences
         self._now = now
         member = "/members/<member_id>"
         question = f"{member}/questions/<sale_id>"
@@ -114,22 +120,33 @@ class QuestionRoutes:
         return self._door.once(perform)
 
     def list_suggestions(self, member_id: MemberId) -> Response[SuggestionsView]:
-        """List waiting sales of the last days that look like the member's, by their habits."""
+        """List waiting sales of the last days that look like the member's: habits, or presence."""
         member_id = self._door.caller.member_named(member_id, Permission.ANSWER_QUESTIONS)
         now = self._now()
         behaviour = self._portraits.habits(member_id).behaviour
-        frequent = sorted(behaviour.stations, key=lambda each: (-behaviour.stations[each], each))
+        presences = self._presences.presences(member_id)
         known = {each.sale_id for each in self._questions.asked(member_id, now=now)}
         waiting = {
             stored.sale.sale_id: stored
-            for station_id in frequent[:STATIONS_LOOKED_AT]
-            for stored in self._sales.latest(
-                station_id, since=now - SUGGESTED_FOR, limit=SALES_LOOKED_AT
-            )
+            for stored in self._looked_at(behaviour, presences, since=now - SUGGESTED_FOR)
             if may_be_suggested(stored, member_id) and stored.sale.sale_id not in known
         }
-        alike = suggestions({name: each.fill for name, each in waiting.items()}, behaviour)
+        fills = {name: each.fill for name, each in waiting.items()}
+        alike = suggestions(fills, behaviour, presences)
         return self._door.show({"sales": [_offered(waiting[each.sale_id]) for each in alike]})
+
+    def _looked_at(
+        self, behaviour: Behaviour, presences: Presences, *, since: datetime
+    ) -> Iterator[StoredSale]:
+        """Yield the latest sales at a member's usual stations, and those they checked in for."""
+        frequent = sorted(behaviour.stations, key=lambda each: (-behaviour.stations[each], each))
+        for station_id in frequent[:STATIONS_LOOKED_AT]:
+            yield from self._sales.latest(station_id, since=since, limit=SALES_LOOKED_AT)
+        for each in presences.since(int(since.timestamp()))[-CHECK_INS_LOOKED_AT:]:
+            opens_at, closes_at = (datetime.fromtimestamp(at, UTC) for at in window_of(each))
+            yield from self._sales.latest(
+                each.station_id, since=opens_at, until=closes_at, limit=SALES_LOOKED_AT
+            )
 
     def _answer(self, member_id: str, sale_id: str, says: Says) -> Response[SaidView]:
         caller = self._door.caller

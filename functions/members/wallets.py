@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from forecourt.booking_fields import WALLET
 from forecourt.callers import Permission
 from forecourt.doors import Door
 from forecourt.instants import business_day, format_instant
@@ -26,9 +27,7 @@ from functions.members.wallet_bodies import EntriesView, TierView, WalletsView, 
 
 TAG = "members"
 
-WalletName = Annotated[
-    str, Query(pattern=r"^[a-z][a-z0-9_-]{0,39}$", examples=["points", "stored_value"])
-]
+WalletName = Annotated[str, Query(pattern=WALLET, examples=["points", "stored_value"])]
 
 
 def _now() -> datetime:

@@ -1,5 +1,5 @@
 """
-The operator API: stations, the program, and what waits for a person.
+The operator API: stations, the program, the weights, and what waits for a person.
 
 A write carries an `Idempotency-Key`; a retry with the same key is answered like the first time
 and changes nothing. Routes are in the modules beside this one.
@@ -7,6 +7,7 @@ and changes nothing. Routes are in the modules beside this one.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -25,12 +26,14 @@ from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
 from forecourt.stations_table import StationsTable
+from forecourt.weights_table import WeightsTable
 from functions.operator.programs import ProgramRoutes
 from functions.operator.quotes import QuoteRoutes
 from functions.operator.reviews import ReviewRoutes
 from functions.operator.stations import StationRoutes
 from functions.operator.tellings import TellingRoutes
 from functions.operator.things import Things
+from functions.operator.weights import WeightsRoutes
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -43,16 +46,27 @@ class OperatorSettings(Settings):
     requests_table: str
     seal_key_id: str
     station_policy: str
+    learning_function: str
 
 
 settings = OperatorSettings.from_env()
 logger = Logger()
 dynamodb = boto3.client("dynamodb")
+functions = boto3.client("lambda")
 
 
 def now() -> datetime:
     """Return the time of a request."""
     return datetime.now(UTC)
+
+
+def learn(run_id: str) -> None:
+    """Start the job that learns weights; it is not waited for."""
+    functions.invoke(
+        FunctionName=settings.learning_function,
+        InvocationType="Event",
+        Payload=json.dumps({"run_id": run_id}),
+    )
 
 
 door = Door(
@@ -75,6 +89,12 @@ quotes = QuoteRoutes(
     door=door,
     table=table,
     programs=Programs(LoyaltyTable(dynamodb, name=settings.loyalty_table)),
+    now=now,
+)
+weights = WeightsRoutes(
+    door=door,
+    table=WeightsTable(dynamodb, name=settings.loyalty_table),
+    learn=learn,
     now=now,
 )
 reviews = ReviewRoutes(

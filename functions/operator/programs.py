@@ -16,8 +16,8 @@ from forecourt.errors import InvalidProgram
 from forecourt.instants import format_instant
 from forecourt.once import Answer
 from forecourt.operator_table import MAX_VERSION, OperatorTable, Version
-from forecourt.program import Activation, in_force
 from forecourt.stations_table import StationsTable
+from forecourt.timelines import Activation, in_force
 from functions.operator.bodies import (
     ActivationOrder,
     ActivationView,

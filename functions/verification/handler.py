@@ -75,6 +75,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def start(run_id: str, *, now: datetime) -> dict[str, Any]:
     """Begin a run; begun twice, it is the same run."""
+    files_of(run_id).begin(segments=SEGMENTS, started_at=now)
     settled_before = (now - SETTLED_AFTER).date().isoformat()
     for segment in range(SEGMENTS):
         put(

@@ -1,8 +1,8 @@
 """
 How long each function takes to import, as a ratio to a bare boto3 DynamoDB client.
 
-The nightly jobs that keep and check the books need S3, whose model alone takes a seventh of
-that time; no sale waits for them. They are compared with both clients.
+The jobs that keep files (books, reports, what weights are learnt from) need S3, whose model alone
+takes a seventh of that time; no sale waits for them. They are compared with both clients.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[2]
 RUNS = 9
 BARE = "import boto3; boto3.client('dynamodb')"
 BARE_WITH_S3 = f"{BARE}; boto3.client('s3')"
-BOOKKEEPERS = {"closing", "verification"}
+BOOKKEEPERS = {"closing", "learning", "verification"}
 # Behind the HTTP API; all others are started by events, and every cold start delays a sale.
-DOORS = {"corrections", "members", "merging", "openapi", "operator", "rulings"}
+DOORS = {"corrections", "members", "merging", "openapi", "operator", "redemption", "rulings"}
 # CPU time of the child alone: less noisy than the clock on a machine that others use, too.
 TIMED = "import time; {}; print(time.process_time())"
 # What the settings of all functions ask for; importing one contacts nobody.
@@ -34,6 +34,8 @@ ENVIRONMENT = {
     "BOOKS_BUCKET": "books",
     "WORKINGS_BUCKET": "workings",
     "SEGMENTS_QUEUE_URL": "https://queue.example/segments",
+    "LEARNING_QUEUE_URL": "https://queue.example/steps",
+    "LEARNING_FUNCTION": "learning",
     "ZONE": "Asia/Shanghai",
     "MATCHING_POLICY": "shared_vehicle",
     "EXPIRY_QUEUE_URL": "queue",

@@ -19,7 +19,7 @@ NAME = f"{PREFIX}listener"
 
 @contextmanager
 def heard_from(
-    stack: LocalStack, *, detail_type: str, **detail: str
+    stack: LocalStack, *, detail_type: str, **detail: str | int
 ) -> Iterator[Callable[[], dict[str, Any]]]:
     """Yield what waits for the next event of *detail_type* whose *detail* says so."""
     events, sqs = stack.client("events"), stack.client("sqs")

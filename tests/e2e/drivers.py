@@ -34,6 +34,26 @@ class Driver:
         """Return what is seen of the driver: the car, and the card at the till."""
         return plate(car), at_the_till(EvidenceKind.CARD, self.card)
 
+    def checks_in(self, station_id: str) -> None:
+        """Let the app say where the driver is."""
+        self.app.post("/members/me/presence", {"station_id": station_id})
+
+    @property
+    def suggested(self) -> list[str]:
+        return [each["sale_id"] for each in self.app.get("/members/me/suggestions")["sales"]]
+
+    def said_of(self, sale: Sale) -> tuple[str, str | None] | None:
+        """Return how a question about *sale* stands, and what the driver said."""
+        questions = self.app.get("/members/me/questions")["questions"]
+        return next(
+            (
+                (each["status"], each["says"])
+                for each in questions
+                if each["sale"]["sale_id"] == sale.sale_id
+            ),
+            None,
+        )
+
     @property
     def points(self) -> int:
         return int(self.app.get("/members/me/points")["points"])

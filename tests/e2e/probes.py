@@ -33,6 +33,8 @@ PARTITIONS = {
         "IDENTITY#",
         "PORTRAIT#",
         "BLOCK#",
+        "PRESENCE#",
+        "DRIVERS#",
         "ASKED#",
         "RULINGS#",
         "MERGES#",
@@ -41,6 +43,7 @@ PARTITIONS = {
         "WEIGHTS",
         "CASES#",
         "ADJUSTMENTS",
+        "BUDGETS",
         "BOOKS",
         "VERIFICATIONS",
         "REKEYING",
@@ -308,7 +311,11 @@ def _buckets(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
     never = {"IfMatch": "0" * 32}
     for name, bucket, prefixes in (
         ("books", stack.outputs["BooksBucketName"], ("books/", "other/")),
-        ("workings", stack.outputs["WorkingsBucketName"], ("arrivals/", "verifications/")),
+        (
+            "workings",
+            stack.outputs["WorkingsBucketName"],
+            ("arrivals/", "verifications/", "learnings/"),
+        ),
     ):
         for prefix in prefixes:
             place = {"Bucket": bucket, "Key": f"{prefix}{NOBODY}"}
@@ -345,7 +352,9 @@ def resources(stack: LocalStack, kind: str) -> dict[str, str]:
 def _neighbours(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
     """Yield what no function has any business with, but for those that start themselves."""
     name = stack.function_name("openapi")
-    nightly, farewell, anew = map(stack.function_name, ("reconciliation", "erasure", "rekeying"))
+    nightly, farewell, anew, weekly = map(
+        stack.function_name, ("reconciliation", "erasure", "rekeying", "learning")
+    )
     configuration = stack.client("lambda").get_function_configuration(FunctionName=name)
     user = {"UserPoolId": stack.outputs["UserPoolId"], "Username": NOBODY}
     role, policy = configuration["Role"], {"RoleName": NOBODY, "PolicyName": NOBODY}
@@ -368,6 +377,12 @@ def _neighbours(stack: LocalStack) -> Iterator[tuple[str, Probe]]:
             "lambda",
             "invoke",
             {"FunctionName": anew, "InvocationType": "DryRun"},
+        ),
+        (
+            "start learning",
+            "lambda",
+            "invoke",
+            {"FunctionName": weekly, "InvocationType": "DryRun"},
         ),
         ("read a function", "lambda", "get_function_configuration", {"FunctionName": name}),
         ("promote a user", "cognito-idp", "admin_add_user_to_group", {**user, "GroupName": NOBODY}),

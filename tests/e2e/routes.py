@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from forecourt.callers import OWN, Permission
+from forecourt.instants import format_instant
 from infra.local.seed import PROGRAM
 from tests.e2e.traces import PREFIX
 
@@ -33,6 +35,9 @@ def route(
 
 NO_MEMBER = f"{PREFIX}nobody"
 NO_SALE = f"20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1"
+NO_POOL = f"p-{PREFIX}nowhere"
+ASKED_AT = format_instant(datetime.now(UTC))
+REDEMPTION = {"pool_id": NO_POOL, "source": "order:1", "asked_at": ASKED_AT}
 NO_TELLING = f"20261123T081730Z.{PREFIX}nowhere.till.R-1"
 
 # A path's `{member}` is somebody enrolled, not the caller.  What passes and finds nothing is
@@ -78,6 +83,14 @@ ROUTES = {
         "manager operator",
         f"/members/{{member}}/identities/plate.{'x' * 22}",
         code="unknown_identity",
+    ),
+    # Staff, too, say only where they are themselves.
+    "POST /members/{member_id}/presence": route(
+        Permission.CHECK_IN,
+        "",
+        "/members/{member}/presence",
+        {"station_id": f"{PREFIX}nowhere"},
+        code="unknown_station",
     ),
     "GET /members/{member_id}/points": route(
         Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/points"
@@ -178,6 +191,18 @@ ROUTES = {
         {},
         code="unknown_program",
     ),
+    "GET /weights": route(Permission.READ_WEIGHTS, "operator auditor", "/weights"),
+    "POST /weights/learnings": route(Permission.CHANGE_WEIGHTS, "operator", "/weights/learnings"),
+    "GET /weights/{version}": route(
+        Permission.READ_WEIGHTS, "operator auditor", "/weights/999999", code="unknown_weights"
+    ),
+    "POST /weights/{version}/activation": route(
+        Permission.CHANGE_WEIGHTS,
+        "operator",
+        "/weights/999999/activation",
+        {"replaces": 1},
+        code="unknown_weights",
+    ),
     "GET /sales": route(
         Permission.READ_QUEUES, "manager operator auditor", "/sales?queue=quarantined"
     ),
@@ -259,6 +284,127 @@ ROUTES = {
         f"/sales/20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1/refunds",
         {"document": "R-1", "refunded_at": "2026-11-23T08:15:00Z"},
         code="unknown_sale",
+    ),
+    "POST /members/{member_id}/spendings": route(
+        Permission.SPEND_POINTS,
+        "operator",
+        "/members/{member}/spendings",
+        {**REDEMPTION, "points": 1},
+        code="unknown_pool",
+    ),
+    "POST /members/{member_id}/holds": route(
+        Permission.SPEND_POINTS,
+        "operator",
+        "/members/{member}/holds",
+        {**REDEMPTION, "points": 1},
+        code="unknown_pool",
+    ),
+    "GET /members/{member_id}/holds/{hold_id}": route(
+        Permission.READ_HOLDS,
+        "attendant manager operator auditor",
+        f"/members/{{member}}/holds/none?pool_id={NO_POOL}",
+        code="unknown_pool",
+    ),
+    "POST /members/{member_id}/holds/{hold_id}/capture": route(
+        Permission.CAPTURE_HOLDS,
+        "attendant manager operator",
+        "/members/{member}/holds/none/capture",
+        {**REDEMPTION, "points": 1},
+        code="unknown_pool",
+    ),
+    "POST /members/{member_id}/holds/{hold_id}/release": route(
+        Permission.RELEASE_HOLDS,
+        "attendant manager operator",
+        "/members/{member}/holds/none/release",
+        REDEMPTION,
+        code="unknown_pool",
+    ),
+    "POST /members/{member_id}/transfers": route(
+        Permission.SPEND_POINTS,
+        "operator",
+        "/members/{member}/transfers",
+        {"to": NO_MEMBER, "points": 1, "asked_at": ASKED_AT},
+        code="unknown_member",
+    ),
+    "POST /members/{member_id}/conversions": route(
+        Permission.SPEND_POINTS,
+        "operator",
+        "/members/{member}/conversions",
+        {"into_wallet": "partner-none", "points": 1, "asked_at": ASKED_AT},
+        code="unknown_rate",
+    ),
+    "POST /members/{member_id}/pools": route(
+        Permission.KEEP_POOLS, "operator", "/members/{member}/pools", {}
+    ),
+    "GET /members/{member_id}/pools": route(
+        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/pools"
+    ),
+    "GET /members/{member_id}/pools/{pool_id}": route(
+        Permission.READ_MEMBERS,
+        "manager operator auditor",
+        f"/members/{{member}}/pools/{NO_POOL}",
+        code="unknown_pool",
+    ),
+    "PUT /members/{member_id}/pools/{pool_id}/members/{other_id}": route(
+        Permission.KEEP_POOLS,
+        "operator",
+        f"/members/{{member}}/pools/{NO_POOL}/members/{NO_MEMBER}",
+        {"daily_points": 1},
+        code="unknown_pool",
+    ),
+    "DELETE /members/{member_id}/pools/{pool_id}/members/{other_id}": route(
+        Permission.KEEP_POOLS,
+        "operator",
+        f"/members/{{member}}/pools/{NO_POOL}/members/{NO_MEMBER}",
+        code="unknown_pool",
+    ),
+    "POST /members/{member_id}/pools/{pool_id}/contributions": route(
+        Permission.SPEND_POINTS,
+        "operator",
+        f"/members/{{member}}/pools/{NO_POOL}/contributions",
+        {"points": 1, "asked_at": ASKED_AT},
+        code="unknown_pool",
+    ),
+    "POST /members/{member_id}/pools/{pool_id}/withdrawals": route(
+        Permission.SPEND_POINTS,
+        "operator",
+        f"/members/{{member}}/pools/{NO_POOL}/withdrawals",
+        {"points": 1, "asked_at": ASKED_AT},
+        code="unknown_pool",
+    ),
+    "GET /budgets": route(Permission.READ_BUDGETS, "manager operator auditor", "/budgets"),
+    "POST /budgets": route(
+        Permission.CHANGE_BUDGETS,
+        "operator",
+        "/budgets",
+        {"budget_id": f"{PREFIX}spring", "purpose": "Spring"},
+    ),
+    "GET /budgets/{budget_id}": route(
+        Permission.READ_BUDGETS,
+        "manager operator auditor",
+        f"/budgets/{PREFIX}nowhere",
+        code="unknown_budget",
+    ),
+    "POST /budgets/{budget_id}/fundings": route(
+        Permission.CHANGE_BUDGETS,
+        "operator",
+        f"/budgets/{PREFIX}nowhere/fundings",
+        {"points": 1, "source": "ticket:1", "reason": "spring"},
+        code="unknown_budget",
+    ),
+    "POST /budgets/{budget_id}/closing": route(
+        Permission.CHANGE_BUDGETS,
+        "operator",
+        f"/budgets/{PREFIX}nowhere/closing",
+        {"source": "ticket:1", "reason": "over"},
+        code="unknown_budget",
+    ),
+    "POST /budgets/{budget_id}/reopening": route(
+        Permission.CHANGE_BUDGETS,
+        "operator",
+        f"/budgets/{PREFIX}nowhere/reopening",
+        {"source": "ticket:1", "reason": "goes_on"},
+        code="unknown_budget",
     ),
     "POST /sales/{sale_id}/rejection": route(
         Permission.DECIDE_SALES,

@@ -92,6 +92,33 @@ def test_a_litre_at_the_pump_becomes_points_in_the_app(
     assert app.get("/members/me")["profile"]["name"] == "李雷"
 
 
+def test_points_from_the_pump_pay_at_the_counter(
+    stack: LocalStack, quay: Outpost, driver: Driver, car: str
+) -> None:
+    driver.binds(car)
+    driver.earned(quay.sell(quay.pump.sale(*driver.comes_in(car))))
+    till = ApiClient(stack.api_url, stack.token("attendant"))
+    asked = {"asked_at": format_instant(datetime.now(UTC)), "source": "order:4711"}
+
+    held = driver.app.post("/members/me/holds", {**asked, "points": 300})
+    path = f"/members/{driver.member_id}/holds/{held['hold_id']}"
+    seen, left = till.get(path), driver.points
+    status, problem = till.send(
+        "POST",
+        f"/members/{driver.member_id}/spendings",
+        {**asked, "points": 1},
+        key=secrets.token_hex(8),
+    )
+    paid = till.post(f"{path}/capture", {**asked, "points": 250})
+
+    assert (seen, left) == (held, POINTS - 300)
+    assert (status, problem["code"]) == (403, "forbidden")
+    assert (paid["kind"], paid["points"]) == ("capture", -250)
+    assert driver.points == POINTS - 250
+    kinds = [each["kind"] for each in driver.app.get("/members/me/entries")["entries"]]
+    assert sorted(kinds) == ["capture", "earn", "hold"]
+
+
 def test_the_same_message_again_and_again_changes_nothing(
     quay: Outpost, driver: Driver, traces: Traces, car: str
 ) -> None:

@@ -158,6 +158,60 @@ def test_a_family_with_one_car_earns_for_whoever_shows_who_they_are(
     assert (driver.points, other.points) == (POINTS, 0)
 
 
+def test_of_a_family_with_one_car_the_one_whose_app_is_at_the_pump_is_asked(
+    stack: LocalStack, quay: Outpost, driver: Driver, other: Driver, car: str
+) -> None:
+    for each in (driver, other):
+        each.binds(car)
+    other.checks_in(quay.station_id)
+
+    with heard_from(stack, detail_type="ConfirmationAsked", member_id=other.member_id) as heard:
+        sale = quay.sell(quay.pump.sale(plate(car)))
+        asked = heard()
+
+    assert asked["detail"]["sale_id"] == sale.sale_id
+    assert (driver.points, other.points) == (0, 0)
+
+
+def test_who_checked_in_may_claim_a_sale_at_which_nothing_was_seen_and_gets_nothing_by_that(
+    quay: Outpost, driver: Driver, other: Driver
+) -> None:
+    driver.checks_in(quay.station_id)
+    sale = quay.sell(quay.pump.sale())
+    wait_for(lambda: sale.sale_id in quay.waiting("unmatched"))
+
+    assert sale.sale_id in driver.suggested
+    assert other.suggested == []
+    driver.app.post("/members/me/claims", {"sale_id": sale.sale_id})
+
+    wait_for(lambda: sale.sale_id not in driver.suggested)
+    assert sale.sale_id in quay.waiting("unmatched") | quay.waiting("pending")
+    assert driver.points == 0
+
+
+def test_a_claim_by_the_car_alone_waits_when_another_member_was_seen_driving_it(
+    quay: Outpost, driver: Driver, other: Driver, car: str, *, phone: str, traces: Traces
+) -> None:
+    account = f"o{secrets.token_hex(10)}"
+    other.binds(phone, EvidenceKind.PHONE)
+    typed = at_the_till(EvidenceKind.PHONE, phone)
+    other.earned(quay.sell(quay.pump.sale(*other.comes_in(car), typed)))
+    wait_for(lambda: other.member_id in drivers(traces))
+    driver.binds(car)
+    sale = quay.sell(quay.pump.sale(plate(car), at_the_till(EvidenceKind.PAYMENT, account)))
+    wait_for(lambda: driver.said_of(sale), lambda said: said == ("open", None))
+
+    driver.app.post(f"/members/me/questions/{sale.sale_id}/confirmation")
+    stored = ("sales", f"STATION#{quay.station_id}", f"SALE#{sale.sale_id}")
+    wait_for(lambda: "claimed_by" in traces.items("sales")[stored])
+    traces.settled("sales", "loyalty")
+
+    assert driver.said_of(sale) == ("waiting", "yes")
+    assert driver.points == 0
+    driver.binds(account, EvidenceKind.PAYMENT)
+    assert driver.earned(sale)["points"] == POINTS
+
+
 def test_two_cars_at_one_island_are_not_taken_for_each_other(
     quay: Outpost, driver: Driver, other: Driver, car: str
 ) -> None:
@@ -201,6 +255,16 @@ def test_a_till_that_says_another_amount_holds_the_sale(quay: Outpost, car: str)
     held = wait_for(lambda: quay.waiting("held").get(sale.sale_id)) or {}
     assert held["doubts"] == ["amount_differs"]
     assert sale.sale_id not in quay.waiting("unmatched")
+
+
+def drivers(traces: Traces) -> set[str]:
+    """Return who is known to drive any car."""
+    return {
+        member_id
+        for (_, pk, _), item in traces.items("loyalty").items()
+        if pk.startswith("DRIVERS#")
+        for member_id in item["drivers"]["M"]
+    }
 
 
 def test_a_person_says_which_sale_a_till_with_a_wrong_clock_told_of(

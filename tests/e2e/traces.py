@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 PREFIX = "e2e-"
 # Longer than any function takes from one table to the next.
 QUIET_SECONDS = 0.5
-# What the function `habits` writes into a portrait.
+# What the function `habits` writes into a portrait, and of a car.
 HABITS = {"behaviour", "counted"}
+DRIVERS = "DRIVERS#"
 
 Key = tuple[str, str, str]
 Items = dict[Key, dict[str, Any]]
@@ -50,9 +51,9 @@ class Traces:
 
     def settled(self, *tables: str) -> Items:
         """
-        Return the items once nothing moves any more, portraits without habits.
+        Return the items once nothing moves any more, without habits and cars' drivers.
 
-        Nothing waits for habits, and they wait for a function that starts cold.
+        Nothing waits for these, and they wait for a function that starts cold.
         """
         seen = self._without_habits(*tables)
 
@@ -68,6 +69,7 @@ class Traces:
         return {
             key: {name: value for name, value in item.items() if name not in HABITS}
             for key, item in self.items(*tables).items()
+            if not key[1].startswith(DRIVERS)
         }
 
     def arrived(self) -> Items:
@@ -115,17 +117,34 @@ def nothing_left(stack: LocalStack) -> Iterator[Traces]:
     finally:
         after = traces.settled()
         traces.restore(before)
-        if any(pk == "PROGRAM" for _, pk, _ in after.keys() - before.keys()):
+        partitions = {pk for _, pk, _ in after.keys() - before.keys()}
+        if "PROGRAM" in partitions:
             forget_programs(stack)
+        if "WEIGHTS" in partitions:
+            restart(stack, "matching", "claims")
         _remove_things(stack, _certificates(stack) - certificates)
         _remove_users(stack)
 
 
 def forget_programs(stack: LocalStack) -> None:
     """Restart who keeps the versions they have read: their numbers are free again."""
+    restart(
+        stack,
+        "accrual",
+        "due",
+        "expiry",
+        "reminders",
+        "members",
+        "corrections",
+        "redemption",
+        "operator",
+    )
+
+
+def restart(stack: LocalStack, *names: str) -> None:
+    """Let functions begin anew, with nothing remembered."""
     functions = stack.client("lambda")
-    keepers = ("accrual", "due", "expiry", "reminders", "members", "corrections", "operator")
-    for function in keepers:
+    for function in names:
         name = stack.function_name(function)
         timeout = functions.get_function_configuration(FunctionName=name)["Timeout"]
         functions.update_function_configuration(FunctionName=name, Timeout=timeout)

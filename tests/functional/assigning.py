@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from forecourt.assignment import Assignment
-from forecourt.candidates_table import CandidatesTable, shipped_weights
+from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
 from forecourt.inquiry import DEFAULT_POLICY
 from forecourt.sales_table import SalesTable
 from forecourt.slips import Slips
+from forecourt.weights_table import shipped_weights
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import RING
 from tests.specimens import RECEIVED_AT

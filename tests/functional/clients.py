@@ -145,6 +145,17 @@ class Killing:
         return call
 
 
+class Starting:
+    """Lambda, which moto does not run: it starts whatever it is told to, and remembers."""
+
+    def __init__(self) -> None:
+        self.started: list[dict[str, Any]] = []
+
+    def invoke(self, **arguments: Any) -> dict[str, Any]:
+        self.started.append(arguments)
+        return {"StatusCode": 202}
+
+
 class Counting:
     """A client that counts round trips by method, and the units DynamoDB charges for them."""
 

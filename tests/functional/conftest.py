@@ -44,6 +44,8 @@ EVENT_BUS = "forecourt"
 STATION_POLICY = "forecourt-station"
 MESSAGES_QUEUE = "messages"
 SEGMENTS_QUEUE = "segments"
+LEARNING_QUEUE = "learning-steps"
+LEARNING_FUNCTION = "learning"
 BOOKS_BUCKET = "books"
 WORKINGS_BUCKET = "workings"
 ZONE = "Asia/Shanghai"
@@ -69,6 +71,8 @@ os.environ.update(
     EVENT_BUS=EVENT_BUS,
     STATION_POLICY=STATION_POLICY,
     SEGMENTS_QUEUE_URL=f"{QUEUE_URL}{SEGMENTS_QUEUE}",
+    LEARNING_QUEUE_URL=f"{QUEUE_URL}{LEARNING_QUEUE}",
+    LEARNING_FUNCTION=LEARNING_FUNCTION,
     BOOKS_BUCKET=BOOKS_BUCKET,
     WORKINGS_BUCKET=WORKINGS_BUCKET,
     ZONE=ZONE,
@@ -166,7 +170,13 @@ def aws(account: None) -> Iterator[None]:  # noqa: ARG001 - everything below is 
         policyName=STATION_POLICY,
         policyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
     )
-    for queue in (MESSAGES_QUEUE, EXPIRY_QUEUE, REMINDERS_QUEUE, SEGMENTS_QUEUE):
+    for queue in (
+        MESSAGES_QUEUE,
+        EXPIRY_QUEUE,
+        REMINDERS_QUEUE,
+        SEGMENTS_QUEUE,
+        LEARNING_QUEUE,
+    ):
         client("sqs").create_queue(QueueName=queue)
     for bucket in (BOOKS_BUCKET, WORKINGS_BUCKET):
         client("s3").create_bucket(

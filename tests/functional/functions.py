@@ -10,6 +10,7 @@ from functions.members import handler as members
 from functions.merging import handler as merging
 from functions.openapi import handler as openapi
 from functions.operator import handler as operator
+from functions.redemption import handler as redemption
 from functions.rulings import handler as rulings
 
 if TYPE_CHECKING:
@@ -21,8 +22,12 @@ BY_TAG: dict[str, ModuleType] = {
     "questions": members,
     "merging": merging,
     "corrections": corrections,
+    "budgets": corrections,
+    "redemption": redemption,
+    "pools": redemption,
     "stations": operator,
     "programs": operator,
+    "weights": operator,
     "sales": operator,
     "tellings": operator,
     "rulings": rulings,

@@ -523,6 +523,25 @@ def test_who_has_no_habits_is_suggested_nothing(dialogue: Dialogue) -> None:
     assert suggested(dialogue) == []
 
 
+def test_who_checked_in_around_a_sale_is_suggested_it_and_nobody_else_is(
+    dialogue: Dialogue,
+) -> None:
+    world = dialogue.world
+    for each in ("m1", "m2"):
+        world.enrol(each)
+    other = sale(
+        completed_at=SALE.key.completed_at - timedelta(hours=2), transaction=4712, totalizer_ml=1000
+    )
+    for told in (SALE, other):
+        dialogue.told(told, evidence=())
+    world.presences.check_in("m1", "s0001", at=SALE.key.completed_at + timedelta(minutes=4))
+    world.presences.check_in("m2", "s0002", at=SALE.key.completed_at)
+
+    assert suggested(dialogue) == [SALE.sale_id]
+    listed = dialogue.app("m2").get("/members/me/suggestions").body["sales"]
+    assert listed == []
+
+
 def test_what_somebody_is_asked_about_or_has_claimed_is_suggested_to_nobody(
     dialogue: Dialogue,
 ) -> None:

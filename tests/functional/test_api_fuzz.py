@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,12 +19,17 @@ from hypothesis import strategies as st
 
 from forecourt.adjustments import Adjustment
 from forecourt.adjustments import Status as Adjusted
+from forecourt.budgets_table import Budget
+from forecourt.instants import format_instant
+from forecourt.ledger.commands import SetAside
+from forecourt.pools import Pool
 from forecourt.retellings import telling_id_for
 from forecourt.retold_sales import RetoldSales
 from forecourt.stored_sales import Status, StoredSale
 from forecourt.stored_tellings import StoredTelling
 from functions.members import handler as members
 from functions.operator import handler as operator
+from tests.functional.clients import Starting
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.functions import DESCRIBED, handler_of
 from tests.functional.http import Client
@@ -57,6 +62,22 @@ ADJUSTMENT = Adjustment(
     asked_at=SOLD.recorded_at,
     status=Adjusted.WAITING,
 )
+BUDGET = Budget(
+    budget_id="spring-2027",
+    purpose="Double points in spring",
+    wallet="points",
+    expires_on=None,
+    opened_by="sub-operator",
+    opened_at=SOLD.recorded_at,
+)
+POOL = Pool(
+    pool_id="p-1",
+    wallet="points",
+    head="sub-fuzz",
+    limits={"sub-fuzz": None, "sub-other": 10},
+    opened_at=SOLD.recorded_at,
+)
+HOLD_ID = "20261123T081500Z.hold.9f86d081884c7d65"
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=40)
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
@@ -70,21 +91,41 @@ PATH_VALUES = {
     "station_id": st.sampled_from(["s0001", "s0002"]),
     "version": st.sampled_from(["1", "2", "0", "999999"]),
     "sale_id": st.sampled_from([SALE.sale_id, "x"]),
+    "pool_id": st.sampled_from([POOL.pool_id, "x"]),
+    "other_id": st.sampled_from(["sub-other", "me"]),
+    "hold_id": st.sampled_from([HOLD_ID, "x"]),
+    "budget_id": st.sampled_from([BUDGET.budget_id, "x"]),
     "telling_id": st.sampled_from([telling_id_for(TILL), "x"]),
     "adjustment_id": st.sampled_from([ADJUSTMENT.adjustment_id, "x"]),
+}
+REDEMPTION = {
+    "asked_at": format_instant(datetime.now(UTC)),
+    "source": "order:4711",
+    "points": 1,
 }
 # What a verdict names depends on the verdict: no schema says so, and chance seldom hits it.
 SENSIBLE: dict[str, list[dict[str, Any]]] = {
     "rule_on_sale": [{"number": 1, "verdict": "none", "reason": "no_member"}],
+    "activate_weights": [{"replaces": 1}],
+    # What is asked for now is asked for today.
+    "spend_points": [REDEMPTION],
+    "hold_points": [REDEMPTION],
+    "capture_hold": [REDEMPTION],
+    "release_hold": [{name: REDEMPTION[name] for name in ("asked_at", "source")}],
+    "transfer_points": [{"to": "sub-other", "points": 1, "asked_at": REDEMPTION["asked_at"]}],
+    "contribute": [{"points": 1, "asked_at": REDEMPTION["asked_at"]}],
+    "withdraw": [{"points": 1, "asked_at": REDEMPTION["asked_at"]}],
     "merge_member": [{"into": "sub-other", "reason": "enrolled_twice"}],
 }
 # Only who is merged can be divided.
 DIVIDED = "/members/{member_id}/unmerging"
+# These are about what one member, and nobody else, has set aside.
+HELD = "/holds/{hold_id}"
 # Only what is some member's can be refunded.
 REFUNDED = "/sales/{sale_id}/refunds"
 # To unbind what is bound, its digest would have to be guessed; to be proved, an entry would have to
-# be posted and its day closed.
-UNLIKELY = ("/{identity_id}", "/{entry_id}/proof")
+# be posted and its day closed; to be converted, a program with a rate would have to be in force.
+UNLIKELY = ("/{identity_id}", "/{entry_id}/proof", "/conversions")
 # As a path travels: no separators, since those make another path.
 ANY_PART = st.text(st.characters(exclude_characters="/?#", codec="utf-8"), min_size=1, max_size=80)
 
@@ -171,6 +212,8 @@ def requests_for(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> dict[
 
     def part(match: re.Match[str]) -> str:
         known = st.just(SOLD.sale_id) if path == REFUNDED else PATH_VALUES[match[1]]
+        if HELD in path:
+            known = st.just({"member_id": "m-1", "hold_id": HOLD_ID}[match[1]])
         if path == DIVIDED:
             known = st.just("sub-twin")
         if QUESTION in path and match[1] == "sale_id":
@@ -197,8 +240,9 @@ def requests_for(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> dict[
 
 
 @pytest.fixture
-def peopled(world: World) -> None:
+def peopled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Enrol a member, register a station, draft a program; hold a sale, sell one, ask about one."""
+    monkeypatch.setattr(operator, "functions", Starting())
     operator_of = Client(handle=operator.handle, subject="sub-fuzz", groups="[operator]")
     member = Client(handle=members.handle, subject="sub-fuzz", groups="[member]")
     member.post("/members", {})
@@ -220,6 +264,22 @@ def peopled(world: World) -> None:
     retold = RetoldSales(world.dynamodb, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
     retold.add(StoredTelling(telling=TILL, received_at=SOLD.recorded_at))
     world.adjustments.ask(ADJUSTMENT, request_id="request-1")
+    world.budgets.open(BUDGET)
+    world.pools.open(POOL)
+    world.post(earned(POOL.owner, 50))
+    world.post(earned("m-1", 50))
+    world.post(
+        SetAside(
+            entry_id=HOLD_ID,
+            owner="m-1",
+            points=5,
+            hold_expires_at=datetime.now(UTC) + timedelta(days=1),
+            source="order:1",
+            reason="redemption",
+            actor="sub-fuzz",
+            occurred_at=SOLD.recorded_at,
+        )
+    )
     for member_id in ("sub-other", "sub-twin"):
         world.enrol(member_id)
     world.merged.merge(

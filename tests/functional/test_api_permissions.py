@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from forecourt.callers import Group
 from forecourt.doors import WRITES
+from forecourt.instants import format_instant
+from functions.operator import handler as operator
+from tests.functional.clients import Starting
 from tests.functional.conftest import LOYALTY_TABLE, REQUESTS_TABLE, SALES_TABLE
 from tests.functional.functions import DESCRIBED, handler_of
 from tests.functional.http import Client
@@ -27,6 +31,8 @@ QUOTE = {
     "volume_ml": 40_000,
     "reward_milli_per_litre": 300,
 }
+NOW = format_instant(datetime.now(UTC))
+OF_A_POOL = {"pool_id": "p-1", "points": 1, "source": "order:1", "asked_at": NOW}
 PLATE = {"kind": "plate", "value": "浙A12345"}
 
 STAFF = "attendant manager operator"
@@ -69,6 +75,7 @@ ROUTES: list[tuple[str, str, Any, str]] = [
         None,
         READERS,
     ),
+    ("POST /members/{member_id}/presence", "/members/m-1/presence", {"station_id": "s0001"}, ""),
     ("GET /members/{member_id}/sales", "/members/m-1/sales", None, READERS),
     ("GET /members/{member_id}/questions", "/members/m-1/questions", None, STAFF),
     (
@@ -96,6 +103,15 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("PUT /programs/{version}", "/programs/1", PROGRAM, "operator"),
     ("POST /programs/{version}/validation", "/programs/1/validation", None, "operator"),
     ("POST /programs/{version}/activation", "/programs/1/activation", {}, "operator"),
+    ("GET /weights", "/weights", None, "operator auditor"),
+    ("POST /weights/learnings", "/weights/learnings", None, "operator"),
+    ("GET /weights/{version}", "/weights/1", None, "operator auditor"),
+    (
+        "POST /weights/{version}/activation",
+        "/weights/2/activation",
+        {"replaces": 1},
+        "operator",
+    ),
     ("GET /sales", "/sales?queue=held", None, READERS),
     ("GET /tellings", "/tellings", None, READERS),
     (
@@ -131,6 +147,76 @@ ROUTES: list[tuple[str, str, Any, str]] = [
         {"document": "R-1", "refunded_at": "2026-11-23T08:15:00Z"},
         "manager operator",
     ),
+    ("POST /members/{member_id}/spendings", "/members/m-1/spendings", OF_A_POOL, "operator"),
+    ("POST /members/{member_id}/holds", "/members/m-1/holds", OF_A_POOL, "operator"),
+    (
+        "GET /members/{member_id}/holds/{hold_id}",
+        f"/members/m-1/holds/x?pool_id={OF_A_POOL['pool_id']}",
+        None,
+        f"{STAFF} auditor",
+    ),
+    (
+        "POST /members/{member_id}/holds/{hold_id}/capture",
+        "/members/m-1/holds/x/capture",
+        OF_A_POOL,
+        STAFF,
+    ),
+    (
+        "POST /members/{member_id}/holds/{hold_id}/release",
+        "/members/m-1/holds/x/release",
+        {name: value for name, value in OF_A_POOL.items() if name != "points"},
+        STAFF,
+    ),
+    (
+        "POST /members/{member_id}/transfers",
+        "/members/m-1/transfers",
+        {"to": "m-2", "points": 1, "asked_at": NOW},
+        "operator",
+    ),
+    (
+        "POST /members/{member_id}/conversions",
+        "/members/m-1/conversions",
+        {"into_wallet": "partner-none", "points": 1, "asked_at": NOW},
+        "operator",
+    ),
+    ("POST /members/{member_id}/pools", "/members/m-1/pools", {}, "operator"),
+    ("GET /members/{member_id}/pools", "/members/m-1/pools", None, READERS),
+    ("GET /members/{member_id}/pools/{pool_id}", "/members/m-1/pools/p-1", None, READERS),
+    (
+        "PUT /members/{member_id}/pools/{pool_id}/members/{other_id}",
+        "/members/m-1/pools/p-1/members/m-2",
+        {"daily_points": 1},
+        "operator",
+    ),
+    (
+        "DELETE /members/{member_id}/pools/{pool_id}/members/{other_id}",
+        "/members/m-1/pools/p-1/members/m-2",
+        None,
+        "operator",
+    ),
+    (
+        "POST /members/{member_id}/pools/{pool_id}/contributions",
+        "/members/m-1/pools/p-1/contributions",
+        {"points": 1, "asked_at": NOW},
+        "operator",
+    ),
+    (
+        "POST /members/{member_id}/pools/{pool_id}/withdrawals",
+        "/members/m-1/pools/p-1/withdrawals",
+        {"points": 1, "asked_at": NOW},
+        "operator",
+    ),
+    ("GET /budgets", "/budgets", None, READERS),
+    ("POST /budgets", "/budgets", {"budget_id": "spring", "purpose": "Spring"}, "operator"),
+    ("GET /budgets/{budget_id}", "/budgets/summer", None, READERS),
+    (
+        "POST /budgets/{budget_id}/fundings",
+        "/budgets/summer/fundings",
+        {"points": 1, "source": "ticket:1", "reason": "campaign"},
+        "operator",
+    ),
+    ("POST /budgets/{budget_id}/closing", "/budgets/summer/closing", FREEZING, "operator"),
+    ("POST /budgets/{budget_id}/reopening", "/budgets/summer/reopening", FREEZING, "operator"),
     ("POST /sales/{sale_id}/rejection", f"/sales/{SALE_ID}/rejection", None, "manager operator"),
 ]
 
@@ -146,7 +232,10 @@ def test_every_route_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("group", [*Group, None])
-def test_a_group_gets_into_its_routes_and_no_others(dynamodb: Any, group: Group | None) -> None:
+def test_a_group_gets_into_its_routes_and_no_others(
+    dynamodb: Any, group: Group | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operator, "functions", Starting())
     for route, target, body, allowed in ROUTES:
         client = Client(handle=handler_of(route).handle, subject="sub-1", groups=f"[{group or ''}]")
         before = everything(dynamodb)

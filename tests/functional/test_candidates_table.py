@@ -1,29 +1,19 @@
-"""What matching asks the Loyalty table, for several sales at once, and by which weights."""
+"""What matching asks the Loyalty table, for several sales at once."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.attributes import to_item
 from forecourt.behaviour import Behaviour
-from forecourt.candidates_table import (
-    IN_FORCE_KEY,
-    WEIGHTS_REMEMBERED_SECONDS,
-    CandidatesTable,
-    WeightsInForce,
-    shipped_weights,
-    weights_key,
-)
+from forecourt.candidates_table import CandidatesTable
 from forecourt.habits import Habits
 from forecourt.identity import EvidenceKey
 from forecourt.inquiry import Found, LookUp
 from forecourt.sales import Evidence, EvidenceKind
-from forecourt.weights import weights_to_document
 from tests.functional.clients import Counting, Lagging
 from tests.functional.conftest import LOYALTY_TABLE
 from tests.functional.world import block_of, key_of
@@ -31,7 +21,6 @@ from tests.item_sizes import WRITE_UNIT_BYTES, size
 from tests.specimens import CARD, PLATE, RECEIVED_AT
 
 if TYPE_CHECKING:
-    from forecourt.weighing import Weights
     from tests.functional.world import World
 
 PHONE = Evidence(kind=EvidenceKind.PHONE, value="13812345678")
@@ -147,60 +136,3 @@ def test_a_portrait_is_under_a_kilobyte_whatever_its_member_does(world: World, s
     (portrait,) = (each for each in items if each["type"]["S"] == "portrait")
 
     assert size(portrait) <= WRITE_UNIT_BYTES
-
-
-# --- weights ------------------------------------------------------------------------------------
-
-
-def activate(world: World, weights: Weights) -> None:
-    """Put weights in force as whoever activates them does."""
-    document = weights_to_document(weights, sales=1)
-    for item in (
-        weights_key(weights.version) | to_item({"type": "weights", "document": document}),
-        to_item({**IN_FORCE_KEY, "type": "weights_in_force", "version": weights.version}),
-    ):
-        world.dynamodb.put_item(TableName=LOYALTY_TABLE, Item=item)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-def test_the_shipped_weights_are_the_first_version_and_know_every_kind_of_evidence() -> None:
-    weights = shipped_weights()
-
-    assert weights.version == 1
-    assert weights.levels.keys() >= {*EvidenceKind, "presence", "claim", "receipt", "station"}
-
-
-def test_a_fresh_installation_decides_by_the_shipped_weights(world: World) -> None:
-    assert WeightsInForce(world.candidates)() == shipped_weights()
-
-
-def test_an_activated_version_is_in_force_everywhere_within_minutes(world: World) -> None:
-    clock = Clock()
-    in_force = WeightsInForce(world.candidates, clock=clock)
-    assert in_force().version == 1
-    second = replace(shipped_weights(), version=2, prior=-1500)
-    activate(world, second)
-
-    assert in_force().version == 1
-    clock.seconds += WEIGHTS_REMEMBERED_SECONDS + 1
-    assert in_force() == second
-
-
-def test_a_warm_container_reads_the_pointer_now_and_then_and_a_version_once(world: World) -> None:
-    activate(world, replace(shipped_weights(), version=2))
-    clock, counting = Clock(), Counting(world.dynamodb)
-    in_force = WeightsInForce(CandidatesTable(counting, name=LOYALTY_TABLE), clock=clock)
-
-    for _ in range(3):
-        in_force()
-    assert counting.calls == {"get_item": 2}
-    clock.seconds += WEIGHTS_REMEMBERED_SECONDS + 1
-    in_force()
-    assert counting.calls == {"get_item": 3}

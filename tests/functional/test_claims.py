@@ -249,3 +249,22 @@ def test_a_claim_that_failed_half_way_is_finished_by_the_next_attempt(
 
     assert [world.stored(each).member_id for each in (SALE, OTHER)] == ["m1", "m1"]
     assert list(world.decided.orphans(key_of(PLATE))) == []
+
+
+def test_the_plate_and_a_word_do_not_suffice_when_another_member_drives_the_car(
+    claims: ModuleType, unmatched: Any, world: World, context: Any
+) -> None:
+    unmatched(SALE)
+    for each in ("husband", "wife"):
+        world.enrol(each)
+    world.portraits.note_driver(key_of(PLATE), "husband", seen_at=1)
+    world.bind("wife", PLATE)
+    told_of_every_binding(claims, world, context)
+    assert world.stored(SALE).asked == "wife"
+
+    assert assignment(world).claim(world.stored(SALE), claimed_by="wife") is None
+    assert world.stored(SALE).member_id is None
+
+    world.bind("wife", CARD)
+    told_of_every_binding(claims, world, context)
+    assert world.stored(SALE).member_id == "wife"

@@ -180,6 +180,35 @@ def test_a_sale_takes_six_write_units_and_at_most_four_read_units(
     assert metered.read_units <= 4
 
 
+def test_an_app_that_checked_in_costs_a_sale_with_two_identities_nothing(
+    prepared: World, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared.presences.check_in(MEMBER_ID, SALE.key.station_id, at=SALE.key.completed_at)
+    metered = Metered(Counting(prepared.dynamodb))
+
+    judge(prepared, context, dynamodb=metered, monkeypatch=monkeypatch)
+
+    assert metered.calls["batch_get_item"] == 2
+    assert (metered.write_units, metered.read_units) == (6, 3.0)
+
+
+@pytest.mark.parametrize("checked_in", [False, True])
+def test_to_ask_where_a_candidate_was_is_half_a_unit_and_no_further_round_trip(
+    prepared: World, told: Any, *, checked_in: bool
+) -> None:
+    sold = sale(evidence=(PLATE,))
+    told(sold)
+    if checked_in:
+        prepared.presences.check_in(MEMBER_ID, SALE.key.station_id, at=SALE.key.completed_at)
+    metered = Metered(Counting(prepared.dynamodb))
+
+    assignment(prepared, loyalty_client=metered).weigh([prepared.stored(sold)])
+
+    assert metered.calls["batch_get_item"] == 2
+    # The plate; the portrait and the check-ins.
+    assert metered.read_units == 0.5 + 2 * 0.5
+
+
 @pytest.mark.parametrize(
     ("evidence", "look_ups"),
     [((PLATE,), 3), ((CARD,), 3), ((PHONE, PLATE), 2), ((WRONG_PHONE, PLATE), 3), ((), 0)],

@@ -15,7 +15,7 @@ from forecourt.questions_table import QuestionsTable
 from forecourt.retellings import Source, Telling
 from forecourt.retold_sales import RetoldSales
 from forecourt.sales import Evidence, EvidenceKind
-from forecourt.stored_identities import identity_key, portrait_key
+from forecourt.stored_identities import drivers_from_item, drivers_key, identity_key, portrait_key
 from forecourt.stored_sales import Status, StoredSale
 from forecourt.stored_tellings import StoredTelling
 from forecourt.weighing import Reason
@@ -134,6 +134,20 @@ def test_nothing_that_names_the_member_is_left(farewell: Farewell) -> None:
     assert "sealed" not in left
     assert ledger(farewell.world) == books
     assert farewell.world.candidates.owners(map(key_of, PERSONAL)) == {}
+
+
+def test_where_they_were_and_what_they_drove_is_forgotten(farewell: Farewell) -> None:
+    world = farewell.world
+    farewell.sold()
+    world.presences.check_in("m1", "s0001", at=RECEIVED_AT)
+    for seen_at, member_id in enumerate(("m1", "m2")):
+        world.portraits.note_driver(key_of(PLATE), member_id, seen_at=seen_at)
+
+    farewell.forgotten()
+
+    assert world.presences.presences("m1").check_ins == ()
+    item = world.dynamodb.get_item(TableName=LOYALTY_TABLE, Key=drivers_key(key_of(PLATE)))["Item"]
+    assert drivers_from_item(item) == {"m2": 1}
 
 
 def test_what_was_hashed_anew_is_forgotten_under_both_hashes(
@@ -601,7 +615,7 @@ def test_a_sale_judged_at_any_moment_of_the_deletion_is_forgotten_with_its_membe
 
     erasure = in_flight.farewell.erasure
     in_flight.matched()
-    before("portrait", erasure.erasing, "forget_portrait")
+    before("portrait", erasure.erasing, "close_portrait")
     before("searched", erasure.erasing, "sale_ids")
     before("finished", erasure.erasing, "finish")
     at("asked")
@@ -702,7 +716,7 @@ def test_nobody_who_is_being_forgotten_stays_asked(
     (weighed,) = judge.weigh([stored])
     assert weighed.decision.member_id == "m1"
     erasing = in_flight.farewell.erasure.erasing
-    points = {"portrait": "forget_portrait", "searched": "sale_ids", "finished": "finish"}
+    points = {"portrait": "close_portrait", "searched": "sale_ids", "finished": "finish"}
     written: list[Any] = []
 
     def write_down() -> None:
@@ -731,7 +745,7 @@ def test_nobody_who_is_being_forgotten_stays_asked(
 def test_between_portrait_and_unbinding_nobody_is_asked(in_flight: InFlight) -> None:
     stored = in_flight.farewell.waiting(SALE, [PLATE])
     judge = assignment(in_flight.world)
-    in_flight.farewell.erasure.erasing.forget_portrait("m1")
+    in_flight.farewell.erasure.erasing.close_portrait("m1")
 
     (weighed,) = judge.weigh([stored])
     decision = judge.assign(stored, weighed)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.driving import KNOWN
 from forecourt.erasing import Erasing
 from forecourt.events import DetailType
+from forecourt.inquiry import LookUp
 from forecourt.portraits_table import PortraitsTable
 from forecourt.rulings import split
-from forecourt.stored_identities import habits_from_item, portrait_from_item, portrait_key
+from forecourt.stored_identities import (
+    drivers_from_item,
+    drivers_key,
+    habits_from_item,
+    portrait_from_item,
+    portrait_key,
+)
 from tests.functional.assigning import assignment
-from tests.functional.clients import Interrupting
+from tests.functional.clients import Interrupting, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.hearing import hear, heard
 from tests.functional.world import LITRES, RULED_AT, key_of
@@ -307,3 +316,75 @@ def test_two_sales_counted_at_once_are_both_counted(judged: Any, world: World) -
     assert PortraitsTable(rival, name=LOYALTY_TABLE).count("m1", first.sale.sale_id, first.fill)
 
     assert behaviour(world).sales == 2
+
+
+def drivers(world: World) -> dict[str, int]:
+    item = world.dynamodb.get_item(TableName=LOYALTY_TABLE, Key=drivers_key(key_of(PLATE)))
+    return drivers_from_item(item["Item"]) if "Item" in item else {}
+
+
+def test_who_was_credited_drives_the_car_that_was_seen(
+    habits: ModuleType, judged: Any, world: World, context: Any
+) -> None:
+    messages = judged(SALE)
+
+    assert hear(habits, messages, context) == []
+
+    at = int(SALE.key.completed_at.timestamp())
+    assert drivers(world) == {"m1": at}
+    item = world.dynamodb.get_item(TableName=LOYALTY_TABLE, Key=drivers_key(key_of(PLATE)))["Item"]
+    assert item["expires_at_epoch"] == {"N": str(at + int(KNOWN.total_seconds()))}
+    found = world.candidates.look_up(
+        {0: LookUp(keys=(key_of(PLATE),), with_drivers=True)}, blocks={0: ()}
+    )[0]
+    assert {key: list(each) for key, each in found.drivers.items()} == {key_of(PLATE): ["m1"]}
+
+
+def test_a_plate_the_camera_doubts_makes_nobody_a_driver(
+    habits: ModuleType, judged: Any, world: World, context: Any
+) -> None:
+    doubted = replace(PLATE, confidence=60)
+    messages = judged(sale(evidence=(doubted, CARD)))
+
+    assert hear(habits, messages, context) == []
+
+    assert drivers(world) == {}
+
+
+def test_two_drivers_noted_at_once_are_both_noted(world: World) -> None:
+    key = key_of(PLATE)
+    for first, second in (("a", "b"), ("c", "d")):
+
+        def rival(name: str = second) -> None:
+            world.portraits.note_driver(key, name, seen_at=2)
+
+        raced = PortraitsTable(
+            Interrupting(world.dynamodb, "transact_write_items", rival), name=LOYALTY_TABLE
+        )
+        assert raced.note_driver(key, first, seen_at=1)
+
+    assert drivers(world) == {"a": 1, "b": 2, "c": 1, "d": 2}
+
+
+def test_a_late_event_does_not_remember_who_asked_to_be_forgotten(world: World) -> None:
+    Erasing(world.dynamodb, sales=SALES_TABLE, loyalty=LOYALTY_TABLE).forget_portrait("m1")
+    before = world.snapshot()
+
+    assert not world.portraits.note_driver(key_of(PLATE), "m1", seen_at=1)
+
+    assert world.snapshot() == before
+
+
+def test_a_transaction_in_the_way_of_a_driver_is_waited_for_and_a_fault_is_told(
+    world: World,
+) -> None:
+    busy = Reluctant(
+        world.dynamodb, "transact_write_items", cancellation("None", "TransactionConflict")
+    )
+    faulty = Reluctant(world.dynamodb, "transact_write_items", refusal("AccessDenied"))
+
+    assert PortraitsTable(busy, name=LOYALTY_TABLE).note_driver(key_of(PLATE), "a", seen_at=1)
+    with pytest.raises(type(refusal("x")), match="AccessDenied"):
+        PortraitsTable(faulty, name=LOYALTY_TABLE).note_driver(key_of(PLATE), "b", seen_at=1)
+
+    assert drivers(world) == {"a": 1}

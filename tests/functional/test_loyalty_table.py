@@ -14,7 +14,8 @@ from forecourt.loyalty_table import (
     entry_from_item,
     entry_to_item,
 )
-from forecourt.program import Activation, Evaluation, Trace
+from forecourt.program import Evaluation, Trace
+from forecourt.timelines import Activation
 from tests.functional.world import LITRES
 from tests.specimens import OPEN_SINCE, SALE, earned
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from forecourt.candidates_table import shipped_weights
 from forecourt.contention import ATTEMPTS
 from forecourt.inquiry import DEFAULT_POLICY, ONE_CAR_ONE_MEMBER, SHARED_MAX
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.stored_sales import Queue, Status
 from forecourt.weighing import Outcome, Piece
+from forecourt.weights_table import shipped_weights
 from tests.functional.assigning import NOW, assignment
 from tests.functional.clients import (
     Counting,
@@ -562,3 +564,33 @@ def test_decisions_are_dated_by_the_clock(
     decided_at = world.stored(SALE).decided_at
     assert decided_at is not None
     assert decided_at.utcoffset() == timedelta(0)
+
+
+# --- by which weights ---------------------------------------------------------------------------
+
+
+def test_activated_weights_decide_in_a_warm_container_and_their_version_is_on_the_sale(
+    matching: ModuleType,
+    told: Any,
+    world: World,
+    context: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world.enrol("m1", PLATE, CARD)
+    told(SALE)
+    matching.handle({"Records": received(world)}, context)
+    severe = replace(shipped_weights(), prior=-6_000)
+    world.propose(severe)
+    ten_seconds_later = time.monotonic() + 10
+    monkeypatch.setattr(matching.assignment._weights, "_clock", lambda: ten_seconds_later)
+
+    now = datetime.now(UTC)
+    world.weights.activate(2, replaces=1, effective_at=None, now=now)
+    told(OTHER)
+    matching.handle({"Records": received(world)}, context)
+
+    decisions = [world.stored(each).decision for each in (SALE, OTHER)]
+    assert [(each.weights_version, each.outcome) for each in decisions if each] == [
+        (1, Outcome.CREDITED),
+        (2, Outcome.UNMATCHED),
+    ]

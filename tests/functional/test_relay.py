@@ -13,6 +13,7 @@ import pytest
 from forecourt.adjustments import Adjustment
 from forecourt.adjustments import Status as Adjusted
 from forecourt.bookshelf import Bookshelf
+from forecourt.budgets_table import Budget
 from forecourt.events import SOURCE, DetailType, events_of
 from forecourt.instants import parse_instant
 from forecourt.ledger import EntryKind
@@ -27,6 +28,7 @@ from forecourt.reminders import Notice
 from forecourt.sales import EvidenceKind
 from forecourt.stored_sales import Status, StoredSale
 from forecourt.verification import Tally, report_of, tell_verification
+from forecourt.weights_table import shipped_weights
 from tests.functional.conftest import BOOKS_BUCKET, EVENT_BUS, LOYALTY_TABLE, client
 from tests.functional.world import POLICIES, key_of
 from tests.schemas import validator
@@ -169,6 +171,20 @@ def adjustment_decided(world: World) -> None:
     world.adjustments.finish(replace(approved, status=Adjusted.POSTED))
 
 
+def budget_opened(world: World) -> None:
+    opened = sample("bus/samples/BudgetOpened")["detail"]
+    budget = Budget(
+        budget_id=opened["budget_id"],
+        purpose="Double points in spring",
+        wallet=opened["wallet"],
+        expires_on=date.fromisoformat(opened["expires_on"]),
+        opened_by=opened["opened_by"],
+        opened_at=AT,
+    )
+    for _ in range(2):
+        world.budgets.open(budget)
+
+
 def sale_earned_nothing(world: World) -> None:
     nothing = Evaluation(points=0, expires_on=None, trace=())
     world.loyalty.record_evaluation("m1", SALE, version=1, evaluation=nothing)
@@ -201,6 +217,17 @@ def points_expiring(world: World) -> None:
     assert not ledger.remind(replace(notice, points=40), noticed_at=AT + timedelta(days=1))
 
 
+def weights_proposed(world: World) -> None:
+    for _ in range(2):
+        assert world.propose(shipped_weights()) == 2
+
+
+def weights_activated(world: World) -> None:
+    weights_proposed(world)
+    at = parse_instant("2026-11-23T08:20:00Z")
+    world.weights.activate(2, replaces=1, effective_at=at, now=AT)
+
+
 # What somebody does that the bus is then told of.
 CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.ENTRY_RECORDED: entry_recorded,
@@ -219,11 +246,14 @@ CAUSES: dict[DetailType, Callable[[World], None]] = {
     DetailType.LEDGER_VERIFIED: ledger_verified,
     DetailType.ADJUSTMENT_ASKED: adjustment_asked,
     DetailType.ADJUSTMENT_DECIDED: adjustment_decided,
+    DetailType.BUDGET_OPENED: budget_opened,
     DetailType.SALE_EARNED_NOTHING: sale_earned_nothing,
     DetailType.CONFIRMATION_ASKED: confirmation_asked,
     DetailType.CONFIRMATION_ANSWERED: confirmation_answered,
     DetailType.SALE_RULED: sale_ruled,
     DetailType.POINTS_EXPIRING: points_expiring,
+    DetailType.WEIGHTS_PROPOSED: weights_proposed,
+    DetailType.WEIGHTS_ACTIVATED: weights_activated,
 }
 
 
@@ -410,7 +440,9 @@ def test_what_is_deleted_for_good_is_nobodys_news_either(
 ) -> None:
     for cause in (
         entry_recorded,
+        budget_opened,
         program_activated,
+        weights_activated,
         station_registered,
         enrolled,
         confirmation_answered,
@@ -428,8 +460,8 @@ def test_what_is_deleted_for_good_is_nobodys_news_either(
     assert bus.heard == []
 
 
-@pytest.mark.parametrize("cause", [day_closed, ledger_verified])
-def test_a_book_and_a_verification_are_news_once(
+@pytest.mark.parametrize("cause", [budget_opened, day_closed, ledger_verified])
+def test_a_budget_a_book_and_a_verification_are_news_once(
     world: World, cause: Callable[[World], None]
 ) -> None:
     cause(world)

@@ -474,11 +474,36 @@ def test_the_command_says_when_a_run_stands_still(
     till: Till, command: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert till.books == []
+    files("r1").begin(segments=SEGMENTS, started_at=TUESDAY_NOON)
     monkeypatch.setattr(verify, "follow", lambda *_: None)
 
     code, printed = command("--run", "r1")
 
     assert (code, "--run r1" in printed) == (2, True)
+
+
+def test_the_command_says_at_once_that_there_is_no_such_run(
+    till: Till, command: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert till.books == []
+
+    def follow(*_: object) -> None:
+        raise AssertionError("it waits for a run that nobody started")
+
+    monkeypatch.setattr(verify, "follow", follow)
+
+    code, printed = command("--run", "r9")
+
+    assert (code, printed) == (4, "")
+    assert "knows no run r9" in capsys.readouterr().err
+
+
+def test_a_run_is_known_before_its_first_step_is_done(verification: ModuleType) -> None:
+    assert not files("r1").begun()
+
+    verification.start("r1", now=TUESDAY_NOON)
+
+    assert files("r1").begun()
 
 
 def test_a_run_without_a_new_step_is_waited_for_as_long_as_patience_lasts(aws: None) -> None:  # noqa: ARG001

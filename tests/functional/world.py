@@ -17,6 +17,7 @@ from moto.iotdata.models import iotdata_backends
 
 from forecourt.adjustments_table import AdjustmentsTable
 from forecourt.attributes import Item, from_item
+from forecourt.budgets_table import BudgetsTable
 from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
 from forecourt.documents import ProgramDocument
@@ -29,7 +30,10 @@ from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
 from forecourt.merged_members import MergedMembers
 from forecourt.operator_table import OperatorTable
+from forecourt.pools_table import PoolsTable
 from forecourt.portraits_table import PortraitsTable
+from forecourt.presences_table import PresencesTable
+from forecourt.proposals import proposal_to_record
 from forecourt.questions_table import QuestionsTable
 from forecourt.retellings import Source, Telling
 from forecourt.retold_sales import RetoldSales
@@ -41,6 +45,7 @@ from forecourt.statements import Statements
 from forecourt.stations_table import Station, StationsTable
 from forecourt.stored_sales import KeyedEvidence
 from forecourt.stored_tellings import StoredTelling
+from forecourt.weights_table import WeightsTable
 from tests.functional.conftest import (
     ACCOUNT_ID,
     IDENTITY_SECRET,
@@ -56,6 +61,7 @@ from tests.specimens import (
     STATION_ID,
     credited_to,
     payload,
+    proposal,
     sale_document,
 )
 
@@ -69,8 +75,10 @@ if TYPE_CHECKING:
     from forecourt.sales import Evidence, Sale
     from forecourt.stored_rulings import AppliedRuling
     from forecourt.stored_sales import StoredSale
+    from forecourt.weighing import Weights
 
 RULED_AT = RECEIVED_AT + timedelta(days=2)
+LEARNT_IN = "2026-11-23T20:00:00Z"
 BOUND_AT = datetime(2026, 11, 1, tzinfo=UTC)
 RING = KeyRing.from_text(IDENTITY_SECRET)
 
@@ -130,10 +138,14 @@ class World:
         self.members = MembersTable(dynamodb, name=LOYALTY_TABLE, sealer=self.sealer)
         self.statements = Statements(dynamodb, name=LOYALTY_TABLE)
         self.adjustments = AdjustmentsTable(dynamodb, name=LOYALTY_TABLE)
+        self.pools = PoolsTable(dynamodb, name=LOYALTY_TABLE)
+        self.budgets = BudgetsTable(dynamodb, name=LOYALTY_TABLE)
         self.identities = IdentitiesTable(
             dynamodb, name=LOYALTY_TABLE, sealer=self.sealer, block_of=block_of
         )
+        self.weights = WeightsTable(dynamodb, name=LOYALTY_TABLE)
         self.portraits = PortraitsTable(dynamodb, name=LOYALTY_TABLE)
+        self.presences = PresencesTable(dynamodb, name=LOYALTY_TABLE)
         self.questions = QuestionsTable(dynamodb, name=LOYALTY_TABLE)
         self.ruled = RuledSales(
             dynamodb, sales=self.sales, sales_name=SALES_TABLE, loyalty_name=LOYALTY_TABLE
@@ -253,6 +265,14 @@ class World:
         )
         self.operator.activate(version, effective_at=effective_at, now=OPEN_SINCE)
         return version.version
+
+    def propose(self, weights: Weights, *, run_id: str = LEARNT_IN) -> int:
+        """Let a run propose weights; return their version."""
+        return self.weights.propose(
+            run_id,
+            lambda version: proposal_to_record(proposal(weights), version=version),
+            proposed_at=RECEIVED_AT,
+        )
 
     def post(self, command: Command) -> Entry:
         """Carry out a command of the ledger; return its entry."""

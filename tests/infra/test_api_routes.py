@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 from functions.openapi import handler
-from infra.api import (
+from infra.routes import (
     CORRECTION_ROUTES,
     MEMBER_ROUTES,
     MERGE_ROUTES,
     OPERATOR_ROUTES,
     PUBLIC_ROUTES,
+    REDEMPTION_ROUTES,
     RULING_ROUTES,
 )
 
@@ -26,6 +27,7 @@ def test_the_gateway_routes_what_is_described() -> None:
         *MEMBER_ROUTES,
         *OPERATOR_ROUTES,
         *CORRECTION_ROUTES,
+        *REDEMPTION_ROUTES,
         *MERGE_ROUTES,
         *RULING_ROUTES,
     } == described

@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 OPERATIONS = ROOT / "docs" / "operations.md"
 STREAM_READERS = {"matching", "accrual", "relay", "archive"}
 # Invoked without anybody waiting for the answer.
-STARTED_BY_OTHERS = {"closing", "due", "reconciliation", "verification"}
-QUEUE_READERS = {"claims", "habits", "ingest", "expiry", "reminders", "verification"}
+STARTED_BY_OTHERS = {"closing", "due", "learning", "reconciliation", "verification"}
+QUEUE_READERS = {"claims", "expiry", "habits", "ingest", "learning", "reminders", "verification"}
 
 
 def alarms_on(aws: Synthesised, metric: str, dimension: str) -> set[str]:
@@ -158,8 +158,9 @@ def test_a_burst_of_events_waits_in_a_queue_and_not_in_lambda(
     assert invoked == []
 
 
-def test_a_verification_may_put_its_rest_on_the_queue_it_reads(aws: Synthesised) -> None:
-    assert aws.properties_of("verification")["RecursiveLoop"] == "Allow"
+@pytest.mark.parametrize("function", ["learning", "verification"])
+def test_a_step_may_put_the_rest_on_the_queue_it_reads(aws: Synthesised, function: str) -> None:
+    assert aws.properties_of(function)["RecursiveLoop"] == "Allow"
 
 
 @pytest.mark.parametrize("function", sorted(QUEUE_READERS))

@@ -34,7 +34,7 @@ REPORTS_FAILURES = {"sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUr
 
 # What it takes to decide whose a sale is.
 ASSIGNS: set[tuple[str, str, tuple[str, ...]]] = {
-    ("BatchGetItem", "Loyalty", ("IDENTITY#*", "PORTRAIT#*", "BLOCK#*")),
+    ("BatchGetItem", "Loyalty", ("IDENTITY#*", "DRIVERS#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*")),
     ("GetItem", "Loyalty", ("WEIGHTS",)),
     ("PutItem", "Loyalty", ("ASKED#*",)),
     ("DeleteItem", "Loyalty", ("ASKED#*",)),
@@ -80,6 +80,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Sales", ("STATION#*",)),
         ("GetItem", "Loyalty", ("PORTRAIT#*",)),
         ("UpdateItem", "Loyalty", ("PORTRAIT#*",)),
+        ("ConditionCheckItem", "Loyalty", ("PORTRAIT#*",)),
+        ("GetItem", "Loyalty", ("DRIVERS#*",)),
+        ("PutItem", "Loyalty", ("DRIVERS#*",)),
         ("GetItem", "Loyalty", ("RULINGS#*",)),
     },
     "due": {
@@ -112,6 +115,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("BatchGetItem", "Sales", ("STATION#*",)),
         ("Query", "Sales", ("STATION#*",)),
         ("GetItem", "Loyalty", ("PORTRAIT#*",)),
+        ("GetItem", "Loyalty", ("STATIONS",)),
+        ("GetItem", "Loyalty", ("PRESENCE#*",)),
+        ("PutItem", "Loyalty", ("PRESENCE#*",)),
         ("Query", "Loyalty", ("ASKED#*",)),
         ("PutItem", "Loyalty", ("ASKED#*",)),
         ("UpdateItem", "Loyalty", ("ASKED#*",)),
@@ -121,9 +127,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("DeleteItem", "Requests", ("*",)),
     },
     "operator": {
-        ("GetItem", "Loyalty", ("STATIONS", "PROGRAM")),
-        ("Query", "Loyalty", ("STATIONS", "PROGRAM")),
-        ("PutItem", "Loyalty", ("STATIONS", "PROGRAM")),
+        ("GetItem", "Loyalty", ("STATIONS", "PROGRAM", "WEIGHTS")),
+        ("Query", "Loyalty", ("STATIONS", "PROGRAM", "WEIGHTS")),
+        ("PutItem", "Loyalty", ("STATIONS", "PROGRAM", "WEIGHTS")),
         ("UpdateItem", "Loyalty", ("PROGRAM",)),
         ("GetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
@@ -150,6 +156,8 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("UpdateItem", "Loyalty", ("PORTRAIT#*", "BLOCK#*")),
         ("Query", "Loyalty", ("ASKED#*",)),
         ("DeleteItem", "Loyalty", ("ASKED#*",)),
+        ("DeleteItem", "Loyalty", ("PRESENCE#*",)),
+        ("UpdateItem", "Loyalty", ("DRIVERS#*",)),
         ("GetItem", "Sales", ("STATION#*",)),
         ("BatchGetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
@@ -194,13 +202,26 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("DeleteItem", "Requests", ("*",)),
     },
     "corrections": {
-        ("GetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
+        ("GetItem", "Loyalty", ("MEMBER#*", "PROGRAM", "BUDGETS")),
+        ("PutItem", "Loyalty", ("BUDGETS",)),
+        ("Query", "Loyalty", ("BUDGETS",)),
         ("BatchGetItem", "Loyalty", ("MEMBER#*", "ADJUSTMENTS")),
         ("PutItem", "Loyalty", ("MEMBER#*", "ADJUSTMENTS")),
         ("DeleteItem", "Loyalty", ("MEMBER#*", "ADJUSTMENTS")),
         ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
         ("Query", "Loyalty", ("ADJUSTMENTS",)),
         ("GetItem", "Sales", ("STATION#*",)),
+        ("GetItem", "Requests", ("*",)),
+        ("PutItem", "Requests", ("*",)),
+        ("UpdateItem", "Requests", ("*",)),
+        ("DeleteItem", "Requests", ("*",)),
+    },
+    "redemption": {
+        ("GetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
+        ("Query", "Loyalty", ("MEMBER#*",)),
+        ("PutItem", "Loyalty", ("MEMBER#*",)),
+        ("DeleteItem", "Loyalty", ("MEMBER#*",)),
         ("GetItem", "Requests", ("*",)),
         ("PutItem", "Requests", ("*",)),
         ("UpdateItem", "Requests", ("*",)),
@@ -223,6 +244,17 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("Query", "Loyalty", ("BOOKS", "MEMBER#*")),
         ("PutItem", "Loyalty", ("VERIFICATIONS",)),
     },
+    "learning": {
+        ("Query", "Sales", ("STATION#*",)),
+        (
+            "BatchGetItem",
+            "Loyalty",
+            ("IDENTITY#*", "DRIVERS#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*"),
+        ),
+        ("Query", "Loyalty", ("STATIONS", "VERIFICATIONS", "WEIGHTS")),
+        ("GetItem", "Loyalty", ("WEIGHTS",)),
+        ("PutItem", "Loyalty", ("WEIGHTS",)),
+    },
     "openapi": set(),
 }
 
@@ -242,6 +274,10 @@ OBJECTS: dict[str, set[tuple[str, str, str]]] = {
         ("GetObject", "BooksClosed", "books/*"),
         ("GetObject", "BooksWorkings", "verifications/*"),
         ("PutObject", "BooksWorkings", "verifications/*"),
+    },
+    "learning": {
+        ("GetObject", "BooksWorkings", "learnings/*"),
+        ("PutObject", "BooksWorkings", "learnings/*"),
     },
     "members": {("GetObject", "BooksClosed", "books/*")},
 }
@@ -272,6 +308,7 @@ OTHERS: dict[str, set[str]] = {
         "iot:CreateKeysAndCertificate",
         "iot:CreateThing",
         "iot:ListThingPrincipals",
+        "lambda:InvokeFunction",
     },
     "erasure": REPORTS_FAILURES
     | {
@@ -286,7 +323,9 @@ OTHERS: dict[str, set[str]] = {
     "rulings": set(),
     "merging": set(),
     "corrections": set(),
+    "redemption": set(),
     "reconciliation": REPORTS_FAILURES | {"lambda:InvokeFunction"},
+    "learning": READS_QUEUE | REPORTS_FAILURES | {"secretsmanager:GetSecretValue"},
     "openapi": set(),
 }
 
@@ -297,6 +336,7 @@ SEALING: dict[str, set[str]] = {
     "claims": {"kms:Decrypt"},
     "members": {"kms:Encrypt", "kms:Decrypt"},
     "operator": {"kms:Decrypt"},
+    "learning": {"kms:Decrypt"},
     "erasure": {"kms:Decrypt"},
     "merging": {"kms:Encrypt", "kms:Decrypt"},
     "rekeying": {"kms:Encrypt", "kms:Decrypt"},

@@ -114,6 +114,7 @@ def out_of(scene: Scene, budget: Purse, points: int) -> list[Lot]:
     scene.live(budget)
     if points > scene.spendable(budget):
         raise Refused("budget_exhausted")
+    budget.awarded += points
     return scene.take(budget, points)
 
 
@@ -121,4 +122,5 @@ def back_to(scene: Scene, budget: Purse, past: Past, points: int, before: int) -
     scene.live(budget)
     coins = [(lot.last, lot.bonus) for lot in past.out_of for _ in range(lot.points)]
     for last, bonus in coins[::-1][before : before + points]:
+        budget.awarded -= 1
         scene.let_go(budget, [Lot(1, last, bonus=bonus)], scene.today)

@@ -88,6 +88,7 @@ class Purse:
         self.lots: list[Lot] = []
         self.holds: dict[str, Hold] = {}
         self.debt = 0
+        self.awarded = 0
         self.frozen = False
         self.gone_to: str | None = None
         self.gone_by: str | None = None
@@ -106,6 +107,7 @@ class Purse:
             for name, hold in self.holds.items()
         }
         other.debt, other.frozen = self.debt, self.frozen
+        other.awarded = self.awarded
         other.gone_to, other.gone_by = self.gone_to, self.gone_by
         other.parked = {name: list(waiting) for name, waiting in self.parked.items()}
         other.used_on, other.used = self.used_on, dict(self.used)
@@ -132,6 +134,7 @@ class Purse:
             "pending": pending,
             "holds": holds,
             "debt": self.debt,
+            "awarded": self.awarded,
             "frozen": self.frozen,
             "gone_to": self.gone_to,
             "parked": sum(map(len, self.parked.values())),

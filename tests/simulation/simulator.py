@@ -386,6 +386,7 @@ def _facts(account: Account) -> Mapping[str, Any]:
         "pending": dict(account.pending),
         "holds": {name: (hold.expires_at, dict(hold.lots)) for name, hold in account.holds.items()},
         "debt": account.debt,
+        "awarded": account.awarded,
         "frozen": account.frozen,
         "gone_to": account.merged_into,
         "parked": account.parked,

@@ -12,24 +12,32 @@ from forecourt.errors import Forbidden, Unauthenticated, UnknownMember
 # The table once more, in the words of the people in it: a change has to be made twice.
 MAY = {
     Group.MEMBER: "",
-    Group.ATTENDANT: "enrol bind_identities answer_questions quote_discounts",
+    Group.ATTENDANT: (
+        "enrol bind_identities answer_questions read_holds capture_holds release_holds "
+        "quote_discounts"
+    ),
     Group.MANAGER: (
         "enrol bind_identities unbind_identities change_members read_members read_profiles "
         "read_stations read_programs read_queues read_evidence decide_sales answer_questions "
-        "adjust_points read_adjustments refund_points quote_discounts"
+        "adjust_points read_adjustments refund_points read_holds capture_holds release_holds "
+        "read_budgets quote_discounts"
     ),
     Group.OPERATOR: (
         "enrol bind_identities unbind_identities change_members read_members read_profiles "
         "erase_members merge_members read_stations change_stations read_programs change_programs "
-        "read_queues read_evidence decide_sales reassign_sales answer_questions "
-        "adjust_points read_adjustments decide_adjustments freeze_wallets refund_points "
-        "quote_discounts"
+        "read_weights change_weights read_queues read_evidence decide_sales reassign_sales "
+        "answer_questions adjust_points read_adjustments decide_adjustments freeze_wallets "
+        "refund_points spend_points read_holds capture_holds release_holds keep_pools "
+        "read_budgets change_budgets quote_discounts"
     ),
-    Group.AUDITOR: "read_members read_stations read_programs read_queues read_adjustments",
+    Group.AUDITOR: (
+        "read_members read_stations read_programs read_weights read_queues read_adjustments "
+        "read_holds read_budgets"
+    ),
 }
 MAY_ABOUT_THEMSELVES = (
     "enrol bind_identities unbind_identities change_members read_members read_profiles "
-    "answer_questions erase_members"
+    "answer_questions erase_members check_in spend_points read_holds release_holds keep_pools"
 )
 
 

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(forecourt.__file__).parent
 # Where a fraction is a probability or the clock's, and never of anything sold or given.
-INEXACT = {"candidates_table.py", "keeping.py", "learning.py", "weighing.py"}
+INEXACT = {
+    "keeping.py",
+    "learning.py",
+    "proposals.py",
+    "weighing.py",
+    "weights_table.py",
+}
 FIRST_THAT_NO_DOUBLE_HOLDS = 2**53 + 1
 
 

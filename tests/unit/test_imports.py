@@ -24,17 +24,21 @@ NEEDS = {
         "decided_sales",
         "erasing",
         "identities_table",
+        "learning_files",
         "ledger_reader",
         "ledger_table",
         "operator_table",
+        "pools_table",
+        "portraits_table",
+        "presences_table",
         "questions_table",
         "rekeyed_identities",
         "retold_sales",
         "ruled_sales",
+        "weights_table",
     },
     "aws_lambda_powertools": {"doors", "once"},
-    "pydantic": {"documents", "shapes", "tier_documents"},
-    "numpy": {"learning"},
+    "pydantic": {"booking_fields", "documents", "shapes", "tier_documents"},
 }
 FOR_DOORS_ONLY = {"pydantic", "aws_lambda_powertools.event_handler"}
 MAINTAINED_NO_MORE = "aws_xray_sdk"

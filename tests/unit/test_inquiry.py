@@ -11,6 +11,7 @@ from forecourt.evidence import Observation
 from forecourt.identity import EvidenceKey
 from forecourt.inquiry import (
     CANDIDATES_MAX,
+    HABITS,
     KEYS_MAX,
     ONE_CAR_ONE_MEMBER,
     ROUND_TRIPS_MAX,
@@ -23,6 +24,7 @@ from forecourt.inquiry import (
     inquire,
 )
 from forecourt.keyring import key_id_of
+from forecourt.presence import CheckIn, Presences
 from forecourt.variants import meant_phones, phone_neighbours, plate_variants
 from forecourt.weighing import Candidate, Decision, Outcome, Policy, Reason, Weights
 
@@ -47,7 +49,7 @@ WEIGHTS = Weights(
         "plate": {"same": 2840, "close": 2400, "differs": -320, "differs.unsure": -100},
         "payment": {"same": 2370, "differs": -150},
         "card": {"same": 2000, "differs": -100},
-        "presence": {"same": 900},
+        "presence": {"same": 900, "differs": -100, "none": -30},
         "claim": {"same": 1000},
         "station": {"usual": 950, "known": 400, "new": -250},
         "hour": {"usual": 50, "known": 0, "new": -150},
@@ -57,6 +59,8 @@ WEIGHTS = Weights(
     },
 )
 FILL = Fill(station_id="s0001", grade="92", volume_ml=40_000, hour=8, at=1_700_600_000)
+HERE = (CheckIn(FILL.at - 60, FILL.station_id),)
+ELSEWHERE = (CheckIn(FILL.at - 60, "s0099"),)
 REGULAR = Behaviour(
     sales=9,
     stations={"s0001": 9},
@@ -79,6 +83,8 @@ class Members:
 
     owners: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     portraits: dict[str, Portrait] = field(default_factory=dict)
+    check_ins: dict[str, tuple[CheckIn, ...]] = field(default_factory=dict)
+    drivers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     block_members: int = 0
     asked: list[LookUp] = field(default_factory=list)
 
@@ -125,7 +131,17 @@ class Members:
                 for key in asked.keys
                 if (key.kind, key.digest) in self.owners
             },
+            drivers={
+                key: self.drivers[key.digest]
+                for key in asked.keys
+                if asked.with_drivers and key.digest in self.drivers
+            },
             portraits={each: self.portraits[each] for each in asked.portraits},
+            presences={
+                each: Presences(check_ins=self.check_ins[each])
+                for each in asked.portraits
+                if each in self.check_ins
+            },
             block_members=self.block_members if asked.with_density else 0,
         )
 
@@ -154,10 +170,16 @@ def test_a_sale_without_evidence_costs_no_round_trip(members: Members) -> None:
     assert members.asked == []
 
 
-def test_two_exact_identities_are_decided_in_one_round_trip(members: Members) -> None:
-    members.bind("a", phone=PHONE, plate=PLATE)
+@pytest.mark.parametrize(
+    "seen", [{"phone": PHONE, "plate": PLATE}, {"payment": "tok-a", "card": "12345678"}]
+)
+def test_two_exact_identities_are_decided_in_one_round_trip(
+    members: Members, seen: dict[str, str]
+) -> None:
+    members.bind("a", REGULAR, **seen)
+    sure = replace(WEIGHTS, prior=-1000)
 
-    decision = members.decide(saw(phone=PHONE, plate=PLATE))
+    decision = members.decide(saw(**seen), weights=sure)
 
     assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "a")
     assert len(members.asked) == 1
@@ -291,9 +313,10 @@ def test_a_tolerant_look_up_that_could_change_nothing_is_not_made(members: Membe
 
 
 def test_portraits_that_could_change_nothing_are_not_read(members: Members) -> None:
-    members.owners["presence", "s0001#3"] = ("a", "b")
+    members.bind("a", card="12345678")
+    unheard_of = replace(WEIGHTS, prior=-4800)
 
-    decision = members.decide(saw(presence="s0001#3"))
+    decision = members.decide(saw(card="12345678"), weights=unheard_of)
 
     assert decision.reason is Reason.UNCONVINCING
     assert len(members.asked) == 1
@@ -391,7 +414,7 @@ def test_a_dense_block_of_numbers_makes_the_same_phone_worth_less(members: Membe
     dense = members.decide(saw(phone=PHONE))
 
     assert dense.posterior_ppm < sparse.posterior_ppm
-    assert [each.level for each in dense.pieces] == ["same.4"]
+    assert {each.field: each.level for each in dense.pieces}["phone"] == "same.4"
 
 
 @pytest.mark.parametrize(
@@ -427,7 +450,7 @@ def test_the_habits_of_who_is_known_by_the_car_say_nothing(members: Members) -> 
 
     decision = members.decide(saw(plate=PLATE))
 
-    assert {each.field for each in decision.pieces} == {"plate", "phone"}
+    assert not {each.field for each in decision.pieces}.intersection(HABITS)
 
 
 def test_a_guest_who_typed_no_phone_is_likelier_no_member(members: Members) -> None:
@@ -553,3 +576,136 @@ def test_an_identity_bound_between_two_look_ups_is_seen_in_the_portrait(members:
 
     assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "a")
     assert "phone" in decision.by
+
+
+def levels_of(decision: Decision) -> dict[str, str]:
+    return {each.field: each.level for each in decision.pieces}
+
+
+def test_two_exact_identities_do_not_ask_where_anybody_was(members: Members) -> None:
+    members.bind("a", phone=PHONE, plate=PLATE)
+    members.check_ins["a"] = ELSEWHERE
+
+    decision = members.decide(saw(phone=PHONE, plate=PLATE))
+
+    assert decision.outcome is Outcome.CREDITED
+    assert len(members.asked) == 1
+
+
+def test_of_a_family_with_one_car_the_driver_whose_app_is_there_is_asked(members: Members) -> None:
+    for each in ("husband", "wife"):
+        members.bind(each, plate=PLATE)
+    before = members.decide(saw(plate=PLATE))
+    members.check_ins["wife"] = HERE
+
+    decision = members.decide(saw(plate=PLATE))
+
+    assert before.outcome is Outcome.UNMATCHED
+    assert (decision.outcome, decision.member_id) == (Outcome.PENDING, "wife")
+    assert levels_of(decision)["presence"] == "same"
+
+
+def test_being_there_makes_nobody_a_candidate(members: Members) -> None:
+    members.bind("a")
+    members.check_ins["a"] = HERE
+
+    decision = members.decide(saw(plate=PLATE))
+
+    assert (decision.outcome, decision.reason) == (Outcome.UNMATCHED, Reason.UNKNOWN)
+    assert not any(each.portraits for each in members.asked)
+
+
+def test_being_there_is_no_identity(members: Members) -> None:
+    """A neighbour's number and an app at the pump are two hints, and nobody is identified."""
+    members.bind("a", phone=PHONE)
+    members.check_ins["a"] = HERE
+    convinced = replace(WEIGHTS, levels={**WEIGHTS.levels, "presence": {"same": 3000}})
+
+    for claimed_by in (None, "a"):
+        decision = members.decide(saw(phone=WRONG_PHONE), weights=convinced, claimed_by=claimed_by)
+
+        assert decision.posterior_ppm >= 999_900
+        assert (decision.outcome, decision.reason) == (
+            Outcome.PENDING,
+            Reason.NEEDS_SECOND_IDENTITY,
+        )
+
+
+@pytest.mark.parametrize("claimed_by", [None, "a"])
+def test_who_was_elsewhere_is_not_believed_by_one_identity_and_a_word(
+    members: Members, claimed_by: str | None
+) -> None:
+    members.bind("a", plate=PLATE)
+    members.check_ins["a"] = ELSEWHERE
+    sure = replace(WEIGHTS, prior=-1200)
+
+    decision = members.decide(saw(plate=PLATE), weights=sure, claimed_by=claimed_by)
+
+    assert (decision.outcome, decision.reason) == (Outcome.PENDING, Reason.IMPLAUSIBLE)
+
+
+def test_two_identities_outweigh_an_app_left_elsewhere(members: Members) -> None:
+    members.bind("a", plate=PLATE, payment="tok-a")
+    members.check_ins["a"] = ELSEWHERE
+
+    # Somebody else has the card: so the portraits are asked for.
+    members.bind("b", card="12345678")
+    decision = members.decide(saw(plate=PLATE, payment="tok-a"), claimed_by="b")
+
+    assert levels_of(decision)["presence"] == "differs"
+    assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "a")
+
+
+def test_a_claim_by_the_car_alone_is_not_believed_when_somebody_else_drives_it(
+    members: Members,
+) -> None:
+    members.bind("wife", plate=PLATE)
+    members.bind("husband", phone=PHONE)
+    believed = members.decide(saw(plate=PLATE), claimed_by="wife")
+    members.drivers[PLATE] = ("husband", "wife")
+
+    decision = members.decide(saw(plate=PLATE), claimed_by="wife")
+
+    assert (believed.outcome, believed.member_id) == (Outcome.CREDITED, "wife")
+    assert decision.outcome is not Outcome.CREDITED
+    assert "husband" in {name for name, _ in decision.alternatives}
+
+
+def test_whoever_else_drives_the_car_what_is_personal_settles_a_claim(members: Members) -> None:
+    members.bind("wife", plate=PLATE, payment="tok-w")
+    members.bind("husband", phone=PHONE)
+    members.drivers[PLATE] = ("husband", "wife")
+
+    decision = members.decide(saw(plate=PLATE, payment="tok-w"), claimed_by="wife")
+
+    assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "wife")
+
+
+def test_a_driver_who_has_not_bound_the_car_may_claim_what_it_was_filled_with(
+    members: Members,
+) -> None:
+    members.bind("husband", phone=PHONE)
+    members.drivers[PLATE] = ("husband",)
+
+    decision = members.decide(saw(plate=PLATE), claimed_by="husband")
+
+    assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "husband")
+
+
+def test_a_car_that_a_crowd_drives_names_nobody_at_a_claim(members: Members) -> None:
+    members.bind("a", plate=PLATE)
+    members.drivers[PLATE] = tuple(f"m{n}" for n in range(SHARED_MAX))
+
+    decision = members.decide(saw(plate=PLATE), claimed_by="a")
+
+    assert decision.outcome is not Outcome.CREDITED
+
+
+def test_who_drives_a_car_is_asked_of_claims_only(members: Members) -> None:
+    members.bind("a", plate=PLATE)
+
+    for claimed_by in (None, "a"):
+        members.decide(saw(plate=PLATE), claimed_by=claimed_by)
+
+        assert members.asked[0].with_drivers is (claimed_by is not None)
+        assert not any(each.with_drivers for each in members.asked[1:])

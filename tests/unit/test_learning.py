@@ -5,14 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from forecourt.learning import (
-    Estimate,
-    Scope,
-    estimate,
-    pairs_from_candidates,
-    phone_floors,
-)
-from forecourt.trials import KnownSale, Trial, compare_weights, trial
+from forecourt.learning import Estimate, Scope, estimate, phone_floors
+from forecourt.pairs import STRANGER, UNKNOWN, pairs_from_candidates
+from forecourt.trials import Trial, TriedSale, compare_weights, trial
 from forecourt.weighing import Candidate, Policy, Weights
 
 MEMBERS = 100_000
@@ -33,7 +28,7 @@ def habits(rng: random.Random, shares: dict[str, float]) -> dict[str, str]:
     return {name: level(rng, shares[name], "usual", "new") for name in ("station", "grade")}
 
 
-def simulated(seed: int, *, sales: int = SALES) -> list[KnownSale]:
+def simulated(seed: int, *, sales: int = SALES) -> list[TriedSale]:
     """Return sales of which seven in ten are a member's and one in a hundred names a stranger."""
     rng = random.Random(seed)
     made = []
@@ -53,11 +48,11 @@ def simulated(seed: int, *, sales: int = SALES) -> list[KnownSale]:
                     levels={"phone": "same", "plate": "differs"} | habits(rng, TRUE_U_HABITS),
                 )
             )
-        made.append(KnownSale(candidates=candidates, member_id=owner))
+        made.append(TriedSale(candidates=candidates, member_id=owner))
     return made
 
 
-def learn(sales: list[KnownSale], *, confirmed_share: float = 0.0) -> Estimate:
+def learn(sales: list[TriedSale], *, confirmed_share: float = 0.0) -> Estimate:
     rng = random.Random(1)
     pairs = pairs_from_candidates(
         [each.candidates for each in sales],
@@ -100,7 +95,7 @@ def test_a_confirmed_pair_is_believed_whatever_its_levels_say() -> None:
 
     learnt = estimate(pairs, members=MEMBERS, scopes=SCOPES)
 
-    assert learnt.posteriors.max() == 0
+    assert not any(learnt.matches.values())
     assert learnt.matched_share < 0.01
 
 
@@ -167,10 +162,19 @@ def test_weights_are_safe_beside_themselves() -> None:
 
 
 def test_wrong_sales_in_a_million_are_rounded_up() -> None:
-    result = Trial(weights_version=1, sales=3, credited=3, wrong=1, pending=0, unmatched=0)
+    result = Trial(
+        weights_version=1,
+        sales=9,
+        credited=9,
+        pending=0,
+        unmatched=0,
+        confirmed=3,
+        agreeing=2,
+        wrong=1,
+    )
 
     assert result.wrong_per_million == 333_334
-    assert replace(result, sales=0, wrong=0).wrong_per_million == 0
+    assert replace(result, confirmed=0, agreeing=0, wrong=0).wrong_per_million == 0
 
 
 def test_a_slip_is_never_worth_more_than_the_thing_itself() -> None:
@@ -183,3 +187,40 @@ def test_a_slip_is_never_worth_more_than_the_thing_itself() -> None:
     weights = learnt.weights(1)
 
     assert weights.levels["plate"]["close"] == weights.levels["plate"]["same"]
+
+
+def test_who_denied_a_sale_is_a_stranger_and_the_others_stay_in_doubt() -> None:
+    sales = [
+        [
+            Candidate(member_id="a", levels={"phone": "same"}),
+            Candidate(member_id="b", levels={"phone": "same"}),
+        ]
+    ] * 50
+    undecided = pairs_from_candidates(sales, [None] * 50, observed=[SCOPES] * 50)
+    denied = pairs_from_candidates(sales, [None] * 50, observed=[SCOPES] * 50, denied=[{"b"}] * 50)
+
+    assert [each.labels for each in undecided.alike] == [(UNKNOWN, UNKNOWN)]
+    assert [each.labels for each in denied.alike] == [(UNKNOWN, STRANGER)]
+    assert estimate(denied, members=MEMBERS, scopes=SCOPES).strangers["phone"] >= 50
+
+
+def test_what_is_believed_counts_the_less_the_more_sales_there_are() -> None:
+    sales = simulated(1)
+    believed = learn(sales).weights(1)
+    wary = replace(
+        believed, levels={**believed.levels, "phone": {**believed.levels["phone"], "same": 100}}
+    )
+
+    def phone_same(count: int, weights: Weights | None) -> int:
+        pairs = pairs_from_candidates(
+            [each.candidates for each in sales[:count]],
+            [None] * count,
+            observed=[SCOPES] * count,
+        )
+        learnt = estimate(pairs, members=MEMBERS, scopes=SCOPES, believed=weights)
+        return learnt.weights(2).levels["phone"]["same"]
+
+    few, many = phone_same(500, wary), phone_same(SALES, wary)
+
+    assert 100 < few < many < phone_same(SALES, None)
+    assert phone_same(500, believed) == pytest.approx(believed.levels["phone"]["same"], abs=60)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from forecourt.ledger import EntryKind, Shortfall
+from forecourt.ledger import EntryKind, Policies, Shortfall, WalletPolicy
 from forecourt.ledger import commands as c
 from forecourt.ledger.entries import EXPIRED
 from forecourt.ledger.refusals import AccountFrozen, AccountMerged, BudgetExhausted
@@ -45,6 +45,40 @@ def test_what_passes_through_a_budget_is_at_zero_over_all_entries() -> None:
 
     assert sum(leg.points for leg in legs if leg.account == BUDGET) == 0
     assert books.has(BUDGET) == 40
+
+
+def test_a_budget_knows_what_it_gave_and_did_not_get_back() -> None:
+    books = filled()
+    first = books.earn(30, funded_by=BUDGET)
+    books.earn(40, owner="bo", funded_by=BUDGET)
+    assert books.account(BUDGET).awarded == 70
+
+    books.reverse(first, c.Exactly(points=10))
+
+    assert books.account(BUDGET).awarded == 60
+    assert books.account().awarded == 0
+    books.audit()
+
+
+def test_a_ceiling_is_a_members_and_bounds_no_budget() -> None:
+    policies = Policies(
+        default=WalletPolicy(ceiling=100),
+        by_wallet={"partner-airline": WalletPolicy(ceiling=50, minimum=35)},
+    )
+
+    of_budgets = policies.of_budgets()
+
+    assert of_budgets.of("points") == WalletPolicy()
+    assert of_budgets.of("partner-airline") == WalletPolicy(minimum=35)
+
+
+def test_a_pools_limits_are_its_own_in_whichever_wallet() -> None:
+    policies = Policies(by_wallet={"stored_value": WalletPolicy(ceiling=50)})
+
+    of_a_pool = policies.of_a_pool({"ann": 60})
+
+    assert of_a_pool.of("points") == WalletPolicy(member_limits={"ann": 60})
+    assert of_a_pool.of("stored_value") == WalletPolicy(ceiling=50, member_limits={"ann": 60})
 
 
 def test_an_award_beyond_the_budget_is_refused_with_what_is_left() -> None:

@@ -13,6 +13,7 @@ from forecourt.sales import EvidenceKind
 from forecourt.weighing import Outcome
 from tests.bench.match_eval import population as people
 from tests.bench.match_eval.calibration import calibrated, draw
+from tests.bench.match_eval.drivers import drivers_of, presences_of
 from tests.bench.match_eval.evaluation import DEFAULT, Result, evaluate
 from tests.bench.match_eval.orphanage import Orphanage
 from tests.bench.match_eval.population import Population, build, plate_code, plate_text
@@ -118,6 +119,66 @@ def test_strangers_are_never_taken_for_members(population: Population) -> None:
     ]
 
     assert credited == []
+
+
+def test_apps_check_in_as_often_as_their_rates_say(population: Population) -> None:
+    makers = [sale for sale in SaleMaker(population, stream=6).sales(6_000) if sale.member]
+    rates = population.rates
+
+    def share(level: str, shift: int) -> float:
+        levels = [
+            presences_of(population, sale.member ^ shift, fill=sale.fill, maker=sale.member).level(
+                sale.fill
+            )
+            for sale in makers
+            if sale.member is not None
+        ]
+        return levels.count(level) / len(levels)
+
+    assert share("same", 0) == pytest.approx(rates.app_reports * rates.checked_in, abs=0.02)
+    assert share("differs", 0) < 0.01
+    assert 0 < share("same", 1) < 0.01  # beside the driver, in a family
+
+
+def test_a_familys_car_is_known_to_be_driven_by_both(population: Population) -> None:
+    families = [
+        member
+        for member in range(0, SIZE, 2)
+        if population.has(member, people.FAMILY)
+        and not population.has(member, people.FLEET_DRIVER)
+        and not population.has(member + 1, people.FLEET_DRIVER)
+    ]
+
+    known = [drivers_of(population, int(population.plates[each])) for each in families]
+
+    assert all(
+        set(drivers) <= {member, member + 1}
+        for member, drivers in zip(families, known, strict=True)
+    )
+    assert sum(map(len, known)) > 1.8 * len(families)
+
+
+def test_were_everybody_to_lie_hardly_a_lie_would_be_believed(population: Population) -> None:
+    weights, _, _ = learn(population, sales=4_000)
+    everybody = replace(
+        population,
+        rates=replace(
+            Rates(),
+            claims_in_app=1.0,
+            false_claim=1.0,
+            receipt_scanned=0.0,
+            receipt_picked_up=0.0,
+            plate_bound_later=0.0,
+            payment_linked_later=0.0,
+            number_corrected_later=0.0,
+        ),
+    )
+
+    result = evaluate(everybody, weights, Orphanage(everybody, stream=3), stream=3, sales=4_000)
+
+    orphans = result.orphans
+    assert orphans["recovered"] > 0.2 * orphans["orphans"]
+    assert orphans["false"] == orphans["false if claimed"] < 0.01 * orphans["orphans"]
 
 
 @pytest.mark.parametrize(("right", "holds"), [(980, True), (979, False)])

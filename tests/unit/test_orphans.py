@@ -17,6 +17,7 @@ from forecourt.orphans import (
     still_waits,
     suggestions,
 )
+from forecourt.presence import CheckIn, Presences
 from forecourt.weighing import Decision, Outcome, Reason
 
 DAY = 86_400
@@ -28,6 +29,8 @@ HABITS = reduce(
     Behaviour.after, (replace(FILL, at=FILL.at + n * 7 * DAY) for n in range(8)), Behaviour()
 )
 NEXT = replace(FILL, at=HABITS.last_at + 7 * DAY)
+NOWHERE = Presences()
+THERE = Presences(check_ins=(CheckIn(NEXT.at - 60, NEXT.station_id),))
 
 
 def test_an_unmatched_sale_is_filed_under_every_piece_of_its_evidence() -> None:
@@ -49,10 +52,6 @@ def test_while_two_keys_are_accepted_a_sale_is_filed_under_both_hashes_of_every_
         EvidenceKey(kind="plate", digest="0"),
         EvidenceKey(kind="plate", digest="2.0"),
     )
-
-
-def test_an_app_that_was_open_is_nothing_to_bind_later() -> None:
-    assert pointers(UNKNOWN, [Observation(kind="presence", digest="x")]) == ()
 
 
 @pytest.mark.parametrize(
@@ -84,7 +83,7 @@ def test_a_sale_waits_to_the_last_instant_of_its_time(late: timedelta, waits: bo
 
 
 def test_a_sale_like_all_the_others_is_suggested_and_names_no_owner() -> None:
-    (suggested,) = suggestions({"sale": NEXT}, HABITS)
+    (suggested,) = suggestions({"sale": NEXT}, HABITS, NOWHERE)
 
     assert suggested.sale_id == "sale"
     assert not hasattr(suggested, "member_id")
@@ -101,20 +100,44 @@ def test_a_sale_like_all_the_others_is_suggested_and_names_no_owner() -> None:
     ],
 )
 def test_one_habit_that_disagrees_is_enough_to_suggest_nothing(unlike: Fill) -> None:
-    assert suggestions({"sale": unlike}, HABITS) == ()
+    assert suggestions({"sale": unlike}, HABITS, NOWHERE) == ()
 
 
 def test_who_has_no_habits_yet_is_suggested_nothing() -> None:
-    assert suggestions({"sale": NEXT}, Behaviour()) == ()
+    assert suggestions({"sale": NEXT}, Behaviour(), NOWHERE) == ()
+
+
+def test_who_was_there_is_suggested_a_sale_before_they_have_habits() -> None:
+    (suggested,) = suggestions({"sale": NEXT}, Behaviour(), THERE)
+
+    assert suggested.sale_id == "sale"
+
+
+def test_of_two_sales_the_one_the_member_was_at_comes_first() -> None:
+    other = replace(NEXT, at=NEXT.at - DAY)
+
+    found = suggestions({"a": other, "b": NEXT}, HABITS, THERE)
+
+    assert [each.sale_id for each in found] == ["b", "a"]
+
+
+def test_having_been_there_does_not_outweigh_a_habit_that_disagrees() -> None:
+    assert suggestions({"sale": replace(NEXT, grade="0")}, HABITS, THERE) == ()
+
+
+def test_a_sale_while_the_member_was_elsewhere_is_not_suggested() -> None:
+    elsewhere = Presences(check_ins=(CheckIn(NEXT.at, "s0002"),))
+
+    assert suggestions({"sale": NEXT}, HABITS, elsewhere) == ()
 
 
 def test_no_more_is_suggested_than_anybody_would_read() -> None:
-    assert len(suggestions({f"s{n}": NEXT for n in range(9)}, HABITS)) == SUGGESTIONS_MAX
+    assert len(suggestions({f"s{n}": NEXT for n in range(9)}, HABITS, NOWHERE)) == SUGGESTIONS_MAX
 
 
 def test_likeness_in_a_few_habits_only_is_no_reason_to_ask() -> None:
     early = replace(HABITS, interval_seconds=0)
     faint = replace(NEXT, volume_ml=HABITS.volume_ml + 2 * HABITS.spread_ml)
 
-    assert suggestions({"sale": NEXT}, early) != ()
-    assert suggestions({"sale": faint}, replace(early, grades={"92": 1})) == ()
+    assert suggestions({"sale": NEXT}, early, NOWHERE) != ()
+    assert suggestions({"sale": faint}, replace(early, grades={"92": 1}), NOWHERE) == ()

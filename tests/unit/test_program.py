@@ -14,16 +14,15 @@ from hypothesis import strategies as st
 
 from forecourt.instants import parse_instant
 from forecourt.program import (
-    Activation,
     Basis,
     EarnRule,
     Program,
     Trace,
     evaluate,
-    in_force,
     program_from_document,
 )
 from forecourt.rounding import Rounding
+from forecourt.timelines import Activation, in_force
 from forecourt.validity import EndOf, Validity, last_valid_day
 from tests.specimens import sale
 

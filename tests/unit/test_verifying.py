@@ -232,6 +232,45 @@ def test_an_entry_said_to_reverse_what_cannot_be_reversed_changes_no_sum(ledger:
     assert reversed_points([reversal, odd]) == {}
 
 
+@pytest.mark.parametrize(
+    ("lost", "left", "missing"),
+    [("partner-airline", "points", "{}.in"), ("points", "partner-airline", "{}")],
+)
+def test_a_conversion_whose_other_wallet_is_gone_is_found(
+    lost: str, left: str, missing: str
+) -> None:
+    ledger = Ledger()
+    ledger.earn(100)
+    given = ledger.run(
+        c.Convert, into_wallet="partner-airline", points=50, gives=2, per=5, expires_on=None
+    )
+    assert differences(held(ledger)) == []
+    whole = held(ledger)
+
+    without_it = replace(
+        whole,
+        accounts={left: whole.accounts[left]},
+        entries=tuple(each for each in whole.entries if each.wallet != lost),
+    )
+
+    (found,) = differences(without_it)
+    assert (found.kind, found.facts["wallet"]) == ("half_missing", left)
+    assert found.facts["missing"] == missing.format(given.entry_id)
+
+
+def test_a_conversion_that_comes_while_we_read_is_not_asked_for_its_other_half() -> None:
+    ledger = Ledger()
+    ledger.earn(100)
+    accounts = held(ledger).accounts
+    given = ledger.run(
+        c.Convert, into_wallet="partner-airline", points=50, gives=2, per=5, expires_on=None
+    )
+
+    read = replace(without(held(ledger), ledger.entries[f"{given.entry_id}.in"]), accounts=accounts)
+
+    assert differences(read) == []
+
+
 def left_in_passing(
     ledger: Ledger, owner: str, *, before: date = TODAY + timedelta(days=1)
 ) -> dict[str, int]:

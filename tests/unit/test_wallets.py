@@ -16,7 +16,7 @@ from forecourt.ledger.deciding import decide
 from forecourt.ledger.refusals import CeilingExceeded, NotSpendable
 from forecourt.program import Program, program_from_document
 from forecourt.validity import EndOf, Validity
-from forecourt.wallets import Holder
+from forecourt.wallets import Holder, Rate
 from tests.unit.books import JUNE, MORNING, TODAY, Ledger
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -113,6 +113,43 @@ def test_every_setting_of_points_reaches_the_policy_or_the_terms() -> None:
         never_for=frozenset({"black"}),
     )
     assert said.terms().dates(TODAY, tier="black") == (date(2026, 1, 19), None)
+
+
+def test_a_partners_points_have_a_rate_each_way_or_none() -> None:
+    there, back = {"gives": 2, "per": 5}, {"gives": 1, "per": 1}
+    said = program(
+        partners={
+            "airline": {"validity": None, "from_points": there, "to_points": back},
+            "bank": {"validity": None, "from_points": there},
+        }
+    )
+
+    assert said.rates == {
+        ("points", "partner-airline"): Rate(gives=2, per=5),
+        ("partner-airline", "points"): Rate(gives=1, per=1),
+        ("points", "partner-bank"): Rate(gives=2, per=5),
+    }
+
+
+def test_a_program_from_before_there_were_rates_converts_nothing() -> None:
+    stored = document({"partners": {"bank": {"validity": None}}}).model_dump(mode="json")
+    for field in ("from_points", "to_points"):
+        del stored["wallets"]["partners"]["bank"][field]
+
+    assert program_from_document(stored, version=1).rates == {}
+    assert program_from_document(document(None).model_dump(mode="json"), version=1).rates == {}
+
+
+@pytest.mark.parametrize(("gives", "faults"), [(5, 0), (6, 1)])
+def test_a_way_there_and_back_that_gains_points_is_an_error(gives: int, faults: int) -> None:
+    airline = {
+        "validity": None,
+        "from_points": {"gives": 2, "per": 5},
+        "to_points": {"gives": gives, "per": 2},
+    }
+
+    error = ("error", "conversions_gain", "/wallets/partners/airline/to_points")
+    assert found({"partners": {"airline": airline}}) == [error] * faults
 
 
 def test_each_partners_points_are_kept_under_its_own_name_and_validity() -> None:

@@ -1,4 +1,4 @@
-"""Habits of a household, and the portrait that matching would have of a member."""
+"""Habits of a household, and what matching would know of a member: portrait, check-ins, cars."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from forecourt.behaviour import Behaviour, Fill
 from forecourt.inquiry import Portrait
+from forecourt.presence import CheckIn, Presences
 from tests.bench.match_eval import population as people
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 DAY = 86_400
 SPREAD = 1_000_000_007  # keeps the draws of one seed apart from another's
 REMEMBERED = 10  # past sales replayed into a portrait at most
+CREDITED_GUESS = 0.85  # of past sales; only a credited one tells who drove the car
 GRADES, GRADE_SHARES = ("92", "95", "98", "0"), (55, 32, 5, 8)
 MEAN_DAYS = (2, 5, 7, 7, 9, 10, 12, 14, 18, 25)
 MEAN_LITRES = {"92": (25, 45), "95": (28, 50), "98": (30, 55), "0": (40, 180)}
@@ -96,10 +98,8 @@ def portrait_of(population: Population, member: int, *, at: int, made_it: bool) 
 
     Whoever *made* the sale is due for one; anybody else is anywhere in their cycle.
     """
-    rng = Random(population.seed * SPREAD - member)
     habits = habits_of_member(population, member)
-    new = rng.random() < population.rates.new_member
-    sales = rng.randrange(3) if new else rng.randrange(3, REMEMBERED + 1)
+    rng, sales = _past(population, member)
     stations_here = int(population.stations[habits.city])
     chance = Random(at ^ member)
     first_gap = habits.gap(chance)
@@ -112,6 +112,48 @@ def portrait_of(population: Population, member: int, *, at: int, made_it: bool) 
     for each in reversed(times):
         behaviour = behaviour.after(habits.fill(rng, at=each, stations_here=stations_here))
     return Portrait(identities=identities_of(population, member), behaviour=behaviour)
+
+
+def presences_of(
+    population: Population, member: int, *, fill: Fill, maker: int | None
+) -> Presences:
+    """Return where a member's app checked in around a sale that *maker* made."""
+    rates = population.rates
+    if not population.has(member, people.REPORTS):
+        return Presences()
+    chance = Random((fill.at * SPREAD) ^ member)
+    is_there = member == maker or (
+        maker is not None
+        and population.has(member, people.FAMILY)
+        and member ^ 1 == maker
+        and chance.random() < rates.rides_along
+    )
+    stations = [fill.station_id] if is_there and chance.random() < rates.checked_in else []
+    if chance.random() < rates.checked_in_elsewhere:
+        stations.append("elsewhere")
+    at = fill.at - chance.randrange(-300, 900)
+    return Presences(check_ins=tuple(CheckIn(at=at, station_id=each) for each in stations))
+
+
+def drivers_of(population: Population, plate: int) -> list[int]:
+    """Return who has been credited with a sale at which the car was seen."""
+    rates = population.rates
+    seen = rates.plate_seen * (1 - rates.plate_misread) * CREDITED_GUESS
+    household = population.household_of_plate(plate)
+    shares = dict.fromkeys(household, seen)
+    for each in household:
+        if population.has(each, people.FLEET_DRIVER):
+            first = each // people.FLEET * people.FLEET
+            swapped = seen * rates.fleet_car_swapped / people.FLEET
+            shares |= dict.fromkeys(range(first, first + people.FLEET), swapped)
+            shares[each] = seen * (1 - rates.fleet_car_swapped)
+    found = []
+    for member, share in shares.items():
+        _, sales = _past(population, member)
+        chance = Random((population.seed * SPREAD + plate) ^ member)
+        if any(chance.random() < share for _ in range(sales)):
+            found.append(member)
+    return found
 
 
 def identities_of(population: Population, member: int) -> dict[str, frozenset[str]]:
@@ -128,3 +170,10 @@ def identities_of(population: Population, member: int) -> dict[str, frozenset[st
     if population.has(member, people.ETC):
         identities["etc_tag"] = frozenset({f"e{member}"})
     return identities
+
+
+def _past(population: Population, member: int) -> tuple[Random, int]:
+    """Return how many sales are on record of a member, and what else of them is drawn from."""
+    rng = Random(population.seed * SPREAD - member)
+    new = rng.random() < population.rates.new_member
+    return rng, rng.randrange(3) if new else rng.randrange(3, REMEMBERED + 1)

@@ -138,8 +138,7 @@ def _baselines(store: Store, sale: SimulatedSale) -> dict[str, str | None]:
     """Return whom simpler rules credit."""
     keys = [EvidenceKey(kind=each.kind, digest=each.digest) for each in sale.observations]
     phone = next((key for key in keys if key.kind == "phone"), None)
-    personal = [key for key in keys if key.kind != "presence"]
-    owners = {key: found[0] for key, found in store.owners(personal).items() if len(found) == 1}
+    owners = {key: found[0] for key, found in store.owners(keys).items() if len(found) == 1}
     exact = owners.get(phone) if phone else None
     named = set(owners.values())
     near: str | None = exact

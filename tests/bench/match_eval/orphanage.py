@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,21 @@ if TYPE_CHECKING:
     from tests.bench.match_eval.sales import SimulatedSale
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """
+    Somebody who comes to a sale that waits: what of it they bind, scan, or say of it.
+
+    `shown` are those who are asked about the sale, or see it after a binding.
+    """
+
+    person: str
+    bound: tuple[EvidenceKey, ...] = ()
+    receipt: bool = False
+    shown: bool = False
+    claims: bool = False
+
+
 class Orphanage:
     """Lets people bind, scan and claim, and weighs what they find by key once more."""
 
@@ -35,46 +51,54 @@ class Orphanage:
         Count the sale as an orphan when its maker is or becomes a member, and what came of it.
 
         Only a key the sale is filed under, its receipt, or being named in a pending decision
-        brings somebody to the sale.
+        brings somebody to the sale. Of two who come chance says who is first; the second finds
+        what the first has bound and said, and nothing when the sale is credited by then.
         """
         filed = pointers(decision, sale.observations)
         enrols = sale.member is None and self._rng.random() < self._population.rates.enrols_later
-        if sale.member is not None or enrols:
-            counts["orphans"] += 1
-            came = self._maker_comes(sale, decision, filed, weights)
-            counts["recovered"] += bool(came)
-            if came:
-                counts[came] += 1
-        mistaken = self._another_comes(sale, filed, weights)
-        counts["false"] += bool(mistaken)
-        if mistaken:
-            counts[mistaken] += 1
+        orphan = sale.member is not None or enrols
+        maker = self._maker(sale, decision, filed) if orphan else None
+        visits = [each for each in (maker, self._other(sale, decision, filed)) if each]
+        self._rng.shuffle(visits)
+        counts["orphans"] += orphan
+        before: list[Visit] = []
+        for visit in visits:
+            # Who drove is no member and will be none: whoever was asked takes the sale from nobody.
+            wrongly = "false" if orphan or not visit.shown else "strangers"
+            again = self._weigh_again(sale, visit, before, weights)
+            before.append(visit)
+            if visit is not maker and visit.shown and not visit.claims:
+                lie = replace(visit, claims=True)
+                lied = self._weigh_again(sale, lie, before[:-1], weights)
+                counts[f"{wrongly} if claimed"] += _credits(lied, visit.person)
+            if not _credits(again, visit.person):
+                continue
+            if visit is maker:
+                counts["recovered"] += 1
+                counts[_by(visit)] += 1
+            else:
+                counts[wrongly] += 1
+                counts[f"{wrongly} if claimed"] += visit.claims
+                counts[f"{wrongly}, {_told(sale, again)}"] += 1
+            return
 
-    def _maker_comes(
-        self,
-        sale: SimulatedSale,
-        decision: Decision,
-        filed: tuple[EvidenceKey, ...],
-        weights: Weights,
-    ) -> str:
-        """Return by what the maker came to the sale, empty when it stayed an orphan."""
+    def _maker(
+        self, sale: SimulatedSale, decision: Decision, filed: tuple[EvidenceKey, ...]
+    ) -> Visit | None:
+        """Return how who made the sale comes to it, `None` when they do not."""
         rng, rates = self._rng, self._population.rates
         maker = sale.person if sale.member is None else str(sale.member)
         bound = self._bound_by_maker(sale, filed)
         receipt = rng.random() < rates.receipt_scanned
-        asked = bool(bound) or decision.member_id == maker
-        claims = not receipt and asked and rng.random() < rates.claims_in_app
+        shown = bool(bound) or decision.member_id == maker
+        claims = not receipt and shown and rng.random() < rates.claims_in_app
         if not (bound or claims or receipt):
-            return ""
-        again = self._weigh_again(sale, maker, bound, weights, claims=claims, receipt=receipt)
-        if again.outcome is not Outcome.CREDITED or again.member_id != maker:
-            return ""
-        by = [key.kind for key in bound] + ["receipt"] * receipt + ["claim"] * claims
-        return "by " + ", ".join(sorted(by))
+            return None
+        return Visit(person=maker, bound=bound, receipt=receipt, shown=shown, claims=claims)
 
     def _bound_by_maker(
         self, sale: SimulatedSale, filed: tuple[EvidenceKey, ...]
-    ) -> list[EvidenceKey]:
+    ) -> tuple[EvidenceKey, ...]:
         """Return the keys of this sale that its maker binds within the waiting time."""
         rng, rates = self._rng, self._population.rates
         chances = {"phone": 1.0, "plate": rates.plate_bound, "payment": rates.payment_linked}
@@ -87,61 +111,72 @@ class Orphanage:
         theirs = {"phone": sale.phone, "plate": sale.plate, "payment": f"t{sale.person}"}
         if sale.member is not None:
             theirs["payment"] = f"t{sale.member}"
-        return [
+        return tuple(
             key
             for key in filed
             if theirs.get(key.kind) == key.digest and rng.random() < chances[key.kind]
-        ]
+        )
 
-    def _another_comes(
-        self, sale: SimulatedSale, filed: tuple[EvidenceKey, ...], weights: Weights
-    ) -> str:
-        """Return by what somebody else ended up with the sale, empty when nobody did."""
+    def _other(
+        self, sale: SimulatedSale, decision: Decision, filed: tuple[EvidenceKey, ...]
+    ) -> Visit | None:
+        """Return how somebody else comes to the sale, `None` when nobody does."""
         rng, population, rates = self._rng, self._population, self._population.rates
-        another, bound, receipt = "", [], False
         if rng.random() < rates.receipt_picked_up:
-            another, receipt = str(rng.randrange(population.size)), True
-        elif sale.member is not None and population.has(sale.member, people.FAMILY):
-            another = str(sale.member ^ 1)
-            bound = [
-                key
-                for key in filed
-                if key.kind == "plate" and rng.random() < rates.plate_bound_later
-            ]
-        elif sale.mistyped and rng.random() < rates.mistyped_number_enrols:
-            another = f"y{sale.person}"
-            bound = [key for key in filed if key.kind == "phone"]
-        if another == str(sale.member) or not (bound or receipt):
-            return ""
-        claims = not receipt and rng.random() < rates.false_claim
-        again = self._weigh_again(sale, another, bound, weights, claims=claims, receipt=receipt)
-        if again.outcome is not Outcome.CREDITED or again.member_id != another:
-            return ""
-        maker = "a stranger's" if sale.member is None else "a member's"
-        spoke = " ".join(sorted(f"{each.field}={each.level}" for each in again.pieces))
-        return f"false, {maker}, {again.posterior_ppm} ppm: {spoke}"
+            finder = rng.randrange(population.size)
+            return None if finder == sale.member else Visit(person=str(finder), receipt=True)
+        claims = rng.random() < rates.false_claim
+        if decision.member_id not in {None, str(sale.member)}:
+            return Visit(person=str(decision.member_id), shown=True, claims=claims)
+        if sale.member is not None and population.has(sale.member, people.FAMILY):
+            person, bound = str(sale.member ^ 1), ("plate", sale.plate)
+            binds = rng.random() < rates.plate_bound_later
+        else:
+            person, bound = f"y{sale.person}", ("phone", "")
+            binds = sale.mistyped and rng.random() < rates.mistyped_number_enrols
+        keys = tuple(key for key in filed if key.kind == bound[0] and bound[1] in {"", key.digest})
+        if not (binds and keys):
+            return None
+        return Visit(person=person, bound=keys, shown=True, claims=claims)
 
     def _weigh_again(
-        self,
-        sale: SimulatedSale,
-        person: str,
-        bound: list[EvidenceKey],
-        weights: Weights,
-        *,
-        claims: bool,
-        receipt: bool,
+        self, sale: SimulatedSale, visit: Visit, before: list[Visit], weights: Weights
     ) -> Decision:
         observations = list(sale.observations)
-        if receipt:
-            scanned = Observation(kind="receipt", digest=f"r{sale.person}")
-            observations.append(scanned)
-            bound = [*bound, EvidenceKey(kind=scanned.kind, digest=scanned.digest)]
-        store = Store(self._population, bound_later=dict.fromkeys(bound, person))
+        bound: dict[EvidenceKey, tuple[str, ...]] = {}
+        for each in (*before, visit):
+            keys = each.bound
+            if each.receipt:
+                scanned = Observation(kind="receipt", digest=f"r{sale.person}")
+                observations.append(scanned)
+                keys = (*keys, EvidenceKey(kind=scanned.kind, digest=scanned.digest))
+            for key in keys:
+                bound[key] = (*bound.get(key, ()), each.person)
+        claimants = {each.person for each in (*before, visit) if each.claims}
+        store = Store(self._population, bound_later=bound)
         inquiry = inquire(
             observations,
             sale.fill,
             weights=weights,
             tolerate=slips,
-            claimed_by=person if claims else None,
+            # Of two who claim it neither is believed.
+            claimed_by=claimants.pop() if len(claimants) == 1 else None,
         )
         return store.converse(inquiry, sale)
+
+
+def _credits(decision: Decision, person: str) -> bool:
+    return decision.outcome is Outcome.CREDITED and decision.member_id == person
+
+
+def _by(visit: Visit) -> str:
+    """Return by what somebody came to their sale."""
+    by = [key.kind for key in visit.bound]
+    by += ["receipt"] * visit.receipt + ["claim"] * visit.claims
+    return "by " + ", ".join(sorted(by))
+
+
+def _told(sale: SimulatedSale, decision: Decision) -> str:
+    maker = "a stranger's" if sale.member is None else "a member's"
+    spoke = " ".join(sorted(f"{each.field}={each.level}" for each in decision.pieces))
+    return f"{maker}, {decision.posterior_ppm} ppm: {spoke}"

@@ -36,7 +36,9 @@ FLEET = 20
 MEMBERS_A_STATION = 2_500
 TWO_LETTERS, ONE_LETTER = 0.25, 0.75  # of serials: at least one letter, at least two
 
-PLATE, PAYMENT, CARD, ETC, OLD_NUMBER, NEW_CAR, FAMILY, FLEET_DRIVER = (1 << n for n in range(8))
+PLATE, PAYMENT, CARD, ETC, OLD_NUMBER, NEW_CAR, FAMILY, FLEET_DRIVER, REPORTS = (
+    1 << n for n in range(9)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ class Population:
     cities: npt.NDArray[np.int16]
     phones: Ints
     plates: Ints
-    flags: npt.NDArray[np.uint8]
+    flags: npt.NDArray[np.uint16]
     by_phone: npt.NDArray[np.int32]
     sorted_phones: Ints
     by_plate: npt.NDArray[np.int32]
@@ -77,10 +79,14 @@ class Population:
             return int(self.by_phone[place])
         return None
 
-    def plate_owners(self, plate: int) -> list[int]:
+    def household_of_plate(self, plate: int) -> list[int]:
+        """Return whose car it is, bound or not."""
         low = int(np.searchsorted(self.sorted_plates, plate))
         high = int(np.searchsorted(self.sorted_plates, plate, side="right"))
-        return [member for each in self.by_plate[low:high] if self.has(member := int(each), PLATE)]
+        return [int(each) for each in self.by_plate[low:high]]
+
+    def plate_owners(self, plate: int) -> list[int]:
+        return [member for member in self.household_of_plate(plate) if self.has(member, PLATE)]
 
     def number_from(self, city: int, rng: np.random.Generator) -> int:
         """Return any number given to *city*."""
@@ -159,8 +165,8 @@ def plate_code(text: str) -> int:
     return area * SERIALS + serial
 
 
-def _flags(members: int, rates: Rates, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    flags = np.zeros(members, dtype=np.uint8)
+def _flags(members: int, rates: Rates, rng: np.random.Generator) -> npt.NDArray[np.uint16]:
+    flags = np.zeros(members, dtype=np.uint16)
     for flag, share in (
         (PLATE, rates.plate_bound),
         (PAYMENT, rates.payment_linked),
@@ -168,19 +174,20 @@ def _flags(members: int, rates: Rates, rng: np.random.Generator) -> npt.NDArray[
         (ETC, rates.etc_bound),
         (OLD_NUMBER, rates.number_given_up),
         (NEW_CAR, rates.car_changed),
+        (REPORTS, rates.app_reports),
     ):
-        flags[rng.random(members, dtype=np.float32) < share] |= np.uint8(flag)
+        flags[rng.random(members, dtype=np.float32) < share] |= np.uint16(flag)
     for flag, together, share in ((FLEET_DRIVER, FLEET, rates.fleets), (FAMILY, 2, rates.families)):
         groups = rng.random(members // together) < share
         chosen = np.repeat(groups, together)
         free = (flags[: len(chosen)] & FLEET_DRIVER) == 0
-        flags[: len(chosen)][chosen & free] |= np.uint8(flag)
-    flags[(flags & FAMILY) != 0] &= np.uint8(255 - NEW_CAR)
+        flags[: len(chosen)][chosen & free] |= np.uint16(flag)
+    flags[(flags & FAMILY) != 0] &= np.uint16(0xFFFF - NEW_CAR)
     return flags
 
 
 def _as_first(
-    homes: npt.NDArray[np.int16], flags: npt.NDArray[np.uint8], flag: int, n: int
+    homes: npt.NDArray[np.int16], flags: npt.NDArray[np.uint16], flag: int, n: int
 ) -> None:
     """Let the members of a group live where its first one lives."""
     whole = len(homes) // n * n
@@ -225,7 +232,7 @@ def _phones(
 def _unique_plates(
     homes: npt.NDArray[np.int16],
     letters: Ints,
-    flags: npt.NDArray[np.uint8],
+    flags: npt.NDArray[np.uint16],
     rng: np.random.Generator,
 ) -> Ints:
     plates = np.zeros(len(homes), dtype=np.int64)

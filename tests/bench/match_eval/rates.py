@@ -15,6 +15,7 @@ class Rates:
     payment_linked: float = 0.65
     card_held: float = 0.50
     etc_bound: float = 0.15
+    app_reports: float = 0.30  # lets the app say where it is, or opens it at the pump
     number_given_up: float = 0.005  # the member has a new number and has not told
     car_changed: float = 0.02  # the member has a new car and has not told
     moved_away: float = 0.10  # the number is from another city
@@ -35,8 +36,9 @@ class Rates:
     paid_by_another_member: float = 0.0001
     card_shown: float = 0.35  # of those who hold one
     etc_seen: float = 0.60  # of those who have one
-    app_open: float = 0.15
-    another_app_open: float = 0.10  # somebody else's, at the same pumps
+    checked_in: float = 0.50  # of the fills of those whose app reports
+    checked_in_elsewhere: float = 0.002  # of their moments: a geofence overlaps, a car wash
+    rides_along: float = 0.10  # of a family's fills: the other driver sits beside
     fleet_car_swapped: float = 0.10
     new_member: float = 0.08  # has no habits yet
 
@@ -46,7 +48,7 @@ class Rates:
     enrols_later: float = 0.10  # of strangers
     claims_in_app: float = 0.45  # of members shown "is this yours?"
     receipt_scanned: float = 0.20
-    false_claim: float = 0.01  # of those shown another's sale
+    false_claim: float = 0.01  # of those asked about, or shown, another's sale
     receipt_picked_up: float = 0.001  # by another member
     mistyped_number_enrols: float = 0.002  # the stranger whose number it is
 

@@ -77,12 +77,15 @@ def _print_policies(result: Result) -> None:
         f"pending sales name the right member in {named:.4f}"
         f"; mistyped sales pending with the right member {slips:.4f}\n"
         f"orphans {orphans['orphans']:,}, recovered {orphans['recovered']:,},"
-        f" credited falsely {orphans['false']}\n"
+        f" credited falsely {orphans['false']}, strangers' claimed by who was asked"
+        f" {orphans['strangers']}\n"
+        "  if everybody shown another's sale claimed it:"
+        f" {orphans['false if claimed']} and {orphans['strangers if claimed']}\n"
         f"  {[(each, n) for each, n in orphans.most_common() if each.startswith('by ')]}\n"
         f"outcomes {dict(result.reasons.most_common())}"
     )
     for each, count in orphans.most_common():
-        if each.startswith("false,"):
+        if each.startswith(("false,", "strangers,")):
             print(f"  {count:>5}  {each}")
 
 

@@ -95,9 +95,6 @@ class SaleMaker:
             observed.append(Observation(kind="card", digest=card))
         if population.has(member, people.ETC) and rng.random() < rates.etc_seen:
             observed.append(Observation(kind="etc_tag", digest=f"e{member}"))
-        if rng.random() < rates.app_open:
-            observed.append(Observation(kind="presence", digest=f"p{member}"))
-        observed += self._bystander()
         return SimulatedSale(
             fill=fill,
             observations=tuple(observed),
@@ -134,7 +131,6 @@ class SaleMaker:
             observed.append(self._read(plate))
         if rng.random() < rates.payment_seen:
             observed.append(Observation(kind="payment", digest=f"t{person}"))
-        observed += self._bystander()
         return SimulatedSale(
             fill=fill,
             observations=tuple(observed),
@@ -149,13 +145,6 @@ class SaleMaker:
     def _stranger(self) -> int:
         """Return a number that no member's household has."""
         return self._population.size + self._stream * 1_000_000 + self._number
-
-    def _bystander(self) -> list[Observation]:
-        """Return the open app of somebody who waits at the same pumps."""
-        if self._rng.random() >= self._population.rates.another_app_open:
-            return []
-        other = self._rng.randrange(self._population.size)
-        return [Observation(kind="presence", digest=f"p{other}")]
 
     def _instant(self) -> int:
         return EPOCH + self._rng.randrange(A_QUARTER)

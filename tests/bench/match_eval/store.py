@@ -11,7 +11,7 @@ from forecourt.errors import InvalidIdentity
 from forecourt.inquiry import Found, LookUp
 from forecourt.variants import meant_phones, plate_variants
 from tests.bench.match_eval import population as people
-from tests.bench.match_eval.drivers import portrait_of
+from tests.bench.match_eval.drivers import drivers_of, portrait_of, presences_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -26,7 +26,11 @@ Answer = TypeVar("Answer")
 
 @dataclass(slots=True)
 class Reads:
-    """What the look-ups cost: a key or portrait is half a read unit, eventually consistent."""
+    """
+    What the look-ups cost: a key or item is half a read unit, eventually consistent.
+
+    With a portrait go the member's check-ins, an item of their own.
+    """
 
     inquiries: int = 0
     round_trips: int = 0
@@ -37,7 +41,7 @@ class Reads:
 
     @property
     def units(self) -> float:
-        return (self.keys + self.portraits) / 2
+        return (self.keys + 2 * self.portraits) / 2
 
 
 @dataclass(slots=True)
@@ -46,7 +50,7 @@ class Store:
 
     population: Population
     reads: Reads = field(default_factory=Reads)
-    bound_later: dict[EvidenceKey, str] = field(default_factory=dict)
+    bound_later: dict[EvidenceKey, tuple[str, ...]] = field(default_factory=dict)
 
     def converse(self, inquiry: Generator[LookUp, Found, Answer], sale: SimulatedSale) -> Answer:
         """Answer an inquiry's questions until it has its answer."""
@@ -71,11 +75,9 @@ class Store:
             found |= self._phone_owners(phones)
         for key in keys:
             owners = () if key.kind == "phone" else self._owners_of(key)
-            later = self.bound_later.get(key)
-            if later and later not in owners:
-                owners = (*owners, later)
-            if owners:
-                found[key] = (*found.get(key, ()), *owners)
+            later = self.bound_later.get(key, ())
+            if owners or later:
+                found[key] = tuple(dict.fromkeys((*found.get(key, ()), *owners, *later)))
         return found
 
     def block_members(self, phone: str) -> int:
@@ -87,14 +89,20 @@ class Store:
         self.reads.most_keys = max(self.reads.most_keys, len(asked.keys))
         self.reads.portraits += len(asked.portraits)
         phone = next((each.digest for each in asked.keys if each.kind == "phone"), "")
+        members = [int(each) for each in asked.portraits if each.isdigit()]
+        cars = [key for key in asked.keys if asked.with_drivers and key.kind == "plate"]
         return Found(
             owners=self.owners(asked.keys),
+            drivers={key: self._drivers_of(key) for key in cars},
             portraits={
-                each: portrait_of(
-                    self.population, int(each), at=sale.fill.at, made_it=int(each) == sale.member
+                str(each): portrait_of(
+                    self.population, each, at=sale.fill.at, made_it=each == sale.member
                 )
-                for each in asked.portraits
-                if each.isdigit()
+                for each in members
+            },
+            presences={
+                str(each): presences_of(self.population, each, fill=sale.fill, maker=sale.member)
+                for each in members
             },
             block_members=self.block_members(phone) if asked.with_density and phone else 0,
         )
@@ -105,6 +113,11 @@ class Store:
         places[places == self.population.size] = 0
         hits = np.flatnonzero(self.population.sorted_phones[places] == numbers)
         return {keys[int(hit)]: (str(self.population.by_phone[places[hit]]),) for hit in hits}
+
+    def _drivers_of(self, key: EvidenceKey) -> list[str]:
+        """Return who was credited with sales at which that car was seen."""
+        code = people.plate_code(key.digest)
+        return [str(each) for each in drivers_of(self.population, code)] if code >= 0 else []
 
     def _owners_of(self, key: EvidenceKey) -> tuple[str, ...]:
         population, value = self.population, key.digest
@@ -125,7 +138,7 @@ class Store:
                 first = number * people.FLEET
                 return tuple(str(first + each) for each in range(people.FLEET))
             case _:
-                bound = value[0] == "p"
+                bound = False
         return (str(number),) if bound else ()
 
 

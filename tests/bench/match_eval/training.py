@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecourt.inquiry import DEFAULT_POLICY, density_class, gather
-from forecourt.learning import Scope, estimate, pairs_from_candidates, phone_floors
-from forecourt.trials import Comparison, KnownSale, compare_weights
+from forecourt.inquiry import DEFAULT_POLICY, compare, density_class, gather
+from forecourt.learning import Scope, estimate, phone_floors
+from forecourt.pairs import pairs_from_candidates
+from forecourt.trials import Comparison, TriedSale, compare_weights
+from forecourt.weighing import Candidate
 from forecourt.weights import weights_to_document
+from tests.bench.match_eval.drivers import portrait_of
 from tests.bench.match_eval.population import NUMBERS_A_BLOCK
 from tests.bench.match_eval.sales import SaleMaker
 from tests.bench.match_eval.store import Store, slips
@@ -21,14 +24,16 @@ from tests.bench.match_eval.store import Store, slips
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from forecourt.weighing import Candidate, Weights
+    from forecourt.weighing import Weights
     from tests.bench.match_eval.population import Population
+    from tests.bench.match_eval.sales import SimulatedSale
 
 TRAINING_STREAM = 0
 CONFIRMED = 0.05  # of the training sales: the member answered in the app
 HELD_BACK = 0.2
+CONTROLS = 0.1  # of the training sales: compared with a member drawn at random, too
 MISTYPED_GUESS = 0.05  # an operator's guess from above, not the simulation's rate
-SCOPES = dict.fromkeys(("phone", "plate", "payment", "card", "etc_tag", "presence"), Scope.KEYED)
+SCOPES = dict.fromkeys(("phone", "plate", "payment", "card", "etc_tag"), Scope.KEYED)
 
 
 def learn(population: Population, *, sales: int) -> tuple[Weights, dict[str, Any], Comparison]:
@@ -40,9 +45,10 @@ def learn(population: Population, *, sales: int) -> tuple[Weights, dict[str, Any
     observed: list[set[str]] = []
     classes: Counter[int] = Counter()
     for sale in SaleMaker(population, stream=TRAINING_STREAM).sales(sales):
-        candidates.append(
-            store.converse(gather(sale.observations, sale.fill, tolerate=slips), sale)
-        )
+        found = store.converse(gather(sale.observations, sale.fill, tolerate=slips), sale)
+        if rng.random() < CONTROLS:
+            found.append(_control(population, sale, rng))
+        candidates.append(found)
         truths.append("" if sale.member is None else str(sale.member))
         observed.append({each.kind for each in sale.observations})
         for each in sale.observations:
@@ -61,13 +67,35 @@ def learn(population: Population, *, sales: int) -> tuple[Weights, dict[str, Any
     active = estimated(train // 4, 1)
     proposed = estimated(train, 2)
     held_back = [
-        KnownSale(candidates=found, member_id=truth)
+        TriedSale(candidates=found, member_id=truth)
         for found, truth in zip(candidates[train:], truths[train:], strict=True)
     ]
     comparison = compare_weights(held_back, active=active, proposed=proposed, policy=DEFAULT_POLICY)
     confirmed = sum(label is not None for label in labels[:train])
     proposed = replace(proposed, levels={**proposed.levels, **_by_agreement(population.size)})
     return proposed, weights_to_document(proposed, sales=train, confirmed=confirmed), comparison
+
+
+def _control(population: Population, sale: SimulatedSale, rng: Random) -> Candidate:
+    """
+    Return anybody, compared with a sale they have nothing to do with.
+
+    Look-ups seldom find somebody who did not make the sale and has not the car of who did. From
+    these few alone it would not be learnt how strangers differ. Where such a one was at the time
+    is left open: what presence is worth is learnt from those whom it has to tell apart.
+    """
+    member = rng.randrange(population.size)
+    levels = compare(
+        sale.observations,
+        sale.fill,
+        weights=None,
+        block_members=0,
+        owned={},
+        portrait=portrait_of(population, member, at=sale.fill.at, made_it=False),
+        presences=None,
+        tolerate=slips,
+    )
+    return Candidate(member_id=str(member), levels=levels)
 
 
 def _by_agreement(members: int) -> dict[str, dict[str, int]]:

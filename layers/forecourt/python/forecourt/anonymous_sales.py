@@ -3,10 +3,10 @@ Taking from sales, and from what was told of them, whatever names somebody.
 
 A sale that was matched a moment before reaches the ledger a moment after. Every matched sale
 leaves one item there, an entry, an evaluation or a full wallet's refusal, and the bus is told of
-each. The search for
-a member's sales reads these items, consistently, after the portrait says `erased`. So an item is
-found by the search, or it was written after the portrait was: then whoever hears of it reads
-`erased` and forgets the sale (`functions.habits`). There is no third case, and nothing waits.
+each. The search for a member's sales reads these items, consistently, after the portrait says
+`erased`. So an item is found by the search, or it was written after the portrait was: then
+whoever hears of it reads `erased` and forgets the sale (`functions.habits`). There is no third
+case, and nothing waits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How matching and claims come by their `Assignment`: settings, clients and policy."""
+"""How functions come by an `Assignment`, or by its `Tolerance`: settings, clients and policy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from forecourt.assignment import Assignment
-from forecourt.candidates_table import CandidatesTable, WeightsInForce
+from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
 from forecourt.identity_keys import IdentityKeys
 from forecourt.inquiry import POLICIES
@@ -17,8 +17,11 @@ from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
 from forecourt.slips import Slips
+from forecourt.weights_table import WeightsInForce, WeightsTable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from forecourt.stored_sales import StoredSale
 
 
@@ -33,9 +36,9 @@ class AssignmentSettings(Settings):
     matching_policy: str
 
 
-def open_assignment(settings: AssignmentSettings, dynamodb: Any) -> Assignment:
+def open_tolerance(*, identity_secret_id: str, seal_key_id: str) -> Callable[[StoredSale], Slips]:
     """
-    Return the assignment over the tables that *settings* name.
+    Return what makes the `Tolerance` of a sale.
 
     What opens sealed values is opened itself when a value is asked for: exact evidence never
     does, and two more clients would cost every cold start.
@@ -43,21 +46,25 @@ def open_assignment(settings: AssignmentSettings, dynamodb: Any) -> Assignment:
 
     @cache
     def sealer() -> Sealer:
-        return Sealer(boto3.client("kms"), key_id=settings.seal_key_id)
+        return Sealer(boto3.client("kms"), key_id=seal_key_id)
 
-    ring = IdentityKeys(
-        lambda: boto3.client("secretsmanager"), secret_id=settings.identity_secret_id
-    )
+    ring = IdentityKeys(lambda: boto3.client("secretsmanager"), secret_id=identity_secret_id)
 
     def tolerate(stored: StoredSale) -> Slips:
         return Slips(stored, sealer=sealer, ring=ring)
 
-    candidates = CandidatesTable(dynamodb, name=settings.loyalty_table)
+    return tolerate
+
+
+def open_assignment(settings: AssignmentSettings, dynamodb: Any) -> Assignment:
+    """Return the assignment over the tables that *settings* name."""
     return Assignment(
         sales=SalesTable(dynamodb, name=settings.sales_table),
         decided=DecidedSales(dynamodb, sales=settings.sales_table, loyalty=settings.loyalty_table),
-        candidates=candidates,
-        weights=WeightsInForce(candidates),
+        candidates=CandidatesTable(dynamodb, name=settings.loyalty_table),
+        weights=WeightsInForce(WeightsTable(dynamodb, name=settings.loyalty_table)),
         policy=POLICIES[settings.matching_policy],
-        tolerate=tolerate,
+        tolerate=open_tolerance(
+            identity_secret_id=settings.identity_secret_id, seal_key_id=settings.seal_key_id
+        ),
     )

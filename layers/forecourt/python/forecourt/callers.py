@@ -47,17 +47,27 @@ class Permission(StrEnum):
     CHANGE_STATIONS = "change_stations"
     READ_PROGRAMS = "read_programs"
     CHANGE_PROGRAMS = "change_programs"
+    READ_WEIGHTS = "read_weights"
+    CHANGE_WEIGHTS = "change_weights"
     READ_QUEUES = "read_queues"
     READ_EVIDENCE = "read_evidence"
     DECIDE_SALES = "decide_sales"
     REASSIGN_SALES = "reassign_sales"
     ANSWER_QUESTIONS = "answer_questions"
+    CHECK_IN = "check_in"
     ADJUST_POINTS = "adjust_points"
     READ_ADJUSTMENTS = "read_adjustments"
     DECIDE_ADJUSTMENTS = "decide_adjustments"
     FREEZE_WALLETS = "freeze_wallets"
     REFUND_POINTS = "refund_points"
     QUOTE_DISCOUNTS = "quote_discounts"
+    SPEND_POINTS = "spend_points"
+    READ_HOLDS = "read_holds"
+    CAPTURE_HOLDS = "capture_holds"
+    RELEASE_HOLDS = "release_holds"
+    KEEP_POOLS = "keep_pools"
+    READ_BUDGETS = "read_budgets"
+    CHANGE_BUDGETS = "change_budgets"
 
 
 OWN = frozenset(
@@ -70,22 +80,35 @@ OWN = frozenset(
         Permission.READ_MEMBERS,
         Permission.READ_PROFILES,
         Permission.ANSWER_QUESTIONS,
+        Permission.CHECK_IN,
+        Permission.SPEND_POINTS,
+        Permission.READ_HOLDS,
+        Permission.RELEASE_HOLDS,
+        Permission.KEEP_POOLS,
     }
 )
+# That somebody is there is their own app's word, and nobody else's.
+PERSONAL = frozenset({Permission.CHECK_IN})
+# What a member is set back by is for themselves to do, or for head office in their name.
+WEIGHTY = frozenset({Permission.ERASE_MEMBERS, Permission.SPEND_POINTS, Permission.KEEP_POOLS})
 GRANTS: Mapping[Group, frozenset[Permission]] = {
     Group.MEMBER: frozenset(),
-    # Whom an attendant serves may say at the counter which sales are theirs.
+    # Whom an attendant serves may say at the counter which sales are theirs. What they pay with
+    # points they set aside themselves; an attendant takes no more than that.
     Group.ATTENDANT: frozenset(
         {
             Permission.ENROL,
             Permission.BIND_IDENTITIES,
             Permission.ANSWER_QUESTIONS,
             Permission.QUOTE_DISCOUNTS,
+            Permission.READ_HOLDS,
+            Permission.CAPTURE_HOLDS,
+            Permission.RELEASE_HOLDS,
         }
     ),
-    # Who is to be forgotten says so themselves, or to head office.
-    Group.MANAGER: OWN - {Permission.ERASE_MEMBERS}
+    Group.MANAGER: OWN - PERSONAL - WEIGHTY
     | {
+        Permission.CAPTURE_HOLDS,
         Permission.READ_STATIONS,
         Permission.READ_PROGRAMS,
         Permission.READ_QUEUES,
@@ -95,15 +118,19 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
         Permission.READ_ADJUSTMENTS,
         Permission.REFUND_POINTS,
         Permission.QUOTE_DISCOUNTS,
+        Permission.READ_BUDGETS,
     },
-    Group.OPERATOR: frozenset(Permission),
+    Group.OPERATOR: frozenset(Permission) - PERSONAL,
     Group.AUDITOR: frozenset(
         {
             Permission.READ_MEMBERS,
             Permission.READ_STATIONS,
             Permission.READ_PROGRAMS,
+            Permission.READ_WEIGHTS,
             Permission.READ_QUEUES,
             Permission.READ_ADJUSTMENTS,
+            Permission.READ_BUDGETS,
+            Permission.READ_HOLDS,
         }
     ),
 }

@@ -1,53 +1,35 @@
 """
-What matching asks the Loyalty table: who has an identity, portraits, blocks, and weights.
+What matching asks the Loyalty table: who has an identity, who they are, and blocks.
 
-| item | pk | sk | attributes |
-| --- | --- | --- | --- |
-| weights in force | `WEIGHTS` | `IN_FORCE` | version |
-| version of the weights | `WEIGHTS` | `VERSION#<version>` | document |
-
-For the rest see `forecourt.stored_identities`. A version's document is fixed once it was in
-force. An installation that has learnt no weights yet has no item here and decides by the
-weights shipped with the code: version 1, learnt by `tests.bench.match_eval` from simulated
-sales of a hundred thousand members (`--members 100000 --training 80000 --seed 1`).
+The items are those of `forecourt.stored_identities`; for weights see `forecourt.weights_table`.
 """
 
 from __future__ import annotations
 
-import json
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forecourt.attributes import Item, from_item, to_item
+from forecourt.attributes import Item, from_item
 from forecourt.batches import batch_get
 from forecourt.inquiry import Found
+from forecourt.sales import EvidenceKind
 from forecourt.stored_identities import (
     ERASED,
     block_key,
+    drivers_from_item,
+    drivers_key,
     identity_key,
     owners_from_item,
     portrait_from_item,
     portrait_key,
+    presence_key,
+    presences_from_item,
 )
-from forecourt.weights import weights_from_document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from forecourt.identity import EvidenceKey
     from forecourt.inquiry import LookUp
-    from forecourt.weighing import Weights
-
-SHIPPED_WEIGHTS = Path(__file__).with_name("shipped_weights.json")
-WEIGHTS_REMEMBERED_SECONDS = 300
-
-IN_FORCE_KEY = {"pk": "WEIGHTS", "sk": "IN_FORCE"}
-
-
-def weights_key(version: int) -> Item:
-    """Return the key of a version of the weights."""
-    return to_item({"pk": "WEIGHTS", "sk": f"VERSION#{version:06}"})
 
 
 class CandidatesTable:
@@ -105,54 +87,13 @@ class CandidatesTable:
         }
         return owners, any(item["type"]["S"] == ERASED for item in items)
 
-    def weights_in_force(self) -> int | None:
-        """Return the version of the weights in force, `None` when none was ever activated."""
-        response = self._dynamodb.get_item(TableName=self._name, Key=to_item(IN_FORCE_KEY))
-        return int(from_item(response["Item"])["version"]) if "Item" in response else None
-
-    def weights(self, version: int) -> Weights:
-        """Return a version of the weights that was activated."""
-        response = self._dynamodb.get_item(
-            TableName=self._name,
-            Key=weights_key(version),
-            ConsistentRead=True,  # kept for a container's life
-        )
-        return weights_from_document(from_item(response["Item"])["document"])
-
-
-class WeightsInForce:
-    """The weights to decide by, read again when the container has had them for some minutes."""
-
-    def __init__(
-        self, candidates: CandidatesTable, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._candidates = candidates
-        self._clock = clock
-        self._asked_at = 0.0
-        self._weights: Weights | None = None
-
-    def __call__(self) -> Weights:
-        """Return the weights in force, or those shipped while there are none."""
-        now = self._clock()
-        if self._weights is None or now - self._asked_at > WEIGHTS_REMEMBERED_SECONDS:
-            version = self._candidates.weights_in_force()
-            if version is None:
-                self._weights = shipped_weights()
-            elif self._weights is None or self._weights.version != version:
-                self._weights = self._candidates.weights(version)
-            self._asked_at = now
-        return self._weights
-
-
-def shipped_weights() -> Weights:
-    """Return the weights a fresh installation decides by."""
-    return weights_from_document(json.loads(SHIPPED_WEIGHTS.read_text(encoding="utf-8")))
-
 
 def _keys(asked: LookUp, blocks: Sequence[str]) -> list[Item]:
     return [
         *map(identity_key, asked.keys),
+        *map(drivers_key, _cars(asked)),
         *map(portrait_key, asked.portraits),
+        *map(presence_key, asked.portraits),
         *(map(block_key, blocks) if asked.with_density else ()),
     ]
 
@@ -163,10 +104,20 @@ def _found(asked: LookUp, blocks: Sequence[str], items: Mapping[tuple[str, str],
         for key in asked.keys
         if (item := items.get(_name_of(identity_key(key))))
     }
+    drivers = {
+        key: drivers_from_item(item)
+        for key in _cars(asked)
+        if (item := items.get(_name_of(drivers_key(key))))
+    }
     portraits = {
         member_id: portrait_from_item(item)
         for member_id in asked.portraits
         if (item := items.get(_name_of(portrait_key(member_id))))
+    }
+    presences = {
+        member_id: presences_from_item(item)
+        for member_id in asked.portraits
+        if (item := items.get(_name_of(presence_key(member_id))))
     }
     counted = [
         from_item(item)["numbers"]
@@ -175,9 +126,16 @@ def _found(asked: LookUp, blocks: Sequence[str], items: Mapping[tuple[str, str],
     ]
     return Found(
         owners=owners,
+        drivers=drivers,
         portraits=portraits,
+        presences=presences,
         block_members=sum(counted),
     )
+
+
+def _cars(asked: LookUp) -> list[EvidenceKey]:
+    """Return the cars of which it is asked who drives them."""
+    return [each for each in asked.keys if asked.with_drivers and each.kind == EvidenceKind.PLATE]
 
 
 def _name_of(item: Item) -> tuple[str, str]:

@@ -181,10 +181,24 @@ class PointsWalletDocument(Document):
     max_holds: Holds = 8
 
 
+class RateDocument(Document):
+    """`gives` for every `per`; what makes no whole `per` is not converted."""
+
+    gives: Step
+    per: Step
+
+
 class PartnerWalletDocument(PointsWalletDocument):
-    """A partner's points, with a validity of their own."""
+    """
+    A partner's points, with a validity of their own.
+
+    Members change points into them by the rate `from_points` and back by `to_points`; null:
+    they cannot.
+    """
 
     validity: ValidityDocument | None
+    from_points: RateDocument | None = None
+    to_points: RateDocument | None = None
 
 
 class GrowthWalletDocument(Document):
@@ -375,6 +389,9 @@ def _wallet_findings(
     for name, partner in wallets.partners.items():
         at = f"/wallets/partners/{name}"
         findings += _points_findings(partner, partner.validity, at=at, tiers=tiers)
+        there, back = partner.from_points, partner.to_points
+        if there and back and there.gives * back.gives > there.per * back.per:
+            findings.append(error("conversions_gain", f"{at}/to_points"))
     growth = wallets.growth
     if growth is not None:
         findings += _pending_findings(growth.pending_days, growth.validity, at="/wallets/growth")

@@ -5,6 +5,8 @@ Forgetting a member: what of them lies in the two tables beside their identities
 | --- | --- | --- |
 | member | Loyalty | sealed profile goes at once, status `erasing`, then `erased` |
 | identities, traces of unbound ones | Loyalty | `identities_table` unbinds them |
+| check-ins | Loyalty | deleted |
+| cars they were seen with | Loyalty | no longer name them |
 | portrait | Loyalty | replaced by one that says `erased`: no late event begins a new one |
 | questions and answers | Loyalty | deleted |
 | sales, tellings | Sales | `anonymous_sales` takes hashes and sealed values from them; they stay |
@@ -14,14 +16,17 @@ Forgetting a member: what of them lies in the two tables beside their identities
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import from_item, to_item
 from forecourt.decided_sales import question_key
 from forecourt.loyalty_table import member_key
 from forecourt.rulings import sale_of_entry
 from forecourt.sales import parse_sale_id
-from forecourt.stored_identities import ERASED, portrait_key
+from forecourt.stored_identities import ERASED, drivers_key, portrait_key, presence_key
+
+if TYPE_CHECKING:
+    from forecourt.identity import EvidenceKey
 
 
 class Erasing:
@@ -62,11 +67,41 @@ class Erasing:
         """Remove a question to a member, or what they said."""
         self._dynamodb.delete_item(TableName=self._loyalty, Key=question_key(member_id, sale_id))
 
+    def close_portrait(self, member_id: str) -> None:
+        """
+        Write on a portrait that its member is erased; from then on nothing is counted in it.
+
+        What is bound stays until it is unbound: hashing it anew needs it.
+        """
+        self._dynamodb.update_item(
+            TableName=self._loyalty,
+            Key=portrait_key(member_id),
+            UpdateExpression="SET #type = :erased REMOVE behaviour, counted, ruled",
+            ExpressionAttributeNames={"#type": "type"},
+            ExpressionAttributeValues=to_item({":erased": ERASED}),
+        )
+
     def forget_portrait(self, member_id: str) -> None:
         """Leave of a portrait that its member was erased."""
         self._dynamodb.put_item(
             TableName=self._loyalty, Item=portrait_key(member_id) | to_item({"type": ERASED})
         )
+
+    def forget_presence(self, member_id: str) -> None:
+        """Remove where a member checked in."""
+        self._dynamodb.delete_item(TableName=self._loyalty, Key=presence_key(member_id))
+
+    def forget_driver(self, key: EvidenceKey, member_id: str) -> None:
+        """Forget that a member was seen with a car."""
+        with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
+            self._dynamodb.update_item(
+                TableName=self._loyalty,
+                Key=drivers_key(key),
+                UpdateExpression="REMOVE drivers.#member",
+                # Excludes making an item of a name.
+                ConditionExpression="attribute_exists(drivers)",
+                ExpressionAttributeNames={"#member": member_id},
+            )
 
     def finish(self, member_id: str) -> bool:
         """Write that a member is erased. `False`: that is written, or nobody is being erased."""

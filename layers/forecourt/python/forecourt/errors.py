@@ -22,9 +22,15 @@ Everything that may be refused, in one place.
     - UnknownTelling
     - UnknownQuestion
     - UnknownProgram
+    - UnknownWeights
     - UnknownEntry
     - EntryNotBooked
     - UnknownAdjustment
+    - UnknownBudget
+    - UnknownHold
+    - UnknownPool
+    - NotInPool
+    - UnknownRate
     - UnknownRoute
   x Rejected               well formed, and may not happen now
     - AlreadyEnrolled
@@ -43,6 +49,12 @@ Everything that may be refused, in one place.
     - SaleNotCredited
     - SaleShared
     - AdjustmentDecided
+    - BudgetExists
+    - BudgetOver
+    - ReceiverCannot
+    - HeadStays
+    - TooManyInPool
+    - TooManyPools
     - ProgramNotDraft
     - RetroactiveActivation
     - EntryConflict
@@ -262,6 +274,16 @@ class UnknownProgram(Unknown):
         self.version = version
 
 
+class UnknownWeights(Unknown):
+    """There is no such version of the weights."""
+
+    code = "unknown_weights"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version
+
+
 class UnknownEntry(Unknown):
     """The member has no such entry."""
 
@@ -297,6 +319,58 @@ class UnknownAdjustment(Unknown):
     def __init__(self, adjustment_id: str) -> None:
         super().__init__(adjustment_id)
         self.adjustment_id = adjustment_id
+
+
+class UnknownBudget(Unknown):
+    """No budget was opened under that id."""
+
+    code = "unknown_budget"
+
+    def __init__(self, budget_id: str) -> None:
+        super().__init__(budget_id)
+        self.budget_id = budget_id
+
+
+class UnknownHold(Unknown):
+    """The member holds nothing under that id, or no longer."""
+
+    code = "unknown_hold"
+
+    def __init__(self, hold_id: str) -> None:
+        super().__init__(hold_id)
+        self.hold_id = hold_id
+
+
+class UnknownPool(Unknown):
+    """There is no such pool, or the member is not in it, which is told alike."""
+
+    code = "unknown_pool"
+
+    def __init__(self, pool_id: str) -> None:
+        super().__init__(pool_id)
+        self.pool_id = pool_id
+
+
+class NotInPool(Unknown):
+    """The pool has no such member."""
+
+    code = "not_in_pool"
+
+    def __init__(self, *, pool_id: str, member_id: str) -> None:
+        super().__init__(pool_id, member_id)
+        self.pool_id = pool_id
+        self.member_id = member_id
+
+
+class UnknownRate(Unknown):
+    """The program has no rate from the one wallet into the other."""
+
+    code = "unknown_rate"
+
+    def __init__(self, *, wallet: str, into_wallet: str) -> None:
+        super().__init__(wallet, into_wallet)
+        self.wallet = wallet
+        self.into_wallet = into_wallet
 
 
 class UnknownRoute(Unknown):
@@ -477,6 +551,63 @@ class AdjustmentDecided(Rejected):
         super().__init__(adjustment_id, status)
         self.adjustment_id = adjustment_id
         self.status = status
+
+
+class BudgetExists(Rejected):
+    """Another budget was opened under that id: for something else, or until another day."""
+
+    code = "budget_exists"
+
+    def __init__(self, budget_id: str) -> None:
+        super().__init__(budget_id)
+        self.budget_id = budget_id
+
+
+class BudgetOver(Rejected):
+    """The budget's last day is over; what is put into it would run out at once."""
+
+    code = "budget_over"
+
+    def __init__(self, budget_id: str, *, expires_on: date) -> None:
+        super().__init__(budget_id, expires_on)
+        self.budget_id = budget_id
+        self.expires_on = expires_on.isoformat()
+
+
+class ReceiverCannot(Rejected):
+    """The receiver's wallet takes no points now. Why, and what is in it, is theirs to know."""
+
+    code = "receiver_cannot"
+
+
+class HeadStays(Rejected):
+    """Who opened a pool is its head, and does not leave it."""
+
+    code = "head_stays"
+
+    def __init__(self, *, pool_id: str) -> None:
+        super().__init__(pool_id)
+        self.pool_id = pool_id
+
+
+class TooManyInPool(Rejected):
+    """The pool has as many members as its account can count."""
+
+    code = "too_many_in_pool"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+class TooManyPools(Rejected):
+    """The member is the head of as many pools as allowed."""
+
+    code = "too_many_pools"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
 
 
 class ProgramNotDraft(Rejected):

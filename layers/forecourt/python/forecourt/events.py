@@ -48,6 +48,7 @@ class DetailType(StrEnum):
     LEDGER_VERIFIED = "LedgerVerified"
     ADJUSTMENT_ASKED = "AdjustmentAsked"
     ADJUSTMENT_DECIDED = "AdjustmentDecided"
+    BUDGET_OPENED = "BudgetOpened"
     SALE_EARNED_NOTHING = "SaleEarnedNothing"
     CONFIRMATION_ASKED = "ConfirmationAsked"
     CONFIRMATION_ANSWERED = "ConfirmationAnswered"
@@ -55,6 +56,8 @@ class DetailType(StrEnum):
     MEMBERS_MERGED = "MembersMerged"
     MERGE_UNDONE = "MergeUndone"
     POINTS_EXPIRING = "PointsExpiring"
+    WEIGHTS_PROPOSED = "WeightsProposed"
+    WEIGHTS_ACTIVATED = "WeightsActivated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,17 +153,46 @@ def _program(new: Image | None, old: Image | None) -> list[Event]:
 
 
 def _timeline(new: Image | None, old: Image | None) -> list[Event]:
+    return _activations(DetailType.PROGRAM_ACTIVATED, new, old)
+
+
+def _weights_timeline(new: Image | None, old: Image | None) -> list[Event]:
+    return _activations(DetailType.WEIGHTS_ACTIVATED, new, old)
+
+
+def _activations(kind: DetailType, new: Image | None, old: Image | None) -> list[Event]:
     known = from_item(old)["activations"] if old else []
     activations = from_item(new)["activations"] if new else []
     return [
         _event(
-            DetailType.PROGRAM_ACTIVATED,
+            kind,
             f"{each['version']}.{each['effective_at']}",
             version=each["version"],
             effective_at=each["effective_at"],
         )
         for each in activations
         if each not in known
+    ]
+
+
+def _weights(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or old is not None:
+        return []
+    values = from_item(new)
+    version, comparison = int(_after(new, "sk")), values["comparison"]
+    return [
+        _event(
+            DetailType.WEIGHTS_PROPOSED,
+            str(version),
+            version=version,
+            run_id=values["run_id"],
+            compared_with=comparison["compared_with"],
+            in_force=comparison["in_force"],
+            proposed=comparison["proposed"],
+            changed=comparison["changed"],
+            safe=comparison["safe"],
+            proposed_at=values["proposed_at"],
+        )
     ]
 
 
@@ -236,6 +268,23 @@ def _adjustment(new: Image | None, old: Image | None) -> list[Event]:
             outcome=asked["status"],
             decided_by=asked["decided_by"],
             decided_at=asked["decided_at"],
+        )
+    ]
+
+
+def _budget(new: Image | None, old: Image | None) -> list[Event]:
+    if new is None or old is not None:
+        return []
+    values = from_item(new)
+    return [
+        _event(
+            DetailType.BUDGET_OPENED,
+            values["sk"],
+            budget_id=values["sk"],
+            wallet=values["wallet"],
+            expires_on=values.get("expires_on"),
+            opened_by=values["opened_by"],
+            opened_at=values["opened_at"],
         )
     ]
 
@@ -410,6 +459,7 @@ _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event
     "book": _book,
     "verification": _verification,
     "adjustment": _adjustment,
+    "budget": _budget,
     "evaluation": _evaluation,
     "refusal": _refusal,
     "question": _question,
@@ -417,6 +467,8 @@ _DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event
     "ruling": _ruling,
     "merge": _merge,
     "reminder": _reminder,
+    "weights": _weights,
+    "weights_timeline": _weights_timeline,
 }
 
 

@@ -6,10 +6,14 @@ returns the decision. It asks for keys only, never for a search, and at most thr
 
 1. everything observed, exactly;
 2. when that names nobody, what a typed phone or a read plate may have been before a slip;
-3. the portraits of the candidates: what else is bound to them, and their habits.
+3. the portraits of the candidates: what else is bound to them, their habits, and where their
+   apps checked in.
 
 A question whose answer could not change the decision is not asked. Evidence many share names
 nobody, and a crowd of candidates ends in "unmatched", never in a guess.
+
+Of a claim it is asked, too, who else drives the car: whoever was seen with it counts as one who
+has it. A car's plate and a member's word do not tell one driver of a household from the other.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from forecourt.identity import EvidenceKey
 from forecourt.keyring import key_id_of
+from forecourt.presence import ELSEWHERE, PRESENCE, Presences
 from forecourt.weighing import (
     UNSEEN,
     Candidate,
@@ -46,11 +51,13 @@ CANDIDATES_MAX = 8
 SHARED_MAX = 4  # a family; what more members share (a fleet's card) identifies nobody
 OBSERVATIONS_MAX = 8
 KEYS_MAX = 100  # by one key of the hashes: DynamoDB takes no more in one BatchGetItem
+NUMBERS_A_BLOCK = 10_000
 
 TOLERANT_KINDS = ("phone", "plate")  # in this order: phones come closest to the whole batch
-KINDS = ("phone", "plate", "payment", "card", "etc_tag", "presence")
+KINDS = ("phone", "plate", "payment", "card", "etc_tag")
 HABITS = ("station", "hour", "grade", "litres", "rhythm")
 CLAIM = "claim"
+NOWHERE = Presences()
 
 DEFAULT_POLICY = Policy(
     strong=frozenset(
@@ -65,6 +72,7 @@ DEFAULT_POLICY = Policy(
     ),
     telling=frozenset({"phone", "payment", "card", "etc_tag", "receipt"}),
     implausible=frozenset({("rhythm", "burst")}),
+    alibis=frozenset({(PRESENCE, ELSEWHERE)}),
     vouching=frozenset({("receipt", "same"), (CLAIM, "same")}),
 )  # fmt: skip
 """A car may be driven by several members: its plate alone contradicts nobody."""
@@ -74,6 +82,7 @@ ONE_CAR_ONE_MEMBER = Policy(
     dependent=DEFAULT_POLICY.dependent,
     telling=DEFAULT_POLICY.telling | {"plate"},
     implausible=DEFAULT_POLICY.implausible,
+    alibis=DEFAULT_POLICY.alibis,
     vouching=DEFAULT_POLICY.vouching,
 )
 """A car is its member's: whoever else fills it is asked."""
@@ -93,14 +102,16 @@ class Portrait:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUp:
     """
-    One round trip: the owners of `keys`, the `portraits` of members.
+    One round trip: the owners of `keys`, the `portraits` of members and their check-ins.
 
-    `with_density` also asks how many members the typed phone's block of numbers has.
+    `with_density` also asks how many members the typed phone's block of numbers has, and
+    `with_drivers` who has been seen with the cars among `keys`.
     """
 
     keys: tuple[EvidenceKey, ...] = ()
     portraits: tuple[str, ...] = ()
     with_density: bool = False
+    with_drivers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +119,9 @@ class Found:
     """What a round trip found; a key nobody owns and a member without portrait are absent."""
 
     owners: Mapping[EvidenceKey, Sequence[str]] = field(default_factory=dict)
+    drivers: Mapping[EvidenceKey, Iterable[str]] = field(default_factory=dict)
     portraits: Mapping[str, Portrait] = field(default_factory=dict)
+    presences: Mapping[str, Presences] = field(default_factory=dict)
     block_members: int = 0
 
 
@@ -155,7 +168,7 @@ def inquire(
     decision = decide(found, weights=weights, policy=policy)
     if case.settled(decision, found, weights):
         return decision
-    case.portraits = (yield LookUp(portraits=tuple(sorted(case.members)))).portraits
+    case.meet((yield LookUp(portraits=tuple(sorted(case.members)))))
     return decide(case.candidates(), weights=weights, policy=policy)
 
 
@@ -183,7 +196,7 @@ def gather(
         case.learn_close((yield LookUp(keys=keys)))
     if not 0 < len(case.members) <= CANDIDATES_MAX:
         return []
-    case.portraits = (yield LookUp(portraits=tuple(sorted(case.members)))).portraits
+    case.meet((yield LookUp(portraits=tuple(sorted(case.members)))))
     return case.candidates()
 
 
@@ -195,6 +208,7 @@ def compare(
     block_members: int,
     owned: Mapping[Observation, str],
     portrait: Portrait | None,
+    presences: Presences | None,
     tolerate: Tolerance,
 ) -> dict[str, str]:
     """
@@ -206,7 +220,8 @@ def compare(
     `none`: guests who are no members seldom type a phone and show no card. The
     circumstances are how densely the phone's block is populated and whether the camera
     doubts its reading. Habits count only for who is not known by the car: whoever shares
-    the car shares the pump, the hours and the grade.
+    the car shares the pump, the hours and the grade. An app is in one driver's pocket:
+    *presences*, once asked for, count for everybody.
     """
     levels: dict[str, str] = {}
     for each in observations:
@@ -224,6 +239,8 @@ def compare(
     levels |= dict.fromkeys((kind for kind in KINDS if kind not in seen), UNSEEN)
     if portrait and portrait.behaviour and not _by_car(levels):
         levels |= portrait.behaviour.levels(fill)
+    if presences is not None:
+        levels[PRESENCE] = presences.level(fill)
     return weights.known(levels) if weights else levels
 
 
@@ -255,7 +272,8 @@ class _Case:
         self._slips: dict[EvidenceKey, Observation] = {}
         self.crowded: set[Observation] = set()
         self.members: dict[str, dict[Observation, str]] = {}
-        self.portraits: Mapping[str, Portrait] = {}
+        self._portraits: Mapping[str, Portrait] = {}
+        self._presences: Mapping[str, Presences] = {}
         if claimed_by:
             self.members[claimed_by] = {}
 
@@ -264,18 +282,28 @@ class _Case:
         return LookUp(
             keys=tuple(key for each in self._observed for key in each.keys),
             with_density=any(each.kind == "phone" for each in self._observed),
+            with_drivers=self._claimed_by is not None,
         )
 
     def learn(self, found: Found) -> None:
         """Take in who owns what was observed."""
         self._block_members = found.block_members
         for each in self._observed:
-            owners = [owner for key in each.keys for owner in found.owners.get(key, ())]
+            owners = dict.fromkeys(
+                member_id
+                for key in each.keys
+                for member_id in (*found.owners.get(key, ()), *found.drivers.get(key, ()))
+            )
             if len(owners) > SHARED_MAX:
                 self.crowded.add(each)
                 continue
             for member_id in owners:
                 self.members.setdefault(member_id, {})[each] = "same"
+
+    def meet(self, found: Found) -> None:
+        """Take in who the candidates are; who has never checked in has done so nowhere."""
+        self._portraits = found.portraits
+        self._presences = {each: found.presences.get(each, NOWHERE) for each in self.members}
 
     def learn_close(self, found: Found) -> None:
         """Take in who owns what the observed may have been."""
@@ -329,7 +357,8 @@ class _Case:
                 weights=self._weights,
                 block_members=self._block_members,
                 owned=owned,
-                portrait=self.portraits.get(member_id),
+                portrait=self._portraits.get(member_id),
+                presences=self._presences.get(member_id),
                 tolerate=self._tolerate,
             )
             if member_id == self._claimed_by and self._weights:
@@ -346,7 +375,7 @@ class _Case:
         That is so when a single candidate, with two identities that agree, stays credited
         whatever the portrait says against it; or when nobody could even become pending.
         """
-        every = {*HABITS, *(each.kind for each in self._observed)}
+        every = {*HABITS, PRESENCE, *(each.kind for each in self._observed)}
         if decision.outcome is Outcome.UNMATCHED:
             return all(
                 posterior_of(weights.total(each) + weights.best(every - each.levels.keys()))
@@ -356,7 +385,7 @@ class _Case:
         if decision.outcome is Outcome.PENDING or len(candidates) > 1:
             return False
         (only,) = candidates
-        if len(strong_fields(only, self._policy)) == 1:
+        if len(strong_fields(only, self._policy) - self._policy.words) == 1:
             return False
         if _by_car(only.levels):
             every -= {*HABITS}

@@ -11,31 +11,32 @@ found whenever it exists, so it is counted against all members; a habit is compa
 candidates only, so it is counted among them, where the neighbour with the similar number
 lives in the same town.
 
-Uses numpy: this is for the job that proposes weights. Decisions need none of it.
+No package is needed for that: of sixty thousand sales most are alike (`forecourt.pairs`), and a
+round takes a fraction of a second.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from math import exp, log, log2
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from forecourt.weighing import CENTIBITS_A_BIT, MAX_CENTIBITS, Candidate, Weights, base_of
+from forecourt.pairs import ABSENT, UNKNOWN
+from forecourt.weighing import CENTIBITS_A_BIT, MAX_CENTIBITS, Weights, base_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
-    Ints = npt.NDArray[np.int64]
+    from forecourt.pairs import Pairs
 
 ROUNDS_MAX = 60
 SETTLED_BITS = 0.005
-UNKNOWN, STRANGER, MATCH = -1, 0, 1
-_ABSENT = -1
+BELIEVED_SALES = 2_000.0  # that are nobody's: what a week brings a middling chain
+_MAX_LOG_ODDS = 80.0  # a double holds e to that power, and no decision is surer
+_FIRST_GUESS = {"same": 0.9, "usual": 0.8, "close": 0.05}
+_SELDOM = 0.05
 
 
 class Scope(StrEnum):
@@ -50,34 +51,20 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pairs:
-    """
-    Candidates of some sales, one row each, in columns by field.
-
-    `levels[f][row]` is a place in `names[f]`, or -1 where the field says nothing. `sale`
-    numbers the sales; `label` is `MATCH`, `STRANGER` or `UNKNOWN`. `observed[f]` is 1
-    for each of all `sales`, with candidates or without, in which the field was observed.
-    """
-
-    fields: tuple[str, ...]
-    names: tuple[tuple[str, ...], ...]
-    levels: tuple[Ints, ...]
-    sale: Ints
-    label: Ints
-    sales: int
-    observed: Mapping[str, Ints]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What was learnt: m and u by field and level, the share of sales with a known member."""
+    """
+    What was learnt: m and u by field and level, the share of sales with a known member.
+
+    `matches` and `strangers` are how many pairs that rests on, by field.
+    """
 
     m: Mapping[str, Mapping[str, float]]
     u: Mapping[str, Mapping[str, float]]
+    matches: Mapping[str, float]
+    strangers: Mapping[str, float]
     matched_share: float
     members: int
     rounds: int
-    posteriors: Floats = field(repr=False)
 
     def weights(self, version: int) -> Weights:
         """
@@ -103,47 +90,6 @@ class Estimate:
         )
 
 
-def pairs_from_candidates(
-    candidates: Sequence[Sequence[Candidate]],
-    labels: Sequence[str | None],
-    *,
-    observed: Sequence[Collection[str]],
-) -> Pairs:
-    """
-    Return the pairs of some sales.
-
-    *observed* has for each sale what was observed of it, whether or not that found anybody.
-    *labels* has for each the member confirmed to have made it, `""` when nobody among
-    the candidates did, and `None` where that is not known.
-    """
-    fields = tuple(sorted({name for each in candidates for one in each for name in one.levels}))
-    places: dict[str, dict[str, int]] = {name: {} for name in fields}
-    columns: dict[str, list[int]] = {name: [] for name in fields}
-    sale: list[int] = []
-    label: list[int] = []
-    for number, (found, truth) in enumerate(zip(candidates, labels, strict=True)):
-        for one in found:
-            sale.append(number)
-            label.append(UNKNOWN if truth is None else int(truth == one.member_id))
-            for name in fields:
-                level = one.levels.get(name)
-                known = places[name]
-                columns[name].append(
-                    _ABSENT if level is None else known.setdefault(level, len(known))
-                )
-    return Pairs(
-        fields=fields,
-        names=tuple(tuple(places[name]) for name in fields),
-        levels=tuple(np.array(columns[name], dtype=np.int64) for name in fields),
-        sale=np.array(sale, dtype=np.int64),
-        label=np.array(label, dtype=np.int64),
-        sales=len(candidates),
-        observed={
-            name: np.array([name in each for each in observed], dtype=np.int64) for name in fields
-        },
-    )
-
-
 def estimate(
     pairs: Pairs,
     *,
@@ -151,6 +97,7 @@ def estimate(
     scopes: Mapping[str, Scope],
     random_pairs: Pairs | None = None,
     floors: Mapping[str, Mapping[str, float]] | None = None,
+    believed: Weights | None = None,
     first_guess: Mapping[str, float] | None = None,
 ) -> Estimate:
     """
@@ -158,147 +105,48 @@ def estimate(
 
     *floors* are what u must not fall below whatever was counted, such as what the density of
     numbers says (`phone_floors`): a rare accident may be missing from the sales at hand.
+    *believed* are weights, for as many members, that say how rare it is. They count as much as
+    `BELIEVED_SALES` would; the fewer sales there are, the more is left as it was.
     *first_guess* gives, by base level, how likely a match shows it at the start; the
     default believes that `same` is more usual among matches than anything else.
     """
-    counting = _Counting(pairs, members, scopes, random_pairs, floors or {})
-    m = counting.first_m(first_guess or {"same": 0.9, "usual": 0.8, "close": 0.05})
+    counting = _Counting(
+        pairs,
+        members=members,
+        scopes=scopes,
+        random_pairs=random_pairs,
+        floors=floors or {},
+        believed=believed,
+    )
+    m = counting.first_m(first_guess or _FIRST_GUESS)
     share = 0.5
-    posteriors: Floats = np.where(pairs.label == MATCH, 1.0, 0.0)
-    unknown = pairs.label == UNKNOWN
-    u = counting.u(np.where(unknown, 0.5, posteriors))
-    before: Floats = np.zeros(0)
+    tally = counting.first_tally()
+    u = counting.u(tally, m)
+    before: list[float] = []
     rounds = 0
     while rounds < ROUNDS_MAX:
         rounds += 1
-        odds = counting.odds(m, u, share)
-        whole = 1.0 + np.bincount(pairs.sale, weights=odds, minlength=pairs.sales)
-        posteriors = np.where(unknown, odds / whole[pairs.sale], posteriors)
-        m, u = counting.m(posteriors), counting.u(posteriors)
-        share = min(max(float(posteriors.sum()) / pairs.sales, 1e-6), 1 - 1e-6)
-        now = np.concatenate([np.log2(a / b) for a, b in zip(m, u, strict=True)])
-        if before.size and float(np.abs(now - before).max()) < SETTLED_BITS:
+        tally = counting.tally(m, u, share)
+        m = counting.m(tally)
+        u = counting.u(tally, m)
+        share = min(max(sum(tally.matches) / pairs.sales, 1e-6), 1 - 1e-6)
+        now = [
+            log2(a / b)
+            for of_m, of_u in zip(m, u, strict=True)
+            for a, b in zip(of_m, of_u, strict=True)
+        ]
+        if before and max(abs(a - b) for a, b in zip(now, before, strict=True)) < SETTLED_BITS:
             break
         before = now
     return Estimate(
         m=counting.named(m),
         u=counting.named(u),
+        matches=counting.known(tally.matches),
+        strangers=counting.known(tally.strangers),
         matched_share=share,
         members=members,
         rounds=rounds,
-        posteriors=posteriors,
     )
-
-
-class _Counting:
-    """How levels are counted, given how likely each pair is a match."""
-
-    def __init__(
-        self,
-        pairs: Pairs,
-        members: int,
-        scopes: Mapping[str, Scope],
-        random_pairs: Pairs | None,
-        floors: Mapping[str, Mapping[str, float]],
-    ) -> None:
-        self._pairs = pairs
-        self._members = members
-        self._scopes = scopes
-        self._random = _aligned(pairs, random_pairs) if random_pairs else None
-        self._floors = floors
-        self._classes = [
-            _classes(names, by_circumstance=scopes.get(name) is not Scope.KEYED)
-            for name, names in zip(pairs.fields, pairs.names, strict=True)
-        ]
-
-    def first_m(self, guess: Mapping[str, float]) -> list[Floats]:
-        """Return a start that breaks the symmetry between matches and strangers."""
-        return [
-            np.array([guess.get(base_of(level), 0.05) for level in names])
-            for names in self._pairs.names
-        ]
-
-    def odds(self, m: Sequence[Floats], u: Sequence[Floats], share: float) -> Floats:
-        """Return each pair's odds against "none of the candidates"."""
-        total: Floats = np.full(len(self._pairs.sale), np.log(share / (1 - share) / self._members))
-        for column, of_matches, of_others in zip(self._pairs.levels, m, u, strict=True):
-            worth = np.append(np.log(of_matches / of_others), 0.0)  # -1, absent, takes the last
-            total += worth[column]
-        return np.exp(np.clip(total, -80.0, 80.0))
-
-    def m(self, posteriors: Floats) -> list[Floats]:
-        """Return how often a match shows each level."""
-        counted = []
-        for place, column in enumerate(self._pairs.levels):
-            levels = _counts(column, posteriors, len(self._pairs.names[place])) + 0.5
-            counted.append(self._within_class(place, levels))
-        return counted
-
-    def u(self, posteriors: Floats) -> list[Floats]:
-        """Return how often somebody else shows each level, by the field's scope."""
-        others = 1.0 - posteriors
-        nobody = np.clip(
-            1.0 - np.bincount(self._pairs.sale, posteriors, self._pairs.sales), 0.0, 1.0
-        )
-        counted = []
-        for place, name in enumerate(self._pairs.fields):
-            names = self._pairs.names[place]
-            scope = self._scopes.get(name, Scope.CANDIDATES)
-            if scope is Scope.RANDOM and self._random is not None:
-                column = self._random[place]
-                levels = _counts(column, np.ones(len(column)), len(names)) + 0.5
-                counted.append(levels / levels.sum())
-                continue
-            column = self._pairs.levels[place]
-            if scope is Scope.KEYED:
-                levels = _counts(column, nobody[self._pairs.sale], len(names))
-                counted.append(self._against_all(place, levels, nobody))
-            else:
-                levels = _counts(column, others, len(names)) + 0.5
-                counted.append(self._within_class(place, levels))
-        return counted
-
-    def named(self, values: Sequence[Floats]) -> dict[str, dict[str, float]]:
-        """Return counted values under the names of field and level."""
-        return {
-            name: dict(zip(names, map(float, column), strict=True))
-            for name, names, column in zip(
-                self._pairs.fields, self._pairs.names, values, strict=True
-            )
-        }
-
-    def _within_class(self, place: int, levels: Floats) -> Floats:
-        """
-        Return shares, for a habit among the levels of one circumstance.
-
-        Of keyed fields all levels are one whole: that more matches than strangers come from
-        densely populated blocks of numbers is evidence too.
-        """
-        shares = levels.copy()
-        for rows in self._classes[place]:
-            shares[rows] /= levels[rows].sum()
-        return shares
-
-    def _against_all(self, place: int, levels: Floats, nobody: Floats) -> Floats:
-        """
-        Return how often a sale that is nobody's among the candidates hits a given member.
-
-        Counted in such sales only: numbers reissued and cars lent are met where the maker is no
-        member, and would seem rarer among all sales. One more hit than was seen is allowed
-        for (Laplace's rule of succession).
-        """
-        name, names = self._pairs.fields[place], self._pairs.names[place]
-        # Where saying nothing is a level, every sale was asked.
-        observed = 1 if "none" in names else self._pairs.observed[name]
-        asked = float((nobody * observed).sum()) + 2.0
-        floors = self._floors.get(name, {})
-        found = np.array([base_of(level) in {"same", "close"} for level in names])
-        u = np.maximum(
-            (levels + 1.0) / (asked * self._members), [floors.get(level, 0.0) for level in names]
-        )
-        rest = max(1e-9, 1.0 - float(u[found].sum()))
-        u[~found] = rest * (levels[~found] + 0.5) / float((levels[~found] + 0.5).sum() or 1.0)
-        return u
 
 
 def phone_floors(
@@ -325,31 +173,221 @@ def phone_floors(
     return floors
 
 
-def _counts(column: Ints, weights: Floats, levels: int) -> Floats:
-    known = column >= 0
-    return np.bincount(column[known], weights=weights[known], minlength=levels).astype(np.float64)
+class _Tally(NamedTuple):
+    """
+    How often each row was a match, a stranger, and met in a sale that is nobody's.
+
+    `asked` are sales that are nobody's in which a field was observed, by place; `nobodys` all.
+    """
+
+    matches: list[float]
+    strangers: list[float]
+    in_nobodys: list[float]
+    asked: list[float]
+    nobodys: float
 
 
-def _classes(names: Sequence[str], *, by_circumstance: bool) -> list[Ints]:
+class _Counting:
+    """How levels are counted, given how likely each pair is a match."""
+
+    def __init__(
+        self,
+        pairs: Pairs,
+        *,
+        members: int,
+        scopes: Mapping[str, Scope],
+        random_pairs: Pairs | None,
+        floors: Mapping[str, Mapping[str, float]],
+        believed: Weights | None,
+    ) -> None:
+        self._pairs = pairs
+        self._members = members
+        self._believed = believed.levels if believed else {}
+        self._scopes = scopes
+        self._random = _aligned(pairs, random_pairs) if random_pairs else None
+        self._floors = floors
+        self._classes = [
+            _classes(names, by_circumstance=scopes.get(name) is not Scope.KEYED)
+            for name, names in zip(pairs.fields, pairs.names, strict=True)
+        ]
+
+    def first_m(self, guess: Mapping[str, float]) -> list[list[float]]:
+        """Return a start that breaks the symmetry between matches and strangers."""
+        return [
+            [guess.get(base_of(level), _SELDOM) for level in names] for names in self._pairs.names
+        ]
+
+    def first_tally(self) -> _Tally:
+        """Return what is counted while every pair that is not confirmed is as likely as not."""
+        return self._count([0.0] * len(self._pairs.rows), alone=True)
+
+    def tally(
+        self, m: Sequence[Sequence[float]], u: Sequence[Sequence[float]], share: float
+    ) -> _Tally:
+        """Return what is counted when each pair is as likely a match as *m* and *u* say."""
+        worth = [
+            # The last one is for -1, a field that says nothing.
+            [*(log(a / b) for a, b in zip(of_m, of_u, strict=True)), 0.0]
+            for of_m, of_u in zip(m, u, strict=True)
+        ]
+        prior = log(share / (1 - share) / self._members)
+        odds = []
+        for row in self._pairs.rows:
+            total = prior
+            for of_field, level in zip(worth, row, strict=True):
+                total += of_field[level]
+            odds.append(exp(max(-_MAX_LOG_ODDS, min(_MAX_LOG_ODDS, total))))
+        return self._count(odds)
+
+    def m(self, tally: _Tally) -> list[list[float]]:
+        """Return how often a match shows each level."""
+        return [
+            self._within_class(place, self._levels(place, tally.matches))
+            for place in range(len(self._pairs.fields))
+        ]
+
+    def u(self, tally: _Tally, m: Sequence[Sequence[float]]) -> list[list[float]]:
+        """Return how often somebody else shows each level, by the field's scope."""
+        counted = []
+        for place, name in enumerate(self._pairs.fields):
+            scope = self._scopes.get(name, Scope.CANDIDATES)
+            if scope is Scope.RANDOM and self._random is not None:
+                levels = [count + 0.5 for count in self._random[place]]
+                counted.append([each / sum(levels) for each in levels])
+            elif scope is Scope.KEYED:
+                counted.append(self._against_all(place, tally, m[place]))
+            else:
+                levels = self._levels(place, tally.strangers)
+                counted.append(self._within_class(place, levels))
+        return counted
+
+    def named(self, values: Sequence[Sequence[float]]) -> dict[str, dict[str, float]]:
+        """Return counted values under the names of field and level."""
+        return {
+            name: dict(zip(names, column, strict=True))
+            for name, names, column in zip(
+                self._pairs.fields, self._pairs.names, values, strict=True
+            )
+        }
+
+    def known(self, counts: Sequence[float]) -> dict[str, float]:
+        """Return how many pairs each field says something of."""
+        return {
+            name: sum(self._levels(place, counts)) for place, name in enumerate(self._pairs.fields)
+        }
+
+    def _count(self, odds: Sequence[float], *, alone: bool = False) -> _Tally:
+        """Count rows by posterior; *alone*, unknown pairs are as likely as not, each by itself."""
+        size = len(self._pairs.rows)
+        matches, strangers, in_nobodys = [0.0] * size, [0.0] * size, [0.0] * size
+        asked = [0.0] * len(self._pairs.fields)
+        nobodys = 0.0
+        for rows, labels, observed, sales in self._pairs.alike:
+            whole = 1.0 + sum(
+                odds[row] for row, label in zip(rows, labels, strict=True) if label == UNKNOWN
+            )
+            nobody = 1.0
+            posteriors = []
+            for row, label in zip(rows, labels, strict=True):
+                posterior = (
+                    float(label) if label != UNKNOWN else 0.5 if alone else odds[row] / whole
+                )
+                posteriors.append(posterior)
+                nobody -= posterior
+            nobody = max(0.0, nobody) * sales
+            nobodys += nobody
+            for place in observed:
+                asked[place] += nobody
+            for row, posterior in zip(rows, posteriors, strict=True):
+                matches[row] += posterior * sales
+                strangers[row] += (1.0 - posterior) * sales
+                in_nobodys[row] += nobody
+        return _Tally(matches, strangers, in_nobodys, asked, nobodys)
+
+    def _levels(self, place: int, counts: Sequence[float]) -> list[float]:
+        """Return how often each level of a field occurs when rows do as often as *counts* say."""
+        levels = [0.0] * len(self._pairs.names[place])
+        for row, count in zip(self._pairs.rows, counts, strict=True):
+            level = row[place]
+            if level != ABSENT:
+                levels[level] += count
+        return levels
+
+    def _within_class(self, place: int, levels: Sequence[float]) -> list[float]:
+        """
+        Return shares, for a habit among the levels of one circumstance.
+
+        Half a pair more than was counted is allowed for in each. Of keyed fields all levels
+        are one whole: that more matches than strangers come from densely populated blocks of
+        numbers is evidence too.
+        """
+        shares = [count + 0.5 for count in levels]
+        for members in self._classes[place]:
+            whole = sum(shares[each] for each in members)
+            for each in members:
+                shares[each] /= whole
+        return shares
+
+    def _against_all(self, place: int, tally: _Tally, m: Sequence[float]) -> list[float]:
+        """
+        Return how often a sale that is nobody's among the candidates hits a given member.
+
+        Counted in such sales only: numbers reissued and cars lent are met where the maker is no
+        member, and would seem rarer among all sales. Where nothing is believed beforehand, one
+        more hit than was seen is allowed for (Laplace's rule of succession).
+        """
+        name, names = self._pairs.fields[place], self._pairs.names[place]
+        counts = self._levels(place, tally.in_nobodys)
+        # Where saying nothing is a level, every sale was asked.
+        asked = tally.nobodys if "none" in names else tally.asked[place]
+        floors, believed = self._floors.get(name, {}), self._believed.get(name, {})
+        found = [base_of(level) in {"same", "close"} for level in names]
+        u = []
+        for level, count, of_matches in zip(names, counts, m, strict=True):
+            hits, asks = 1.0, 2.0
+            if level in believed:
+                asks = BELIEVED_SALES
+                hits = asks * self._members * of_matches / 2 ** (believed[level] / CENTIBITS_A_BIT)
+            rate = (count + hits) / (asked + asks) / self._members
+            u.append(max(rate, floors.get(level, 0.0)))
+        rest = max(
+            1e-9, 1.0 - sum(each for each, is_found in zip(u, found, strict=True) if is_found)
+        )
+        others = sum(
+            count + 0.5 for count, is_found in zip(counts, found, strict=True) if not is_found
+        )
+        return [
+            each if is_found else rest * (count + 0.5) / others
+            for each, count, is_found in zip(u, counts, found, strict=True)
+        ]
+
+
+def _classes(names: Sequence[str], *, by_circumstance: bool) -> list[list[int]]:
     circumstance = [level.partition(".")[2] if by_circumstance else "" for level in names]
     return [
-        np.array([place for place, each in enumerate(circumstance) if each == one], dtype=np.int64)
+        [place for place, each in enumerate(circumstance) if each == one]
         for one in dict.fromkeys(circumstance)
     ]
 
 
-def _aligned(pairs: Pairs, others: Pairs) -> list[Ints]:
-    """Return the columns of *others* in the numbering of *pairs*; unheard-of levels are absent."""
-    columns = []
+def _aligned(pairs: Pairs, others: Pairs) -> list[list[int]]:
+    """Return how often *others* show each level of *pairs*; levels unheard of are left out."""
+    counted = []
+    rows = list(_rows(others))
     for name, names in zip(pairs.fields, pairs.names, strict=True):
         place = others.fields.index(name)
-        table = np.array(
-            [names.index(level) if level in names else _ABSENT for level in others.names[place]]
-            + [_ABSENT],
-            dtype=np.int64,
-        )
-        columns.append(table[others.levels[place]])
-    return columns
+        theirs: Counter[str] = Counter()
+        for row, count in rows:
+            if row[place] != ABSENT:
+                theirs[others.names[place][row[place]]] += count
+        counted.append([theirs[level] for level in names])
+    return counted
+
+
+def _rows(pairs: Pairs) -> Iterable[tuple[tuple[int, ...], int]]:
+    for each in pairs.alike:
+        for row in each.rows:
+            yield pairs.rows[row], each.sales
 
 
 def _capped(worth: dict[str, int]) -> dict[str, int]:
@@ -363,5 +401,5 @@ def _capped(worth: dict[str, int]) -> dict[str, int]:
 
 
 def _centibits(odds: float) -> int:
-    bits = float(np.log2(odds)) * CENTIBITS_A_BIT
+    bits = log2(odds) * CENTIBITS_A_BIT
     return int(max(-MAX_CENTIBITS, min(MAX_CENTIBITS, round(bits))))

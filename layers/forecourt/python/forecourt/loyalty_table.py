@@ -6,13 +6,18 @@ The Loyalty table.
 | member | `MEMBER#<member>` | `PROFILE` |
 | account | `MEMBER#<member>` | `ACCOUNT#<wallet>` |
 | entry, evaluation | `MEMBER#<member>` | `T#<entry id>` |
+| pool | `MEMBER#pool:<pool>` | `POOL` |
+| membership in a pool | `MEMBER#<member>` | `POOL#<pool>` |
 | bound identity | `MEMBER#<member>` | `IDENTITY#<kind>#<digest>` |
 | identity | `IDENTITY#<kind>#<digest>` | `IDENTITY` |
 | portrait | `PORTRAIT#<member>` | `PORTRAIT` |
+| check-ins | `PRESENCE#<member>` | `CHECK_INS` |
+| drivers of a car | `DRIVERS#plate#<digest>` | `DRIVERS` |
 | block of phone numbers | `BLOCK#<digest>` | `NUMBERS` |
 | question to a member | `ASKED#<member>` | `SALE#<sale id>` |
-| weights in force | `WEIGHTS` | `IN_FORCE` |
+| which weights when | `WEIGHTS` | `TIMELINE` |
 | version of the weights | `WEIGHTS` | `VERSION#<version>` |
+| what weights were learnt | `WEIGHTS` | `LEARNING#<run>` |
 | station | `STATIONS` | `<station>` |
 | program timeline | `PROGRAM` | `TIMELINE` |
 | program version | `PROGRAM` | `VERSION#<version>` |
@@ -21,6 +26,7 @@ The Loyalty table.
 | ruling | `RULINGS#<sale id>` | `<number>` |
 | merge of two members | `MERGES#<closing member>` | `<number>` |
 | adjustment by hand | `ADJUSTMENTS` | `OPEN#<id>`, `DONE#<id>`, `REQUEST#<request>` |
+| budget | `BUDGETS` | `<budget>` |
 | book of a closed day | `BOOKS` | `<business day>` |
 | verification that ended | `VERIFICATIONS` | `<run>` |
 | segment of hashing anew | `REKEYING` | `<ring>#<segment>` |
@@ -33,8 +39,8 @@ that a sale was judged and earned nothing.
 This module has accrual's access, `ledger_table` the ledger's, `stations_table` that to
 stations and their cases, `candidates_table` and `decided_sales` matching's; `members_table`,
 `identities_table` and `operator_table` have the rest, for the doors; `bookshelf`,
-`verification` and `rekeying_table` that to their own items, and `rekeyed_identities` changes the
-hashes in everybody's.
+`budgets_table`, `pools_table`, `verification`, `rekeying_table` and `weights_table` that to
+their own items, and `rekeyed_identities` changes the hashes in everybody's.
 
 The stream feeds relay and the archive.
 """
@@ -49,7 +55,7 @@ from typing import TYPE_CHECKING, Any
 from forecourt.attributes import Item, from_item, to_item
 from forecourt.batches import batch_get
 from forecourt.errors import UnknownEntry
-from forecourt.instants import format_instant, parse_instant
+from forecourt.instants import format_instant
 from forecourt.ledger import POINTS_WALLET, Account, Entry
 from forecourt.ledger.records import (
     account_from_record,
@@ -57,7 +63,7 @@ from forecourt.ledger.records import (
     entry_from_record,
     entry_to_record,
 )
-from forecourt.program import Activation
+from forecourt.timelines import activations_from_list
 from forecourt.wallets import GROWTH_WALLET
 
 if TYPE_CHECKING:
@@ -66,6 +72,7 @@ if TYPE_CHECKING:
 
     from forecourt.program import Evaluation, Trace
     from forecourt.sales import Sale
+    from forecourt.timelines import Activation
 
 TIMELINE_KEY = {"pk": "PROGRAM", "sk": "TIMELINE"}
 
@@ -158,10 +165,7 @@ def timeline_from_item(item: Mapping[str, Mapping[str, Any]] | None) -> tuple[Ac
     """Decode the program's timeline; no item is a program that never began."""
     if item is None:
         return ()
-    return tuple(
-        Activation(effective_at=parse_instant(each["effective_at"]), version=each["version"])
-        for each in from_item(item)["activations"]
-    )
+    return activations_from_list(from_item(item)["activations"])
 
 
 class LoyaltyTable:

@@ -27,7 +27,6 @@ from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.contention import until_settled
 from forecourt.errors import (
     ProgramNotDraft,
-    RetroactiveActivation,
     StaleWrite,
     StationExists,
     UnknownProgram,
@@ -35,8 +34,13 @@ from forecourt.errors import (
 )
 from forecourt.instants import format_instant, parse_instant
 from forecourt.loyalty_table import TIMELINE_KEY, LoyaltyTable
-from forecourt.program import Activation, in_force
 from forecourt.stations_table import Station, station_from_item, station_key, station_to_item
+from forecourt.timelines import (
+    Activation,
+    activations_to_list,
+    after_activation,
+    in_force,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,31 +93,6 @@ def _version_from_item(item: Mapping[str, Mapping[str, Any]]) -> Version:
 
 def _number(item: Mapping[str, Mapping[str, Any]]) -> int:
     return int(item["sk"]["S"].removeprefix("VERSION#"))
-
-
-def _activations(timeline: Sequence[Activation]) -> list[dict[str, Any]]:
-    return [
-        {"effective_at": format_instant(each.effective_at), "version": each.version}
-        for each in timeline
-    ]
-
-
-def after_activation(
-    timeline: Sequence[Activation], activation: Activation, *, now: datetime
-) -> tuple[Activation, ...]:
-    """
-    Return *timeline* with *activation* in it; the same one again changes nothing.
-
-    What was in force stays so: sales were judged by it. Only the program's very first
-    activation may lie in the past. One that was still to come, at the same instant, gives
-    way. An older version may come back: that is how a mistake is undone.
-    """
-    if activation in timeline:
-        return tuple(timeline)
-    if timeline and activation.effective_at < now:
-        raise RetroactiveActivation(effective_at=activation.effective_at, earliest_at=now)
-    kept = [each for each in timeline if each.effective_at != activation.effective_at]
-    return tuple(sorted([*kept, activation]))
 
 
 class OperatorTable:
@@ -294,12 +273,12 @@ class OperatorTable:
     def _store_timeline(
         self, version: Version, after: Sequence[Activation], *, before: Sequence[Activation]
     ) -> None:
-        document = {**TIMELINE_KEY, "type": "timeline", "activations": _activations(after)}
+        document = {**TIMELINE_KEY, "type": "timeline", "activations": activations_to_list(after)}
         unchanged: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
         if before:
             unchanged = {
                 "ConditionExpression": "activations = :before",
-                "ExpressionAttributeValues": {":before": encode(_activations(before))},
+                "ExpressionAttributeValues": {":before": encode(activations_to_list(before))},
             }
         try:
             self._dynamodb.transact_write_items(

@@ -3,7 +3,7 @@ Sales that wait for their owner.
 
 An orphan is filed under each piece of its evidence. Whoever binds such a piece later, scans
 the receipt or claims the sale finds it by key, never by search, and it is weighed anew with
-what is known by then. Habits alone only suggest: a suggestion names no owner.
+what is known by then. Habits, and having been there, only suggest: a suggestion names no owner.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from forecourt.inquiry import CLAIM
+from forecourt.presence import ELSEWHERE, HERE
 from forecourt.weighing import Outcome, Reason
 
 if TYPE_CHECKING:
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from forecourt.behaviour import Behaviour, Fill
     from forecourt.evidence import Observation
     from forecourt.identity import EvidenceKey
+    from forecourt.presence import Presences
     from forecourt.weighing import Decision
 
 WAITING = timedelta(days=30)
 POINTERS_MAX = 8  # pieces of evidence; while two keys are accepted, each by two hashes
 SUGGESTIONS_MAX = 3
 
-_FLEETING = frozenset({"presence", CLAIM})  # gone with the day; nobody binds them
 _TYPICAL = {"usual": 2, "near": 1, "due": 1, "known": 0, "off": 0, "late": 0}
 _TYPICAL_ENOUGH = 6
+_BEING_THERE = 6  # says as much as all habits together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +51,8 @@ def pointers(decision: Decision, observations: Iterable[Observation]) -> tuple[E
     """
     if decision.outcome is Outcome.CREDITED or decision.reason is Reason.CROWDED:
         return ()
-    lasting = dict.fromkeys(each.keys for each in observations if each.kind not in _FLEETING)
-    return tuple(key for keys in tuple(lasting)[:POINTERS_MAX] for key in keys)
+    pieces = dict.fromkeys(each.keys for each in observations)
+    return tuple(key for keys in tuple(pieces)[:POINTERS_MAX] for key in keys)
 
 
 def still_waits(completed_at: datetime, now: datetime, *, waiting: timedelta = WAITING) -> bool:
@@ -59,18 +60,23 @@ def still_waits(completed_at: datetime, now: datetime, *, waiting: timedelta = W
     return now <= completed_at + waiting
 
 
-def suggestions(waiting: Mapping[str, Fill], behaviour: Behaviour) -> tuple[Suggestion, ...]:
+def suggestions(
+    waiting: Mapping[str, Fill], behaviour: Behaviour, presences: Presences
+) -> tuple[Suggestion, ...]:
     """
-    Return which *waiting* sales of a member's usual stations look like theirs, likeliest first.
+    Return which *waiting* sales look like a member's, likeliest first.
 
-    A sale that disagrees with a single habit is not suggested.
+    They agree with all the member's habits, or with none known and the member was there. A sale
+    that disagrees with a single habit is not suggested, nor one while the member was elsewhere.
     """
     alike = []
     for sale_id, fill in waiting.items():
         levels = behaviour.levels(fill)
-        if not levels or not all(level in _TYPICAL for level in levels.values()):
+        presence = presences.level(fill)
+        if presence == ELSEWHERE or not all(level in _TYPICAL for level in levels.values()):
             continue
         likeness = sum(_TYPICAL[level] for level in levels.values())
+        likeness += _BEING_THERE * (presence == HERE)
         if likeness >= _TYPICAL_ENOUGH:
             alike.append(Suggestion(sale_id=sale_id, likeness=likeness))
     alike.sort(key=lambda each: (-each.likeness, each.sale_id))

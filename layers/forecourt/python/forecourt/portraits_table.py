@@ -1,19 +1,36 @@
-"""Members' habits in the Loyalty table: the part of a portrait that sales change."""
+"""
+What judged sales tell of members, in the Loyalty table: their habits, and the cars they drive.
+
+Habits are the part of a portrait that sales change, `drivers` an item of each car (see
+`forecourt.stored_identities`).
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from forecourt.attributes import to_item
-from forecourt.contention import until_settled
+from forecourt.contention import passing, until_settled
+from forecourt.driving import KNOWN, with_driver
 from forecourt.errors import StaleWrite
-from forecourt.stored_identities import ERASED, habits_from_item, habits_to_map, portrait_key
+from forecourt.stored_identities import (
+    ERASED,
+    drivers_from_item,
+    drivers_key,
+    habits_from_item,
+    habits_to_map,
+    portrait_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from forecourt.attributes import Item
     from forecourt.behaviour import Fill
     from forecourt.habits import Habits
+    from forecourt.identity import EvidenceKey
     from forecourt.rulings import Movement
     from forecourt.stored_rulings import AppliedRuling
 
@@ -80,6 +97,66 @@ class PortraitsTable:
             return True
 
         return until_settled(attempt)
+
+    def note_driver(self, key: EvidenceKey, member_id: str, *, seen_at: int) -> bool:
+        """
+        Remember that a member was seen with a car. `False`: that is no news.
+
+        Nor is it remembered of a member who was erased.
+        """
+
+        def attempt() -> bool:
+            response = self._dynamodb.get_item(
+                TableName=self._name, Key=drivers_key(key), ConsistentRead=True
+            )
+            before: Item | None = response.get("Item")
+            known = drivers_from_item(before) if before else {}
+            after = with_driver(known, member_id, seen_at=seen_at)
+            if after is None:
+                return False
+            return self._write_drivers(key, member_id, after, before=before)
+
+        return until_settled(attempt)
+
+    def _write_drivers(
+        self, key: EvidenceKey, member_id: str, after: dict[str, int], *, before: Item | None
+    ) -> bool:
+        put: dict[str, Any] = {
+            "TableName": self._name,
+            "Item": drivers_key(key)
+            | to_item(
+                {
+                    "type": "drivers",
+                    "drivers": after,
+                    "expires_at_epoch": max(after.values()) + int(KNOWN.total_seconds()),
+                }
+            ),
+            # Both exclude losing a driver who was noted or forgotten since it was read.
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+        if before is not None:
+            put["ConditionExpression"] = "drivers = :before"
+            put["ExpressionAttributeValues"] = {":before": before["drivers"]}
+        not_erased = {
+            "TableName": self._name,
+            "Key": portrait_key(member_id),
+            # Excludes a late event that would remember somebody who asked to be forgotten.
+            "ConditionExpression": "attribute_not_exists(#type) OR #type <> :erased",
+            "ExpressionAttributeNames": {"#type": "type"},
+            "ExpressionAttributeValues": to_item({":erased": ERASED}),
+        }
+        try:
+            self._dynamodb.transact_write_items(
+                TransactItems=[{"ConditionCheck": not_erased}, {"Put": put}]
+            )
+        except ClientError as error:
+            codes = [each["Code"] for each in error.response.get("CancellationReasons", ())]
+            if codes and codes[0] == "ConditionalCheckFailed":
+                return False
+            if codes and passing(set(codes)):
+                raise StaleWrite from error
+            raise
+        return True
 
 
 def _as_read(item: Mapping[str, Mapping[str, Any]] | None) -> tuple[str, dict[str, Any]]:

@@ -23,17 +23,17 @@ from forecourt.multiples import Multiples, multiples_from_document
 from forecourt.rounding import Rounding, divide
 from forecourt.tiers import growth_rule_from_document, tiers_from_document
 from forecourt.validity import Validity, validity_from_document
-from forecourt.wallets import Holder, wallets_from_document
+from forecourt.wallets import Holder, rates_from_document, wallets_from_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import date, datetime
+    from datetime import date
 
     from forecourt.baskets import Basket, BasketTerms, Bought
     from forecourt.multiples import Factor
     from forecourt.sales import Sale
     from forecourt.tiers import GrowthRule, Tier, Tiers
-    from forecourt.wallets import Wallet
+    from forecourt.wallets import Rate, Wallet
 
 
 class Basis(StrEnum):
@@ -90,8 +90,9 @@ class Program:
     """
     One version of the program. `validity` is `None` when points never run out.
 
-    `wallets` are by name and holder. A program from before there were wallets has none: its
-    points are active at once, and everything else is as the ledger does it by itself.
+    `wallets` are by name and holder, `rates` by the wallet that gives and the one that gets. A
+    program from before there were wallets has none: its points are active at once, and
+    everything else is as the ledger does it by itself.
     `growth` is what a sale adds to its member's growth value, on which the `tiers` rest. One
     without `baskets` counts what the pump tells and nothing that a till adds. `discounts` say
     how far a reward may lower a price.
@@ -102,6 +103,7 @@ class Program:
     rules: tuple[EarnRule, ...]
     validity: Validity | None
     wallets: Mapping[str, Mapping[Holder, Wallet]] = field(default_factory=dict)
+    rates: Mapping[tuple[str, str], Rate] = field(default_factory=dict)
     growth: GrowthRule | None = None
     tiers: Tiers | None = None
     multiples: Multiples = field(default_factory=Multiples)
@@ -147,14 +149,6 @@ class Evaluation:
     activates_on: date | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Activation:
-    """From `effective_at` on, `version` is in force."""
-
-    effective_at: datetime
-    version: int
-
-
 def program_from_document(document: Mapping[str, Any], *, version: int) -> Program:
     """
     Build a program from its document, as `forecourt.documents.ProgramDocument` dumps it.
@@ -181,19 +175,13 @@ def program_from_document(document: Mapping[str, Any], *, version: int) -> Progr
         ),
         validity=validity,
         wallets=wallets_from_document(document.get("wallets"), zone=zone, validity=validity),
+        rates=rates_from_document(document.get("wallets")),
         growth=growth_rule_from_document(document.get("growth")),
         tiers=tiers_from_document(document.get("tiers")),
         multiples=multiples_from_document(document.get("multiples")),
         baskets=baskets.terms_from_document(document.get("baskets")),
         discounts=discounts.terms_from_document(document.get("discounts")),
     )
-
-
-def in_force(timeline: Sequence[Activation], at: datetime) -> int | None:
-    """Return the version in force at *at*, or `None` before the program began."""
-    past = [activation for activation in timeline if activation.effective_at <= at]
-    # Of two for the same instant the later one was meant, hence the last maximum.
-    return max(reversed(past), key=lambda each: each.effective_at).version if past else None
 
 
 def evaluate(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from forecourt.program import in_force, program_from_document
+from forecourt.program import program_from_document
+from forecourt.timelines import in_force
 
 if TYPE_CHECKING:
     from datetime import datetime

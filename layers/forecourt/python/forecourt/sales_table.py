@@ -139,8 +139,10 @@ class SalesTable:
         """Yield a station's sales completed from *opens_at* until before *closes_at*, in order."""
         yield from map(sale_from_item, self._range(station_id, "SALE", opens_at, closes_at))
 
-    def latest(self, station_id: str, *, since: datetime, limit: int) -> list[StoredSale]:
-        """Return a station's latest sales completed *since* then, newest first."""
+    def latest(
+        self, station_id: str, *, since: datetime, until: datetime | None = None, limit: int
+    ) -> list[StoredSale]:
+        """Return a station's latest sales completed in a period, newest first."""
         response = self._dynamodb.query(
             TableName=self._name,
             KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
@@ -148,7 +150,8 @@ class SalesTable:
                 {
                     ":pk": f"STATION#{station_id}",
                     ":low": f"SALE#{compact_instant(since)}",
-                    ":high": "SALE#~",  # behind every instant
+                    # Behind every id of that second, or behind every instant.
+                    ":high": f"SALE#{compact_instant(until) if until else ''}~",
                 }
             ),
             ScanIndexForward=False,

@@ -9,11 +9,15 @@ What the Loyalty table holds of identities and of whoever has them, and how it i
 | rekeyed identity | the same | the same | type `rekeyed`, now, expires_at_epoch |
 | portrait | `PORTRAIT#<member>` | `PORTRAIT` | type `portrait`, bound, behaviour, counted, ruled |
 | erased portrait | the same | the same | type `erased` |
+| check-ins | `PRESENCE#<member>` | `CHECK_INS` | type `presence`, check_ins, expires_at_epoch |
+| drivers | `DRIVERS#<kind>#<digest>` | `DRIVERS` | type `drivers`, drivers, expires_at_epoch |
 | block | `BLOCK#<digest>` | `NUMBERS` | type `block`, numbers |
 
 An identity names its `owners`; that and the portrait is all that matching reads. A portrait
 has the digests a member has `bound` (`<kind>#<digest>`, a set) and their habits. It has a
-partition of its own, so that whoever may read portraits reads no profile and no account.
+partition of its own, so that whoever may read portraits reads no profile and no account. So have
+check-ins, which say where somebody was and are forgotten sooner, and the members who were seen
+with a car, bound or not.
 
 While two keys of the hashes are accepted (`keyring`), an identity lies under one of them with
 all that belongs to it: owners, members' items, marks in portraits, count of the block. Where it
@@ -32,6 +36,7 @@ from forecourt.behaviour import behaviour_from_map, behaviour_to_map
 from forecourt.habits import Habits
 from forecourt.identity import EvidenceKey
 from forecourt.inquiry import Portrait
+from forecourt.presence import Presences, presences_from_list
 from forecourt.sales import EvidenceKind
 
 if TYPE_CHECKING:
@@ -69,6 +74,16 @@ def bound_context(member_id: str, key: EvidenceKey) -> dict[str, str]:
 def portrait_key(member_id: str) -> Item:
     """Return the key of a member's portrait."""
     return to_item({"pk": f"PORTRAIT#{member_id}", "sk": "PORTRAIT"})
+
+
+def presence_key(member_id: str) -> Item:
+    """Return the key of a member's check-ins."""
+    return to_item({"pk": f"PRESENCE#{member_id}", "sk": "CHECK_INS"})
+
+
+def drivers_key(key: EvidenceKey) -> Item:
+    """Return the key of who was seen with a car."""
+    return to_item({"pk": f"DRIVERS#{key.kind}#{key.digest}", "sk": "DRIVERS"})
 
 
 def block_key(digest: str) -> Item:
@@ -119,6 +134,17 @@ def portrait_from_item(item: Mapping[str, Mapping[str, Any]]) -> Portrait:
         identities={kind: frozenset(digests) for kind, digests in identities.items()},
         behaviour=habits_from_item(item).behaviour if "behaviour" in values else None,
     )
+
+
+def presences_from_item(item: Mapping[str, Mapping[str, Any]] | None) -> Presences:
+    """Decode where a member checked in; no item is nowhere."""
+    return presences_from_list(from_item(item)["check_ins"]) if item else Presences()
+
+
+def drivers_from_item(item: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Decode who was seen with a car, and when last."""
+    drivers: dict[str, int] = from_item(item)["drivers"]
+    return drivers
 
 
 def habits_from_item(item: Mapping[str, Mapping[str, Any]] | None) -> Habits:

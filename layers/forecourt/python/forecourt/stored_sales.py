@@ -135,6 +135,16 @@ class StoredSale:
         return tuple(key for evidence in self.evidence for key in evidence.keys)
 
     @property
+    def cars(self) -> tuple[EvidenceKey, ...]:
+        """Return the hashes of the plates that were read for certain."""
+        return tuple(
+            key
+            for each in self.evidence
+            if each.key.kind == EvidenceKind.PLATE and not is_unsure(each.confidence)
+            for key in each.keys
+        )
+
+    @property
     def observations(self) -> tuple[Observation, ...]:
         """Return the evidence as it is weighed."""
         return tuple(

@@ -6,6 +6,7 @@ it is and what it found:
 
 | object | holds |
 | --- | --- |
+| `started.json` | when it was started, and how many segments it has |
 | `steps/<segment>/<step>.json` | how much a step read; of a segment's last, `.last.json` |
 | `differences/<segment>/<step>.jsonl` | what it found, one difference a line; absent when none |
 | `report.json` | everything added up, once all segments are done |
@@ -22,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from forecourt.attributes import to_item
+from forecourt.attributes import encode, from_item, to_item
 from forecourt.instants import format_instant
 from forecourt.ledger.canonical import canonical
 from forecourt.ledger.daybook import day_of, unbooked
@@ -147,6 +148,15 @@ class VerificationFiles:
         self._bucket = bucket
         self._folder = f"verifications/{run_id}/"
 
+    def begin(self, *, segments: int, started_at: datetime) -> None:
+        """Write down that the run was started, so that it is known before its first step ends."""
+        started = {"segments": segments, "started_at": format_instant(started_at)}
+        self._put("started.json", canonical(started))
+
+    def begun(self) -> bool:
+        """Return whether such a run was ever started."""
+        return next(self._keys(""), None) is not None
+
     def keep(
         self, position: Position, tally: Tally, found: Sequence[Difference], *, last: bool
     ) -> None:
@@ -209,6 +219,7 @@ def tell_verification(
             "sk": report["run_id"],
             "type": "verification",
             "entries": report["entries"],
+            "owners": report["owners"],
             "accounts": report["accounts"],
             "differences": report["differences"],
             "days_not_as_booked": [each["day"] for each in report["days_not_as_booked"]],
@@ -223,3 +234,19 @@ def tell_verification(
             # Excludes telling of one run twice, when two segments end at once.
             ConditionExpression="attribute_not_exists(pk)",
         )
+
+
+def owners_counted(dynamodb: Any, *, table: str) -> int:
+    """Return how many owners the latest verification has read; 0 when there was none yet."""
+    latest, owners = "", 0
+    pages = dynamodb.get_paginator("query").paginate(
+        TableName=table,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": encode("VERIFICATIONS")},
+    )
+    for page in pages:
+        for values in map(from_item, page["Items"]):
+            if values["finished_at"] > latest:
+                # Runs from before owners were kept have their accounts, one or two of each.
+                latest, owners = values["finished_at"], values.get("owners", values["accounts"])
+    return owners

@@ -50,7 +50,16 @@ class Wallet:
     terms: Terms
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """`gives` in one wallet for every `per` in another."""
+
+    gives: int
+    per: int
+
+
 ByHolder = dict[Holder, Wallet]
+Rates = dict[tuple[str, str], Rate]  # by the wallet that gives and the one that gets
 
 
 def wallets_from_document(
@@ -72,6 +81,22 @@ def wallets_from_document(
     if document["stored_value"] is not None:
         wallets[STORED_VALUE_WALLET] = _stored_value(document["stored_value"], zone=zone)
     return wallets
+
+
+def rates_from_document(document: Mapping[str, Any] | None) -> Rates:
+    """Build the rates between points and the points of partners from a program's document."""
+    rates: Rates = {}
+    for name, partner in (document or {}).get("partners", {}).items():
+        wallet = f"{PARTNER_PREFIX}{name}"
+        # Documents from before there were rates name none.
+        for field, pair in (
+            ("from_points", (POINTS_WALLET, wallet)),
+            ("to_points", (wallet, POINTS_WALLET)),
+        ):
+            rate = partner.get(field)
+            if rate is not None:
+                rates[pair] = Rate(gives=rate["gives"], per=rate["per"])
+    return rates
 
 
 def _points(document: Mapping[str, Any], *, zone: ZoneInfo, validity: Validity | None) -> ByHolder:

@@ -114,7 +114,8 @@ class Policy:
     suffice without another strong one. `telling` fields contradict when another candidate
     agrees strongly in one where the leader does not. `implausible` levels send a sale that one
     identity alone speaks for to a person. With a `vouching` level the member has answered what a
-    pending sale asks, and `vouched_ppm` is enough.
+    pending sale asks, and `vouched_ppm` is enough; against an *alibi* (`alibis`) that word is no
+    second identity.
     """
 
     credit_ppm: int = 999_900
@@ -123,8 +124,14 @@ class Policy:
     dependent: frozenset[tuple[str, str]] = frozenset()
     telling: frozenset[str] = frozenset()
     implausible: frozenset[tuple[str, str]] = frozenset()
+    alibis: frozenset[tuple[str, str]] = frozenset()
     vouching: frozenset[tuple[str, str]] = frozenset()
     vouched_ppm: int = 999_000
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Return the fields in which a member speaks for themselves."""
+        return frozenset(name for name, _ in self.vouching)
 
     def __post_init__(self) -> None:
         """Refuse thresholds that leave no room between nothing and certainty."""
@@ -246,6 +253,8 @@ def _objection(leader: Candidate, candidates: Sequence[Candidate], policy: Polic
         return Reason.NEEDS_SECOND_IDENTITY
     strong = {name for name, _ in identities}
     if len(strong) == 1 and not bases.isdisjoint(policy.implausible):
+        return Reason.IMPLAUSIBLE
+    if len(strong - policy.words) == 1 and not bases.isdisjoint(policy.alibis):
         return Reason.IMPLAUSIBLE
     telling = policy.telling - strong
     for rival in candidates:

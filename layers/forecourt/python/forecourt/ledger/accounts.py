@@ -49,7 +49,8 @@ class Account:
     `pending` by activation day and last valid day, `used` counts what is limited per business
     day, on `counted_on`. `ran_out` recalls what is no longer there, by last valid day, if the
     wallet's policy wants that. `debt` is what the member owes; who owes has nothing to spend.
-    `version` counts the entries, `digest` is the last one's.
+    `awarded` is what a budget gave and did not get back. `version` counts the entries, `digest`
+    is the last one's.
     """
 
     member_id: str
@@ -60,6 +61,7 @@ class Account:
     pending: Mapping[Pending, int] = field(default_factory=dict)
     holds: Mapping[str, Hold] = field(default_factory=dict)
     debt: int = 0
+    awarded: int = 0
     frozen: bool = False
     merged_into: str | None = None
     parked: int = 0
@@ -179,6 +181,7 @@ def apply(account: Account, entry: Entry) -> Account:
         pending={key: points for key, points in fold.pending.items() if points},
         holds=fold.open_holds(),
         debt=fold.debt,
+        awarded=fold.awarded,
         frozen=_frozen_after(account, entry.kind),
         merged_into=(
             None
@@ -210,9 +213,10 @@ def rebuild(member_id: str, wallet: str, entries: Iterable[Entry]) -> Account:
 class _Fold:
     """The places a leg can move, while an entry is applied."""
 
-    __slots__ = ("debt", "free", "held", "pending", "terms", "wallet")
+    __slots__ = ("awarded", "debt", "free", "held", "owner", "pending", "terms", "wallet")
 
     def __init__(self, account: Account) -> None:
+        self.owner = account.member_id
         self.wallet = wallet_of(account.member_id, account.wallet)
         self.free: dict[Lot, int] = {(day, False): n for day, n in account.buckets.items()}
         self.free.update({(day, True): n for day, n in account.bonus.items()})
@@ -220,10 +224,13 @@ class _Fold:
         self.held = {hold_id: dict(hold.lots) for hold_id, hold in account.holds.items()}
         self.terms = dict(account.holds)
         self.debt = account.debt
+        self.awarded = account.awarded
 
     def move(self, leg: Leg) -> None:
         if leg.account == DEBT:
             self.debt -= leg.points
+        elif leg.account == self.owner:  # a budget's own name: what passes through it
+            self.awarded += leg.points
         elif leg.account != self.wallet:
             return
         elif leg.hold_id is not None:

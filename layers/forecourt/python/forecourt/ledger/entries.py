@@ -29,6 +29,7 @@ ADJUSTMENT = "program:adjustment"
 TRANSFER = "program:transfer"
 CONVERSION = "program:conversion"
 
+RECEIVED = ".in"  # what the id of the receiver's entry has behind the giver's
 BUDGET_PREFIX = "budget:"  # of an owner whose account is a budget
 
 # Where points lie: their last valid day, and whether they are bonus money.

@@ -16,6 +16,7 @@ from forecourt.ledger.entries import (
     CONVERSION,
     DEBT,
     NO_EFFECT,
+    RECEIVED,
     TRANSFER,
     Effect,
     EntryKind,
@@ -225,7 +226,7 @@ def _both(
     effect: Effect = NO_EFFECT,
 ) -> Decision:
     given, source_account = source.close(command, out, effect=effect)
-    received, target_account = target.close(command, into, entry_id=f"{command.entry_id}.in")
+    received, target_account = target.close(command, into, entry_id=f"{command.entry_id}{RECEIVED}")
     return Decision(
         postings=(
             Posting(entries=(given,), account=source_account),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from forecourt.errors import InvalidProgram
@@ -119,6 +119,20 @@ class Policies:
     def of(self, wallet: str) -> WalletPolicy:
         """Return the policy of *wallet*."""
         return self.by_wallet.get(wallet, self.default)
+
+    def of_budgets(self) -> Policies:
+        """Return these for budgets: a ceiling is a member's, and bounds no campaign."""
+        return self._each(ceiling=None)
+
+    def of_a_pool(self, member_limits: Mapping[str, int]) -> Policies:
+        """Return these for a pool of which each of its members may spend so much in a day."""
+        return self._each(member_limits=member_limits)
+
+    def _each(self, **changes: Any) -> Policies:
+        return Policies(
+            default=replace(self.default, **changes),
+            by_wallet={name: replace(each, **changes) for name, each in self.by_wallet.items()},
+        )
 
 
 def _days_of_four_years() -> list[date]:

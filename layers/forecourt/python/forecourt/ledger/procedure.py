@@ -24,7 +24,7 @@ from forecourt.ledger.commands import (
 )
 from forecourt.ledger.deciding import decide
 from forecourt.ledger.decisions import Books
-from forecourt.ledger.entries import Entry
+from forecourt.ledger.entries import RECEIVED, Entry
 from forecourt.ledger.refusals import LedgerRefusal, NothingDue, ledger_refusal
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def keys_of(command: Command) -> tuple[Key, ...]:
                 account,
                 AccountKey(other, command.wallet),
                 EntryKey(command.owner, entry_id),
-                EntryKey(other, f"{entry_id}.in"),
+                EntryKey(other, f"{entry_id}{RECEIVED}"),
             )
         case Reverse(reverses=entry_id):
             owner = command.reverses_owner or command.owner

@@ -115,6 +115,7 @@ def account_to_record(account: Account) -> Record:
             for hold_id, hold in account.holds.items()
         },
         "debt": account.debt,
+        "awarded": account.awarded,
         "frozen": account.frozen,
         "merged_into": account.merged_into,
         "parked": account.parked,
@@ -158,6 +159,7 @@ def account_from_record(
             for hold_id, hold in record.get("holds", {}).items()
         },
         debt=record.get("debt", 0),
+        awarded=record.get("awarded", 0),
         frozen=record.get("frozen", False),
         merged_into=record.get("merged_into"),
         parked=record.get("parked", 0),

@@ -94,6 +94,11 @@ def release(account: Account, command: Release, *, now: datetime, policy: Wallet
     return posted(*draft.close(command, EntryKind.RELEASE, refers_to=command.hold_id))
 
 
+def counter_of(spender: str) -> str:
+    """Return under which name a pool's account counts what *spender* takes of it in a day."""
+    return f"spent:{spender}"
+
+
 def _may_spend(draft: Draft, command: Spend | SetAside, policy: WalletPolicy) -> str | None:
     """Refuse what may not be spent; return the counter that the points are counted under."""
     account = draft.account
@@ -106,7 +111,7 @@ def _may_spend(draft: Draft, command: Spend | SetAside, policy: WalletPolicy) ->
     if policy.member_limits is None:
         return None
     spender = command.spender or ""
-    name = f"spent:{spender}"
+    name = counter_of(spender)
     allowed = policy.member_limits.get(spender, 0)
     draft.use(name, command.points, limit="member", allowed=allowed)
     return name

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 
 from forecourt.ledger.accounts import Account, apply
 from forecourt.ledger.chain import faults
-from forecourt.ledger.entries import BUDGET_PREFIX, DEBT, TRANSFER, EntryKind, wallet_of
+from forecourt.ledger.entries import (
+    BUDGET_PREFIX,
+    DEBT,
+    RECEIVED,
+    TRANSFER,
+    EntryKind,
+    wallet_of,
+)
 from forecourt.ledger.records import account_to_record
 
 if TYPE_CHECKING:
@@ -37,6 +44,7 @@ class DifferenceKind(StrEnum):
     ACCOUNT_DIFFERS = "account_differs"  # from what its entries add up to
     REVERSALS_DIFFER = "reversals_differ"  # an entry's note forgets what was reversed of it
     NOT_BOOKED = "not_booked"  # an entry of a closed day that no book has
+    HALF_MISSING = "half_missing"  # what one wallet gave, and no other got; or the other way round
     PARKED_DIFFER = "parked_differ"  # the account counts others than those that wait
 
 
@@ -78,7 +86,7 @@ def differences(holdings: Holdings) -> list[Difference]:
     ]
     for wallet in sorted(holdings.accounts.keys() | {entry.wallet for entry in holdings.entries}):
         found += _of_wallet(holdings, wallet)
-    return found + _of_reversals(holdings)
+    return found + _of_reversals(holdings) + _of_conversions(holdings)
 
 
 def _of_wallet(holdings: Holdings, wallet: str) -> list[Difference]:
@@ -141,12 +149,7 @@ def _of_reversals(holdings: Holdings) -> list[Difference]:
     A note may know of more: who took over a merged account reverses its entries, too.
     """
     noted = {note.entry_id: note.reversed for note in holdings.reversals}
-    reversed_ = reversed_points(
-        entry
-        for entry in holdings.entries
-        if entry.wallet in holdings.accounts
-        and entry.account_version <= holdings.accounts[entry.wallet].version
-    )
+    reversed_ = reversed_points(_counted(holdings))
     return [
         _difference(
             holdings,
@@ -157,6 +160,48 @@ def _of_reversals(holdings: Holdings) -> list[Difference]:
         )
         for entry_id, points in reversed_.items()
         if points > noted.get(entry_id, 0)
+    ]
+
+
+def _of_conversions(holdings: Holdings) -> list[Difference]:
+    """
+    Return which conversions have lost a half: the entry in the one wallet or the other.
+
+    The unit changes, so no sum over all owners is zero; but both halves are one owner's and one
+    transaction's, so whatever an account counts has its other half among the entries.
+    """
+    known = {entry.entry_id for entry in holdings.entries}
+    return [
+        _difference(
+            holdings,
+            DifferenceKind.HALF_MISSING,
+            wallet=entry.wallet,
+            entry_id=entry.entry_id,
+            missing=other,
+        )
+        for entry in _counted(holdings)
+        if (other := _other_half(entry)) is not None and other not in known
+    ]
+
+
+def _other_half(entry: Entry) -> str | None:
+    """Return the id of the entry that a conversion made in the other wallet."""
+    match entry.kind:
+        case EntryKind.CONVERT_OUT:
+            return f"{entry.entry_id}{RECEIVED}"
+        case EntryKind.CONVERT_IN:
+            return entry.entry_id.removesuffix(RECEIVED)
+        case _:
+            return None
+
+
+def _counted(holdings: Holdings) -> list[Entry]:
+    """Return the entries that the accounts as they were read count."""
+    return [
+        entry
+        for entry in holdings.entries
+        if entry.wallet in holdings.accounts
+        and entry.account_version <= holdings.accounts[entry.wallet].version
     ]
 
 

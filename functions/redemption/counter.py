@@ -1,0 +1,111 @@
+"""What every redemption is made with: the door, the books, and who may spend of which account."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Path
+
+from forecourt.doors import Door
+from forecourt.errors import InvalidRequest, UnknownMember, UnknownPool
+from forecourt.instants import business_day, compact_instant
+from forecourt.keeping import Keeping
+from forecourt.ledger import POINTS_WALLET, Account, Entry, Policies
+from forecourt.ledger.commands import Command
+from forecourt.ledger_table import LedgerTable
+from forecourt.loyalty_table import LoyaltyTable
+from forecourt.once import KEPT
+from forecourt.pools import Pool
+from forecourt.pools_table import PoolsTable
+from functions.redemption.bodies import OfAWallet
+
+TAG = "redemption"
+CLOCK_MAY_BE_AHEAD = timedelta(minutes=10)  # a phone's, before its request is taken for a mistake
+
+MemberId = Annotated[str, Path(description="The member's id, or `me`")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purse:
+    """An account as it was read, the policies it is kept by, and who spends of a pool's."""
+
+    account: Account
+    policies: Policies
+    pool_id: str | None = None
+    spender: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counter:
+    """Where points are redeemed; *now* is the time of a request."""
+
+    door: Door
+    loyalty: LoyaltyTable
+    ledger: LedgerTable
+    pools: PoolsTable
+    keeping: Keeping
+    now: Callable[[], datetime]
+
+    def require_member(self, member_id: str) -> None:
+        """Raise `UnknownMember` unless somebody is enrolled under that id."""
+        if not self.loyalty.enrolled(member_id):
+            raise UnknownMember(member_id)
+
+    def pool_of(self, member_id: str, pool_id: str) -> Pool:
+        """Return a pool that the member is in; raise `UnknownPool`."""
+        pool = self.pools.pool(pool_id)
+        if member_id not in pool.limits:
+            raise UnknownPool(pool_id)
+        return pool
+
+    def policies(self) -> Policies:
+        """Return by which policies members' wallets are kept now."""
+        return self.keeping.program(self.now()).policies()
+
+    def day(self, at: datetime, wallet: str) -> date:
+        """Return the day that *at* is for *wallet*."""
+        return business_day(at, self.policies().of(wallet).zone)
+
+    def require_recent(self, asked_at: datetime) -> None:
+        """
+        Raise `InvalidRequest` for a time that the request cannot have been asked for first.
+
+        As far back as answers are kept, a retry may still come.
+        """
+        now = self.now()
+        if asked_at > now + CLOCK_MAY_BE_AHEAD:
+            raise InvalidRequest(findings=[{"at": "/body/asked_at", "reason": "in_future"}])
+        if asked_at < now - KEPT:
+            raise InvalidRequest(findings=[{"at": "/body/asked_at", "reason": "too_old"}])
+
+    def name(self, kind: str, asked_at: datetime) -> str:
+        """Return the id of the entry that a request becomes, in whichever attempt."""
+        return f"{compact_instant(asked_at)}.{kind}.{self.door.request_id[:16]}"
+
+    def purse(self, member_id: str, order: OfAWallet, *, spends: bool = True) -> Purse:
+        """
+        Return the account an order is about: the member's own, or one of a pool they are in.
+
+        Who does not spend but takes or gives back what was held, need not be in it any more.
+        """
+        if order.pool_id is None:
+            account = self.loyalty.account(member_id, order.wallet or POINTS_WALLET)
+            if account.version == 0:
+                self.require_member(member_id)
+            return Purse(account=account, policies=self.policies())
+        if order.wallet is not None:
+            raise InvalidRequest(findings=[{"at": "/body/wallet", "reason": "beside_a_pool"}])
+        named = order.pool_id
+        pool = self.pool_of(member_id, named) if spends else self.pools.pool(named)
+        return Purse(
+            account=self.loyalty.account(pool.owner, pool.wallet),
+            policies=self.policies().of_a_pool(pool.spending_limits),
+            pool_id=pool.pool_id,
+            spender=member_id,
+        )
+
+    def post(self, command: Command, purse: Purse) -> Entry:
+        """Carry *command* out on *purse*; return its entry or raise the refusal."""
+        answer = self.ledger.execute(command, policies=purse.policies, account=purse.account)
+        return answer.posted()

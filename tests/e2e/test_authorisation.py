@@ -125,6 +125,7 @@ NEEDED = {
     "members": {
         "loyalty MEMBER# GetItem",
         "loyalty MEMBER# Query",
+        "loyalty MEMBER# BatchGetItem",
         "loyalty IDENTITY# GetItem",
         "loyalty PORTRAIT# UpdateItem",
         "loyalty BLOCK# UpdateItem",

@@ -311,7 +311,6 @@ NEEDED = {
         "loyalty PORTRAIT# BatchGetItem",
         "loyalty PRESENCE# BatchGetItem",
         "loyalty BLOCK# BatchGetItem",
-        "loyalty PRESENCE# BatchGetItem",
         "loyalty STATIONS Query",
         "loyalty VERIFICATIONS Query",
         "loyalty WEIGHTS Query",

@@ -158,7 +158,7 @@ class Api(Construct):
                 "SALES_TABLE": tables.sales.table_name,
                 "REQUESTS_TABLE": tables.requests.table_name,
                 "BOOKS_BUCKET": self._books.closed.bucket_name,
-                "IDENTITY_SECRET_ID": identity_secret.arn,
+                **identity_secret.environment,
                 "SEAL_KEY_ID": self._keys.seal.key_arn,
             },
             memory_mb=MEMORY_MB,

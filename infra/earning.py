@@ -99,7 +99,7 @@ class Earning(Construct):
         return {
             "SALES_TABLE": self._tables.sales.table_name,
             "LOYALTY_TABLE": self._tables.loyalty.table_name,
-            "IDENTITY_SECRET_ID": self._identity_secret.arn,
+            **self._identity_secret.environment,
             "SEAL_KEY_ID": self._keys.seal.key_arn,
             "MATCHING_POLICY": matching_policy_of(self),
         }

@@ -41,6 +41,10 @@ class IdentitySecret(secretsmanager.Secret):
             raise TypeError(resource)
         # By attribute: it is the ARN in every place, while a reference is the name in some.
         self.arn = resource.attr_id
+        self.environment = {
+            "IDENTITY_SECRET_ID": self.arn,
+            "RING_REMEMBERED_SECONDS": str(target.ring_remembered_seconds),
+        }
         accept(
             self,
             {

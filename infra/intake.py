@@ -68,7 +68,7 @@ class Intake(Construct):
             environment={
                 "SALES_TABLE": tables.sales.table_name,
                 "LOYALTY_TABLE": tables.loyalty.table_name,
-                "IDENTITY_SECRET_ID": identity_secret.arn,
+                **identity_secret.environment,
                 "SEAL_KEY_ID": keys.seal.key_arn,
             },
         )

@@ -70,7 +70,7 @@ class Learning(Construct):
                 "LOYALTY_TABLE": tables.loyalty.table_name,
                 "WORKINGS_BUCKET": books.workings.bucket_name,
                 "LEARNING_QUEUE_URL": steps.queue_url,
-                "IDENTITY_SECRET_ID": identity_secret.arn,
+                **identity_secret.environment,
                 "SEAL_KEY_ID": keys.seal.key_arn,
                 "MATCHING_POLICY": matching_policy_of(self),
                 "ZONE": zone_of(self),

@@ -35,6 +35,8 @@ class Target:
     """A bucket made by CloudFormation can keep objects from being changed or deleted."""
     nag: bool
     """cdk-nag judges the template; its rules are about what AWS will run."""
+    ring_remembered_seconds: int
+    """For so long a container may not know of an identity key that was introduced."""
     asset_roles: bool
     """The roles of `cdk bootstrap` may be assumed; otherwise the caller's own rights must do."""
 
@@ -67,12 +69,13 @@ AWS = Target(
     archives_events=True,
     locks_objects=True,
     nag=True,
+    ring_remembered_seconds=60,
     asset_roles=True,
 )
 
 # MiniStack runs a function in its own interpreter, speaks plain HTTP on the loopback interface,
 # refuses the bootstrap's asset roles while it enforces IAM, rejects a template with an archive and
-# knows object lock by its API only.
+# knows object lock by its API only. A rotation of the identity key waits for the containers twice.
 LOCAL = Target(
     name="local",
     python=f"{sys.version_info.major}.{sys.version_info.minor}",
@@ -83,6 +86,7 @@ LOCAL = Target(
     archives_events=False,
     locks_objects=False,
     nag=False,
+    ring_remembered_seconds=4,
     asset_roles=False,
 )
 

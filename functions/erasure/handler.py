@@ -49,6 +49,7 @@ class ErasureSettings(Settings):
     sales_table: str
     loyalty_table: str
     identity_secret_id: str
+    ring_remembered_seconds: str
     seal_key_id: str
     user_pool_id: str
 
@@ -59,7 +60,9 @@ metrics = Metrics()
 
 
 identity_keys = IdentityKeys(
-    lambda: boto3.client("secretsmanager"), secret_id=settings.identity_secret_id
+    lambda: boto3.client("secretsmanager"),
+    secret_id=settings.identity_secret_id,
+    remembered_seconds=int(settings.ring_remembered_seconds),
 )
 
 

@@ -59,6 +59,7 @@ class IngestSettings(Settings):
     sales_table: str
     loyalty_table: str
     identity_secret_id: str
+    ring_remembered_seconds: str
     seal_key_id: str
 
 
@@ -73,7 +74,9 @@ stations = StationsTable(_dynamodb, name=settings.loyalty_table)
 sealer = Sealer(boto3.client("kms"), key_id=settings.seal_key_id)
 iot_data = boto3.client("iot-data")
 identity_keys = IdentityKeys(
-    lambda: boto3.client("secretsmanager"), secret_id=settings.identity_secret_id
+    lambda: boto3.client("secretsmanager"),
+    secret_id=settings.identity_secret_id,
+    remembered_seconds=int(settings.ring_remembered_seconds),
 )
 
 

@@ -55,6 +55,7 @@ class LearningSettings(Settings):
     workings_bucket: str
     learning_queue_url: str
     identity_secret_id: str
+    ring_remembered_seconds: str
     seal_key_id: str
     matching_policy: str
     zone: str
@@ -71,7 +72,9 @@ stations = StationsTable(_dynamodb, name=settings.loyalty_table)
 candidates = CandidatesTable(_dynamodb, name=settings.loyalty_table)
 weights = WeightsTable(_dynamodb, name=settings.loyalty_table)
 tolerate = open_tolerance(
-    identity_secret_id=settings.identity_secret_id, seal_key_id=settings.seal_key_id
+    identity_secret_id=settings.identity_secret_id,
+    ring_remembered_seconds=int(settings.ring_remembered_seconds),
+    seal_key_id=settings.seal_key_id,
 )
 
 

@@ -46,6 +46,7 @@ class MembersSettings(Settings):
     requests_table: str
     books_bucket: str
     identity_secret_id: str
+    ring_remembered_seconds: str
     seal_key_id: str
 
 
@@ -56,7 +57,9 @@ sealer = Sealer(boto3.client("kms"), key_id=settings.seal_key_id)
 
 
 identity_keys = IdentityKeys(
-    lambda: boto3.client("secretsmanager"), secret_id=settings.identity_secret_id
+    lambda: boto3.client("secretsmanager"),
+    secret_id=settings.identity_secret_id,
+    remembered_seconds=int(settings.ring_remembered_seconds),
 )
 
 

@@ -48,6 +48,7 @@ class RekeyingSettings(Settings):
     sales_table: str
     loyalty_table: str
     identity_secret_id: str
+    ring_remembered_seconds: str
     seal_key_id: str
 
 
@@ -71,7 +72,11 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if "segment" in event:
         work(event, ring, context)
         return {}
-    settles_in = seconds_to_settle(changed_at, datetime.now(UTC))
+    settles_in = seconds_to_settle(
+        changed_at,
+        datetime.now(UTC),
+        remembered_seconds=int(settings.ring_remembered_seconds),
+    )
     if event.get("do") == "start" and not settles_in:
         start(ring, anew=bool(event.get("anew")), function=context.invoked_function_arn)
     return told(ring, table.progress(ring.state), settles_in_seconds=settles_in)

@@ -29,8 +29,10 @@ def costs(stack: LocalStack) -> dict[str, float]:
         env={
             **stack.environment(),
             **environment,
-            "IDENTITY_SECRET_ID": functions["IDENTITY_SECRET_ID"],
-            "SEAL_KEY_ID": functions["SEAL_KEY_ID"],
+            **{
+                name: functions[name]
+                for name in ("IDENTITY_SECRET_ID", "RING_REMEMBERED_SECONDS", "SEAL_KEY_ID")
+            },
             "MATCHING_POLICY": "shared_vehicle",
             "POWERTOOLS_SERVICE_NAME": "bench",
             "POWERTOOLS_METRICS_NAMESPACE": "Forecourt",

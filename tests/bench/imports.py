@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "LOYALTY_TABLE": "loyalty",
     "REQUESTS_TABLE": "requests",
     "IDENTITY_SECRET_ID": "secret",
+    "RING_REMEMBERED_SECONDS": "60",
     "SEAL_KEY_ID": "key",
     "USER_POOL_ID": "pool",
     "EVENT_BUS": "bus",

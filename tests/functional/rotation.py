@@ -155,7 +155,7 @@ def operating(monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
 
     operator = Operator(handler)
     monkeypatch.setattr(handler, "_lambda", operator)
-    monkeypatch.setattr(handler, "seconds_to_settle", lambda *_: 0)
+    monkeypatch.setattr(handler, "seconds_to_settle", lambda *_, **__: 0)
     monkeypatch.setattr(rekeying_table, "SEGMENTS", SEGMENTS_HERE)
     monkeypatch.setattr(handler.table, "_page", 3)
     yield operator

@@ -305,7 +305,9 @@ def test_a_ring_settles_when_the_slowest_container_must_have_read_it(
 ) -> None:
     changed_at = datetime(2026, 11, 24, tzinfo=UTC)
 
-    assert seconds_to_settle(changed_at, changed_at + timedelta(seconds=passed)) == left
+    now = changed_at + timedelta(seconds=passed)
+
+    assert seconds_to_settle(changed_at, now, remembered_seconds=60) == left
 
 
 def test_a_segment_of_a_ring_that_has_changed_since_stops(operator: Operator, busy: World) -> None:

@@ -162,7 +162,7 @@ def test_it_waits_until_every_container_knows_the_ring(
 ) -> None:
     left = [0, 90]  # before it is begun, and right after
     monkeypatch.setattr(
-        operator.handler, "seconds_to_settle", lambda *_: left.pop(0) if left else 0
+        operator.handler, "seconds_to_settle", lambda *_, **__: left.pop(0) if left else 0
     )
 
     ending, text = go(operator, begin=True)

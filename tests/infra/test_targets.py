@@ -29,6 +29,7 @@ ONLY_IN_AWS = {
 DIFFERENT = (
     r"AWS::Lambda::Function\.(Runtime|Architectures)",
     r"AWS::Lambda::Function\.Layers",
+    r"AWS::Lambda::Function\.Environment\.Variables\.RING_REMEMBERED_SECONDS",
     r"AWS::Lambda::LayerVersion\.(CompatibleRuntimes|CompatibleArchitectures|Content)",
     r"AWS::DynamoDB::Table\.DeletionProtectionEnabled",
     r"AWS::S3::Bucket\.(ObjectLockConfiguration|ObjectLockEnabled)",

@@ -6,7 +6,7 @@ import pytest
 
 from forecourt.errors import ForecourtError
 from forecourt.identity import digest, digest_of_block
-from forecourt.identity_keys import REMEMBERED_SECONDS, IdentityKeys
+from forecourt.identity_keys import IdentityKeys
 from forecourt.keyring import FIRST, KeyNotAccepted, KeyRing, key_id_of
 from forecourt.sales import EvidenceKind
 
@@ -122,12 +122,14 @@ class Vault:
 
 def test_a_container_learns_of_a_new_key_within_a_minute_and_opens_one_client() -> None:
     vault, now = Vault(), [1000.0]
-    keys = IdentityKeys(vault.open, secret_id="identities", clock=lambda: now[0])
+    keys = IdentityKeys(
+        vault.open, secret_id="identities", remembered_seconds=60, clock=lambda: now[0]
+    )
     assert vault.opened == 0
     assert keys() == keys() == ONE
     vault.ring = INTRODUCED
 
-    now[0] += REMEMBERED_SECONDS
+    now[0] += 60
     assert keys() == ONE
     now[0] += 1
     assert keys() == INTRODUCED

@@ -32,11 +32,14 @@ class AssignmentSettings(Settings):
     sales_table: str
     loyalty_table: str
     identity_secret_id: str
+    ring_remembered_seconds: str
     seal_key_id: str
     matching_policy: str
 
 
-def open_tolerance(*, identity_secret_id: str, seal_key_id: str) -> Callable[[StoredSale], Slips]:
+def open_tolerance(
+    *, identity_secret_id: str, ring_remembered_seconds: int, seal_key_id: str
+) -> Callable[[StoredSale], Slips]:
     """
     Return what makes the `Tolerance` of a sale.
 
@@ -48,7 +51,11 @@ def open_tolerance(*, identity_secret_id: str, seal_key_id: str) -> Callable[[St
     def sealer() -> Sealer:
         return Sealer(boto3.client("kms"), key_id=seal_key_id)
 
-    ring = IdentityKeys(lambda: boto3.client("secretsmanager"), secret_id=identity_secret_id)
+    ring = IdentityKeys(
+        lambda: boto3.client("secretsmanager"),
+        secret_id=identity_secret_id,
+        remembered_seconds=ring_remembered_seconds,
+    )
 
     def tolerate(stored: StoredSale) -> Slips:
         return Slips(stored, sealer=sealer, ring=ring)
@@ -65,6 +72,8 @@ def open_assignment(settings: AssignmentSettings, dynamodb: Any) -> Assignment:
         weights=WeightsInForce(WeightsTable(dynamodb, name=settings.loyalty_table)),
         policy=POLICIES[settings.matching_policy],
         tolerate=open_tolerance(
-            identity_secret_id=settings.identity_secret_id, seal_key_id=settings.seal_key_id
+            identity_secret_id=settings.identity_secret_id,
+            ring_remembered_seconds=int(settings.ring_remembered_seconds),
+            seal_key_id=settings.seal_key_id,
         ),
     )

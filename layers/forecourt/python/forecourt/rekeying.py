@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from forecourt.sales import EvidenceKind
 
 SEGMENTS = 16
-# Until every container has read the ring again, and answered the request it was at.
-LEARNT_AFTER_SECONDS = 90
 
 UNDECIDED = frozenset({Status.RECEIVED, Status.HELD, Status.PENDING, Status.UNMATCHED})
 
@@ -116,9 +114,13 @@ class Progress:
         return self.finished and not self.counts[Outcome.FAILED]
 
 
-def seconds_to_settle(changed_at: datetime, now: datetime) -> int:
-    """Return for how long containers may still go by the ring as it was before *changed_at*."""
-    return max(0, LEARNT_AFTER_SECONDS - int((now - changed_at).total_seconds()))
+def seconds_to_settle(changed_at: datetime, now: datetime, *, remembered_seconds: int) -> int:
+    """
+    Return for how long containers may still go by the ring as it was before *changed_at*.
+
+    That is until each has read it again, and half as long for the request it was at.
+    """
+    return max(0, remembered_seconds * 3 // 2 - int((now - changed_at).total_seconds()))
 
 
 def key_ids_for(status: Status | None, ring: KeyRing) -> tuple[str, ...]:

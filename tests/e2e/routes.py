@@ -163,6 +163,18 @@ ROUTES = {
         {},
         code="unknown_station",
     ),
+    "POST /stations/{station_id}/quotes": route(
+        Permission.QUOTE_DISCOUNTS,
+        "attendant manager operator",
+        f"/stations/{PREFIX}nowhere/quotes",
+        {
+            "grade": "92",
+            "unit_price_milli_per_litre": 7_569,
+            "volume_ml": 40_000,
+            "reward_milli_per_litre": 300,
+        },
+        code="unknown_station",
+    ),
     "GET /programs": route(Permission.READ_PROGRAMS, "manager operator auditor", "/programs"),
     "POST /programs": route(Permission.CHANGE_PROGRAMS, "operator", "/programs", PROGRAM),
     "GET /programs/{version}": route(

@@ -107,6 +107,7 @@ REDEMPTION = {
 SENSIBLE: dict[str, list[dict[str, Any]]] = {
     "rule_on_sale": [{"number": 1, "verdict": "none", "reason": "no_member"}],
     "activate_weights": [{"replaces": 1}],
+    "check_in": [{"station_id": "s0002"}],
     # What is asked for now is asked for today.
     "spend_points": [REDEMPTION],
     "hold_points": [REDEMPTION],

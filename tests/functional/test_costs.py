@@ -100,7 +100,7 @@ def judge(
 
 
 @pytest.fixture
-def prepared(world: World, told: Any) -> World:
+def prepared(world: World, told: Any, monkeypatch: pytest.MonkeyPatch) -> World:
     """Return a world with a member and a program, in containers that are warm."""
     from functions.accrual import handler as accrual  # noqa: PLC0415
     from functions.ingest import handler as ingest  # noqa: PLC0415
@@ -110,6 +110,7 @@ def prepared(world: World, told: Any) -> World:
     told()
     ingest.remembered_station("s0001")
     ingest.identity_keys()
+    monkeypatch.setattr(accrual, "growth_accounts", GrowthAccounts())
     accrual.program.cache_clear()
     accrual.program(1)
     return world

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # What may be any text in an event, and why it names nobody.
 IDS = {
     *("member_id", "into", "members", "taken_from"),  # of accounts, whose profile can be destroyed
-    *("actor", "asked_by", "decided_by", "answered_by"),  # subjects of tokens
+    *("actor", "asked_by", "decided_by", "answered_by", "opened_by"),  # subjects of tokens
     *("sale_id", "entry_id", "adjustment_id", "run_id", "before", "after"),
     *("wallet", "not_at_zero"),  # accounts of the program
 }

@@ -343,6 +343,4 @@ def _passing(failure: Exception) -> bool:
     if isinstance(failure, ClientError):
         status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return _aws_code(failure) in PASSING or status >= 500  # noqa: PLR2004
-    if isinstance(failure.__cause__, Exception):
-        return _passing(failure.__cause__)
     return isinstance(failure, HTTPClientError | NoConnectionError | Unprocessed)

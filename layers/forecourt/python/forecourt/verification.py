@@ -21,6 +21,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import encode, from_item, to_item
@@ -238,15 +239,12 @@ def tell_verification(
 
 def owners_counted(dynamodb: Any, *, table: str) -> int:
     """Return how many owners the latest verification has read; 0 when there was none yet."""
-    latest, owners = "", 0
     pages = dynamodb.get_paginator("query").paginate(
         TableName=table,
         KeyConditionExpression="pk = :pk",
         ExpressionAttributeValues={":pk": encode("VERIFICATIONS")},
     )
-    for page in pages:
-        for values in map(from_item, page["Items"]):
-            if values["finished_at"] > latest:
-                # Runs from before owners were kept have their accounts, one or two of each.
-                latest, owners = values["finished_at"], values.get("owners", values["accounts"])
-    return owners
+    runs = (from_item(item) for page in pages for item in page["Items"])
+    latest = max(runs, key=itemgetter("finished_at"), default={"owners": 0})
+    # Runs from before owners were kept have their accounts, one or two of each.
+    return int(latest["owners"] if "owners" in latest else latest["accounts"])

@@ -122,6 +122,7 @@ def _members_door() -> Door:
         statements=NOTHING,
         identities=NOTHING,
         sales=NOTHING,
+        homes=NOTHING,
         ring=NOTHING,
     )
     PresenceRoutes(door=door, presences=NOTHING, stations=NOTHING)

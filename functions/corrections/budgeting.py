@@ -15,7 +15,7 @@ from forecourt.budgets_table import Budget, BudgetsTable
 from forecourt.callers import Permission
 from forecourt.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
 from forecourt.errors import BudgetOver, InvalidRequest
-from forecourt.instants import business_day, format_instant
+from forecourt.instants import format_instant
 from forecourt.ledger import Account, settled
 from forecourt.ledger.commands import Freeze, Unfreeze
 from forecourt.ledger.procedure import AccountKey
@@ -161,7 +161,7 @@ class BudgetRoutes:
         account = account or Account(member_id=budget.owner, wallet=budget.wallet, buckets={})
         now, policies = self._desk.now(), self._desk.policies(budget.owner)
         account = settled(account, now=now, policies=policies)
-        today = business_day(now, policies.of(budget.wallet).zone)
+        today = policies.of(budget.wallet).day_of(account, now)
         return {
             "budget_id": budget.budget_id,
             "purpose": budget.purpose,

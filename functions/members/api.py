@@ -16,6 +16,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 
 from forecourt.callers import ME, Caller, Permission
+from forecourt.documents import zone_exists
 from forecourt.doors import Door
 from forecourt.errors import InvalidRequest, UnknownIdentity
 from forecourt.identities_table import BoundIdentity, IdentitiesTable
@@ -39,6 +40,7 @@ from functions.members.bodies import (
     Profile,
     SalesView,
 )
+from functions.members.homes import Homes
 from functions.members.pages import PAGE, Cursor, Limit, MemberId, next_cursor, position
 
 TAG = "members"
@@ -67,6 +69,7 @@ class MembersApi:
         statements: Statements,
         identities: IdentitiesTable,
         sales: SalesTable,
+        homes: Homes,
         ring: Callable[[], KeyRing],
         now: Callable[[], datetime] = _now,
     ) -> None:
@@ -75,6 +78,7 @@ class MembersApi:
         self._statements = statements
         self._identities = identities
         self._sales = sales
+        self._homes = homes
         self._ring = ring
         self._now = now
         member, bound = "/members/<member_id>", "/members/<member_id>/identities"
@@ -93,6 +97,7 @@ class MembersApi:
     def enrol(self, body: Enrolment) -> Response[EnrolledView]:
         """Enrol the caller or, by staff, somebody who has no account yet."""
         caller = self._door.caller
+        _require_zone(body)
         member_id = enrolled_id(caller, key=self._door.key, oneself=body.member_id == ME)
         profile = body.model_dump(mode="json", exclude_none=True, exclude={"member_id"})
 
@@ -128,14 +133,21 @@ class MembersApi:
     def change_profile(
         self, member_id: MemberId, body: Profile, if_match: IfMatch = None
     ) -> Response[EnrolledView]:
-        """Change what is given; null clears a field, an absent field stays as it is."""
+        """
+        Change what is given; null clears a field, an absent field stays as it is.
+
+        A member's wallets go by another `zone` from now on: what is over, stays over.
+        """
         caller = self._door.caller
         member_id = caller.member_named(member_id, Permission.CHANGE_MEMBERS)
+        _require_zone(body)
         expected = _version_in(if_match)
         changes = body.model_dump(mode="json", exclude_unset=True)
 
         def perform() -> Answer:
             member = self._members.change(member_id, changes, expected_version=expected)
+            if "zone" in changes:
+                self._homes.tell(member_id, by=caller.subject, request_id=self._door.request_id)
             headers = {"ETag": f'"{member.version}"'}
             return Answer(status=200, body=_enrolled(member), headers=headers)
 
@@ -250,6 +262,11 @@ def enrolled_id(caller: Caller, *, key: str, oneself: bool) -> str:
         return caller.member_named(ME, Permission.ENROL)
     derived = hashlib.sha256(f"{caller.subject}\n{key}".encode("utf-8", "surrogatepass"))
     return f"m-{derived.hexdigest()[:32]}"
+
+
+def _require_zone(profile: Profile) -> None:
+    if profile.zone is not None and not zone_exists(profile.zone):
+        raise InvalidRequest(findings=[{"at": "/body/zone", "reason": "unknown_zone"}])
 
 
 def _version_in(if_match: str | None) -> int | None:

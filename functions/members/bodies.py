@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from forecourt.documents import Day, DayText, Document, InstantText
+from forecourt.documents import Day, DayText, Document, InstantText, Zone
 from forecourt.sales import EvidenceKind
 
 Name = Annotated[
@@ -16,11 +16,17 @@ Language = Annotated[
 
 
 class Profile(Document):
-    """What a member tells of themselves; all of it may be left out."""
+    """
+    What a member tells of themselves; all of it may be left out.
+
+    `zone` is where they are, null where the program is. It matters for wallets whose days begin
+    and end at the member's own midnight.
+    """
 
     name: Name | None = None
     language: Language | None = None
     birth_on: Day | None = None
+    zone: Zone | None = None
 
 
 class Enrolment(Profile):

@@ -18,6 +18,7 @@ from forecourt.doors import Door
 from forecourt.identities_table import IdentitiesTable
 from forecourt.identity_keys import IdentityKeys
 from forecourt.keeping import Keeping
+from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
 from forecourt.once import Requests
@@ -30,6 +31,7 @@ from forecourt.settings import Settings
 from forecourt.statements import Statements
 from forecourt.stations_table import StationsTable
 from functions.members.api import MembersApi
+from functions.members.homes import Homes
 from functions.members.presences import PresenceRoutes
 from functions.members.proofs import ProofRoutes
 from functions.members.questions import QuestionRoutes
@@ -102,12 +104,20 @@ presence = PresenceRoutes(
     presences=presences,
     stations=StationsTable(dynamodb, name=settings.loyalty_table),
 )
+keeping = Keeping(loyalty)
+homes = Homes(
+    members=members,
+    statements=statements,
+    ledger=LedgerTable(dynamodb, name=settings.loyalty_table),
+    keeping=keeping,
+)
 api = MembersApi(
     door=door,
     members=members,
     statements=statements,
     identities=identities,
     sales=sales,
+    homes=homes,
     ring=identity_keys,
 )
 wallets = WalletRoutes(
@@ -115,7 +125,7 @@ wallets = WalletRoutes(
     members=members,
     loyalty=loyalty,
     statements=statements,
-    keeping=Keeping(loyalty),
+    keeping=keeping,
 )
 proofs = ProofRoutes(
     door=door,

@@ -43,7 +43,8 @@ class WalletView(BaseModel):
 
     `points` is what can be spent: the sum of `lots`, which are in the order in which they are
     spent. Who has a `debt` has nothing to spend. A `frozen` wallet gains and gives nothing
-    away. `waiting_reversals` came before what they reverse. `version` counts the entries.
+    away. `waiting_reversals` came before what they reverse. `version` counts the entries. Days
+    begin and end at the midnights of `zone`: the program's, or the member's own.
     """
 
     wallet: str
@@ -56,6 +57,7 @@ class WalletView(BaseModel):
     frozen: bool
     waiting_reversals: int
     version: int
+    zone: str
     as_of_on: DayText
 
 

@@ -119,7 +119,7 @@ def wallet_view(account: Account, *, program: Program, now: datetime) -> dict[st
     policies = program.policies()
     policy = policies.of(account.wallet)
     account = settled(account, now=now, policies=policies)
-    today = business_day(now, policy.zone)
+    today = policy.day_of(account, now)
     lots = {(day, False): points for day, points in account.buckets.items()}
     lots |= {(day, True): points for day, points in account.bonus.items()}
     expiry = account.next_expiry(today)
@@ -149,6 +149,7 @@ def wallet_view(account: Account, *, program: Program, now: datetime) -> dict[st
         "frozen": account.frozen,
         "waiting_reversals": account.parked,
         "version": account.version,
+        "zone": policy.zone_of(account).key,
         "as_of_on": today.isoformat(),
     }
 

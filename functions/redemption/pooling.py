@@ -13,7 +13,6 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from forecourt.callers import Permission
 from forecourt.errors import Forbidden, TooManyPools
-from forecourt.instants import business_day
 from forecourt.ledger import settled
 from forecourt.ledger.commands import Purpose, Transfer
 from forecourt.ledger.spending import counter_of
@@ -204,7 +203,7 @@ class PoolRoutes:
         now, policies = self._counter.now(), self._counter.policies()
         account = self._counter.loyalty.account(pool.owner, pool.wallet)
         account = settled(account, now=now, policies=policies)
-        today = business_day(now, policies.of(pool.wallet).zone)
+        today = policies.of(pool.wallet).day_of(account, now)
         used = account.used if account.counted_on == today else {}
         return {
             "pool_id": pool.pool_id,

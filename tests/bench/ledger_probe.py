@@ -124,6 +124,7 @@ def _cases(bench: Bench) -> Iterator[tuple[str, Case]]:
     yield "extend", (c.Extend, "bo", {"expires_on": JUNE, "until": DECEMBER})
     yield "freeze", (c.Freeze, "bo", {})
     yield "unfreeze", (c.Unfreeze, "bo", {})
+    yield "set_zone", (c.SetZone, "bo", {"zone": "America/New_York"})
     ended = datetime.now(UTC) + timedelta(seconds=0.2)
     bench.post(c.SetAside, "bo", points=5, hold_expires_at=ended)
     time.sleep(0.3)

@@ -44,7 +44,12 @@ def test_a_member_enrols_under_the_id_of_their_token(anna: Client) -> None:
     assert reply.body["member_id"] == "sub-anna"
     assert reply.headers["Location"] == "/members/sub-anna"
     shown = anna.get("/members/me")
-    assert shown.body["profile"] == {"name": "李雷", "language": None, "birth_on": "1990-02-01"}
+    assert shown.body["profile"] == {
+        "name": "李雷",
+        "language": None,
+        "birth_on": "1990-02-01",
+        "zone": None,
+    }
     assert shown.headers["ETag"] == '"1"'
 
 
@@ -125,6 +130,7 @@ def test_a_change_leaves_absent_fields_alone_and_null_clears(anna: Client) -> No
         "name": None,
         "language": "zh-CN",
         "birth_on": "1990-02-01",
+        "zone": None,
     }
 
 

@@ -156,6 +156,7 @@ def test_points_are_those_that_can_be_spent_today(anna: Client, pump: Pump, at: 
         "frozen": False,
         "waiting_reversals": 0,
         "version": 2,
+        "zone": "Asia/Shanghai",
         "as_of_on": "2026-11-23",
     }
 

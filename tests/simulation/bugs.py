@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from forecourt.ledger import Shortfall, draft, procedure, reversing
+from forecourt.ledger import Shortfall, WalletPolicy, draft, procedure, reversing
 from forecourt.ledger.chain import seal
 from forecourt.ledger.draft import Draft, spending_order
 from forecourt.ledger.procedure import Answer, Commit, Written
@@ -22,7 +22,9 @@ from tests.simulation.store import DONE, Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from datetime import date, datetime
+    from zoneinfo import ZoneInfo
 
+    from forecourt.ledger import Account
     from forecourt.ledger.decisions import Decision, Posting
     from forecourt.ledger.entries import Entry, Lot
     from forecourt.ledger.procedure import KeptRefusal
@@ -114,6 +116,10 @@ def _utc_day(instant: datetime, _zone: object) -> date:
     return instant.date()
 
 
+def _programs_zone(policy: WalletPolicy, _account: Account) -> ZoneInfo:
+    return policy.zone
+
+
 def _rounded_up(numerator: int, denominator: int, _rounding: Rounding) -> int:
     return -(-numerator // denominator)
 
@@ -158,6 +164,9 @@ BUGS = {
     "holds do not time out": Bug(replaced=((Draft, "_due", _without_time_out),)),
     "entries are not chained": Bug(replaced=((draft, "seal", _unlinked),)),
     "the day is UTC's and not the program's": Bug(replaced=((draft, "business_day", _utc_day),)),
+    "the midnight is the program's and not the member's": Bug(
+        replaced=((WalletPolicy, "zone_of", _programs_zone),)
+    ),
     "shares are rounded up": Bug(replaced=((reversing, "divide", _rounded_up),)),
     "limits of the day are not counted": Bug(replaced=((Draft, "use", _without_limit),)),
     "a limit gets nothing back": Bug(replaced=((Draft, "use_back", _without_limit),)),

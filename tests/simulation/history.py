@@ -8,23 +8,28 @@ are complete when the history is made; what they meet is decided when it runs.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from forecourt.instants import compact_instant
 from forecourt.ledger import Policies, Shortfall, WalletPolicy
 from forecourt.ledger import commands as c
 from forecourt.ledger.entries import ISSUED
+from forecourt.ledger.policy import Midnight
 from forecourt.validity import EndOf, Validity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MEMBERS = ("ann", "bo", "cy")
 POOL = "pool"
 BUDGET = "budget:spring"
 COINS = "coins"
 RECALL_DAYS = 30  # short enough for a history to outlive it
-ZONES = tuple(map(ZoneInfo, ("Asia/Shanghai", "America/New_York", "Asia/Kolkata")))
+HOMES = ("Asia/Shanghai", "America/New_York", "Asia/Kolkata")
+ZONES = tuple(map(ZoneInfo, HOMES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class History:
     policy: WalletPolicy
     begins_at: datetime
     actions: tuple[Action, ...]
+    homes: Mapping[str, str] = field(default_factory=dict)  # the zones that accounts begin in
 
     def policies(self, owner: str) -> Policies:
         """Return the policies a command of *owner* is under; the pool has its own."""
@@ -113,7 +119,10 @@ class _Writer:
             self._step(number)
         self.chance.shuffle(self.waiting)
         self.actions += [Resume(delivery) for delivery in self.waiting]
-        return History(self.seed, self.policy, self.begins_at, tuple(self.actions))
+        homes = {}
+        if self.policy.midnight is Midnight.MEMBER:
+            homes = {owner: self.chance.choice(HOMES) for owner in MEMBERS[:2]}
+        return History(self.seed, self.policy, self.begins_at, tuple(self.actions), homes)
 
     def _step(self, number: int) -> None:
         chance = self.chance
@@ -149,6 +158,7 @@ class _Writer:
         pick = self.chance.choice
         return WalletPolicy(
             zone=pick(ZONES),
+            midnight=pick(list(Midnight)),
             recall_days=RECALL_DAYS,
             shortfall=pick(list(Shortfall)),
             debt_for_expired=pick((True, False)),
@@ -320,6 +330,9 @@ class _Writer:
     def _freeze(self, common: dict[str, Any]) -> c.Command:
         return self.chance.choice((c.Freeze, c.Unfreeze, c.Unfreeze))(**common)
 
+    def _set_zone(self, common: dict[str, Any]) -> c.Command:
+        return c.SetZone(**common, zone=self.chance.choice((None, *HOMES, "Pacific/Kiritimati")))
+
     def _extend(self, common: dict[str, Any]) -> c.Command:
         earns = [each for each in self.sent if isinstance(each, c.Earn) and each.expires_on]
         earn = self._of_an_earn(common, earns)
@@ -340,7 +353,8 @@ _KINDS: tuple[tuple[str, float], ...] = (
     ("transfer", 8),
     ("convert", 3),
     ("merge", 0.6),
-    ("unmerge", 0.6),
+    ("unmerge", 1.2),
     ("freeze", 1.2),
+    ("set_zone", 1.5),
     ("extend", 2),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from forecourt.ledger import commands as c
@@ -20,7 +21,7 @@ from tests.simulation.oracle import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from forecourt.ledger.policy import Policies
@@ -37,9 +38,10 @@ class Trial:
 
 
 class Model:
-    """All purses, every version of them, and what every entry did."""
+    """All purses, every version of them, and what every entry did; *homes* are owners' zones."""
 
-    def __init__(self) -> None:
+    def __init__(self, homes: Mapping[str, str]) -> None:
+        self.homes = homes
         self.versions: dict[Place, list[Purse]] = {}
         self.past: dict[tuple[str, str], Past] = {}
         self.undone: dict[tuple[str, str], list[tuple[int, Undone]]] = {}
@@ -51,7 +53,7 @@ class Model:
     def at(self, place: Place, version: int | None = None) -> Purse:
         versions = self.versions.get(place)
         if versions is None:
-            return Purse()
+            return Purse(self.homes.get(place[0]))
         return versions[-1 if version is None else version].copy()
 
     def count(self, place: Place) -> int:
@@ -60,7 +62,7 @@ class Model:
     def keep(self, trial: Trial, entries: dict[Place, int]) -> None:
         """Keep what was tried; *entries* says how many versions each account went on."""
         for place, purse in trial.purses.items():
-            versions = self.versions.setdefault(place, [Purse()])
+            versions = self.versions.setdefault(place, [Purse(self.homes.get(place[0]))])
             versions.extend([purse] * entries[place])
         self.past |= trial.past
         self.merged |= trial.merged
@@ -145,7 +147,7 @@ class Model:
         if scene.policy.slide:
             scene.stir(purse)
         since = command.activates_on
-        if since is not None and since > scene.today:
+        if since is not None and since > scene.day(purse):
             purse.lots.append(Lot(command.points, command.expires_on, since=since))
             lots = [purse.lots[-1].copy()]
         else:
@@ -266,7 +268,8 @@ def _undo_earn(scene: Scene, purse: Purse, past: Past, points: int) -> int:
     if policy.shortfall is Shortfall.ONLY_PENDING:
         return asked - points
     own = [(scene.now_until(purse, lot.last), lot.bonus) for lot in past.lots]
-    if own and not policy.debt_for_expired and all((last or FAR) < scene.today for last, _ in own):
+    today = scene.day(purse)
+    if own and not policy.debt_for_expired and all((last or FAR) < today for last, _ in own):
         return asked - points
     there = min(points, scene.spendable(purse))
     scene.take(purse, there, own)
@@ -281,10 +284,10 @@ def _undo_spend(scene: Scene, purse: Purse, past: Past, points: int, before: int
     coins = [(lot.last, lot.bonus) for lot in past.lots for _ in range(lot.points)]
     for last, bonus in coins[::-1][before : before + points]:
         until = scene.now_until(purse, last)
-        if until is not None and until < scene.today:
+        if until is not None and until < scene.day(purse):
             if scene.policy.grace_days is None:
                 continue
-            until = type(scene.today).fromordinal(scene.today.toordinal() + scene.policy.grace_days)
+            until = scene.day(purse) + timedelta(days=scene.policy.grace_days)
         scene.give(purse, 1, until, bonus=bonus)
     scene.uncount(purse, past.counter, past.day, points)
 
@@ -338,9 +341,8 @@ def _capture(scene: Scene, purse: Purse, command: c.Capture) -> Past:
     if command.points > len(coins):
         raise Refused("capture_exceeds_hold")
     del purse.holds[command.hold_id]
-    scene.let_go(
-        purse, [Lot(1, last, bonus=bonus) for last, bonus in coins[command.points :]], scene.today
-    )
+    rest = [Lot(1, last, bonus=bonus) for last, bonus in coins[command.points :]]
+    scene.let_go(purse, rest, scene.day(purse))
     taken = [Lot(1, last, bonus=bonus) for last, bonus in coins[: command.points]]
     past = Past("spend", taken, command.points, command, scene.today)
     if hold.day == scene.today:
@@ -354,7 +356,7 @@ def _release(scene: Scene, purse: Purse, command: c.Release) -> None:
         raise Refused("hold_not_open")
     hold = purse.holds.pop(command.hold_id)
     scene.uncount(purse, hold.counter, hold.day, sum(lot.points for lot in hold.lots))
-    scene.let_go(purse, hold.lots, scene.today)
+    scene.let_go(purse, hold.lots, scene.day(purse))
 
 
 def _activate(scene: Scene, purse: Purse, command: c.Activate) -> None:
@@ -381,7 +383,7 @@ def _adjust(scene: Scene, purse: Purse, command: c.Adjust) -> None:
 
 def _extend(scene: Scene, purse: Purse, command: c.Extend) -> None:
     lots = [lot for lot in purse.lots if lot.last == command.expires_on]
-    if command.expires_on < scene.today or command.expires_on in purse.longer or not lots:
+    if command.expires_on < scene.day(purse) or command.expires_on in purse.longer or not lots:
         raise Refused("nothing_to_extend")
     for lot in lots:
         lot.last = command.until
@@ -390,6 +392,10 @@ def _extend(scene: Scene, purse: Purse, command: c.Extend) -> None:
 
 def _freeze(_scene: Scene, purse: Purse, command: c.Command) -> None:
     purse.frozen = isinstance(command, c.Freeze)
+
+
+def _set_zone(_scene: Scene, purse: Purse, command: c.SetZone) -> None:
+    purse.zone = command.zone
 
 
 def _settle(_scene: Scene, _purse: Purse, _command: c.Command) -> None:
@@ -404,6 +410,7 @@ _ALONE: dict[type[c.Command], Callable[[Scene, Purse, Any], Past | None]] = {
     c.Freeze: _freeze,
     c.Release: _release,
     c.SetAside: _hold,
+    c.SetZone: _set_zone,
     c.Settle: _settle,
     c.Spend: _spend,
     c.Unfreeze: _freeze,

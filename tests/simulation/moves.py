@@ -94,7 +94,7 @@ def come_home(scene: Scene, purse: Purse, other: Purse, merged: Merged) -> None:
                 purse.lots.append(Lot(part, lot.last, since=mine.since))
         for whose in (purse, other):
             whose.lots = [lot for lot in whose.lots if lot.points]
-        if until is None or until >= scene.today:
+        if until is None or until >= scene.day(other):
             there = min(left, scene.spendable(other))
             scene.take(other, there, [(until, mine.bonus)])
             other.debt += left - there
@@ -102,7 +102,7 @@ def come_home(scene: Scene, purse: Purse, other: Purse, merged: Merged) -> None:
     taken_over = merged.debt - sum(lot.points for lot in merged.paid)
     still = min(taken_over, other.debt)
     other.debt -= still
-    scene.let_go(other, merged.paid, scene.today)
+    scene.let_go(other, merged.paid, scene.day(other))
     scene.give(other, taken_over - still, None)
 
 
@@ -123,4 +123,4 @@ def back_to(scene: Scene, budget: Purse, past: Past, points: int, before: int) -
     coins = [(lot.last, lot.bonus) for lot in past.out_of for _ in range(lot.points)]
     for last, bonus in coins[::-1][before : before + points]:
         budget.awarded -= 1
-        scene.let_go(budget, [Lot(1, last, bonus=bonus)], scene.today)
+        scene.let_go(budget, [Lot(1, last, bonus=bonus)], scene.day(budget))

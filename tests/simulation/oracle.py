@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
+from forecourt.ledger.policy import Midnight
 from forecourt.validity import last_valid_day
 
 if TYPE_CHECKING:
@@ -84,7 +86,8 @@ class Undone:
 class Purse:
     """One wallet of one owner."""
 
-    def __init__(self) -> None:
+    def __init__(self, zone: str | None = None) -> None:
+        self.zone = zone
         self.lots: list[Lot] = []
         self.holds: dict[str, Hold] = {}
         self.debt = 0
@@ -100,7 +103,7 @@ class Purse:
         self.dead: dict[date, int] = {}
 
     def copy(self) -> Purse:
-        other = Purse()
+        other = Purse(self.zone)
         other.lots = [lot.copy() for lot in self.lots]
         other.holds = {
             name: Hold(hold.until, [lot.copy() for lot in hold.lots], hold.counter, hold.day)
@@ -136,6 +139,7 @@ class Purse:
             "debt": self.debt,
             "awarded": self.awarded,
             "frozen": self.frozen,
+            "zone": self.zone,
             "gone_to": self.gone_to,
             "parked": sum(map(len, self.parked.values())),
             "used": {name: points for name, points in self.used.items() if points},
@@ -143,14 +147,26 @@ class Purse:
 
 
 class Scene:
-    """Purses while one command is tried on them, at one moment, under one policy."""
+    """
+    Purses while one command is tried on them, at one moment, under one policy.
+
+    `today` is the program's; what a purse has, has its own days.
+    """
 
     def __init__(self, policy: WalletPolicy, now: datetime) -> None:
         self.policy, self.now = policy, now
         self.today = now.astimezone(policy.zone).date()
 
-    def midnight(self, day: date) -> datetime:
-        return datetime.combine(day, time.min, self.policy.zone).astimezone(UTC)
+    def where(self, purse: Purse) -> ZoneInfo:
+        if self.policy.midnight is Midnight.PROGRAM or purse.zone is None:
+            return self.policy.zone
+        return ZoneInfo(purse.zone)
+
+    def day(self, purse: Purse) -> date:
+        return self.now.astimezone(self.where(purse)).date()
+
+    def midnight(self, day: date, purse: Purse) -> datetime:
+        return datetime.combine(day, time.min, self.where(purse)).astimezone(UTC)
 
     def live(self, purse: Purse) -> None:
         """Let everything happen that was due until now, one after the other."""
@@ -158,9 +174,11 @@ class Scene:
             events: list[tuple[Any, str, Any]] = []
             for lot in purse.lots:
                 if lot.since is not None:
-                    events.append(((self.midnight(lot.since), 0, lot.last or FAR, ""), "wake", lot))
+                    events.append(
+                        ((self.midnight(lot.since, purse), 0, lot.last or FAR, ""), "wake", lot)
+                    )
                 elif lot.last is not None and lot.last != FAR:
-                    over = self.midnight(lot.last + timedelta(days=1))
+                    over = self.midnight(lot.last + timedelta(days=1), purse)
                     events.append(((over, 2, lot.last, ""), "die", lot))
             for name, hold in purse.holds.items():
                 events.append(((hold.until, 1, FAR, name), "free", name))
@@ -177,7 +195,7 @@ class Scene:
             else:
                 hold = purse.holds.pop(subject)
                 self.uncount(purse, hold.counter, hold.day, sum(lot.points for lot in hold.lots))
-                self.let_go(purse, hold.lots, at.astimezone(self.policy.zone).date())
+                self.let_go(purse, hold.lots, at.astimezone(self.where(purse)).date())
 
     def let_go(self, purse: Purse, lots: Iterable[Lot], day: date) -> None:
         for lot in self.order(lots):

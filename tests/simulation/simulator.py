@@ -34,6 +34,7 @@ from forecourt.ledger.procedure import (
     Pause,
     Read,
     ReversalsKey,
+    ZoneKey,
 )
 from forecourt.ledger.records import (
     account_from_record,
@@ -100,7 +101,8 @@ class World:
         self.history = history
         self.now: datetime = history.begins_at
         self.store = store or Store()
-        self.model = Model()
+        self.store.items |= {ZoneKey(owner): zone for owner, zone in history.homes.items()}
+        self.model = Model(history.homes)
         self.rebuilt: dict[AccountKey, Account] = {}
         self.entries: dict[AccountKey, list[Entry]] = {}
         self.ids: set[EntryKey] = set()
@@ -183,7 +185,7 @@ class World:
     def _read(self, delivery: Delivery, request: Read, *, in_parts: bool) -> Found | None:
         keys = list(request.keys)
         found = delivery.partly or {}
-        if not found:
+        if not found and not isinstance(keys[0], ZoneKey):
             delivery.known = self.model.moment
         if in_parts and len(keys) > 1:
             keys = keys[len(keys) // 2 :]
@@ -247,7 +249,9 @@ class World:
         check(rebuilt == account, "rebuild equals decided", key)
         lots = [*account.buckets.values(), *account.bonus.values(), *account.pending.values()]
         check(all(points > 0 for points in lots), "no bucket is overdrawn", key)
-        check(not (account.debt and account.available(account_day(posting))), "debt or balance")
+        policy = self.history.policies(key.owner).of(key.wallet)
+        today = policy.day_of(account, posting.entries[-1].posted_at)
+        check(not (account.debt and account.available(today)), "debt or balance")
         before = self.rebuilt.get(key)
         if before is not None:
             self.closed_holds |= before.holds.keys() - account.holds.keys()
@@ -277,7 +281,7 @@ class World:
             scene.live(purse)
             view = settled(account, now=now, policies=policies)
             check(_facts(view)["free"] == purse.facts()["free"], "effective at read", now)
-            available = account.available(scene.today, now=now)
+            available = account.available(scene.day(purse), now=now)
             check(view.debt == purse.debt, "debt at read", now)
             if policy.slide is None and not account.extended and not _held_too_long(account, now):
                 check(available == scene.spendable(purse), "available at read", now)
@@ -368,11 +372,6 @@ def _reread(item: Any) -> Any:
     return item
 
 
-def account_day(posting: Posting) -> Any:
-    """Return the business day on which a posting was made."""
-    return posting.entries[-1].posted_on
-
-
 def _held_too_long(account: Account, now: datetime) -> bool:
     """Return whether a hold came back between two looks, so that order matters."""
     return bool(account.debt) or any(hold.expires_at <= now for hold in account.holds.values())
@@ -388,6 +387,7 @@ def _facts(account: Account) -> Mapping[str, Any]:
         "debt": account.debt,
         "awarded": account.awarded,
         "frozen": account.frozen,
+        "zone": account.zone,
         "gone_to": account.merged_into,
         "parked": account.parked,
         "used": dict(account.used),

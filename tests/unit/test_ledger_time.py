@@ -43,22 +43,6 @@ def test_points_are_spent_until_the_midnight_of_the_programs_zone_without_any_jo
     assert (caught.value.available, books.has()) == (0, 0)
 
 
-@pytest.mark.parametrize("elsewhere", ["America/New_York", "Asia/Kolkata", "Asia/Shanghai"])
-def test_days_are_those_of_the_zone_a_policy_names_and_of_no_other(elsewhere: str) -> None:
-    """A policy of the program's zone, and one of the member's own, for a member *elsewhere*."""
-    for zone in (ZoneInfo("Asia/Shanghai"), ZoneInfo(elsewhere)):
-        books = Ledger(zone=zone)
-        books.earn(20, JUNE)
-        midnight = datetime(2026, 7, 1, tzinfo=zone).astimezone(UTC)
-
-        books.now = midnight - timedelta(milliseconds=1)
-        assert books.spend(10).posted_on == JUNE
-        books.now = midnight
-        entry = books.run(c.Settle)
-
-        assert (entry.posted_on, books.has()) == (date(2026, 7, 1), 0)
-
-
 @pytest.mark.parametrize(
     ("zone", "day", "hours"),
     [

@@ -13,6 +13,7 @@ from forecourt.errors import InvalidProgram
 from forecourt.ledger import Account, Books, CountsFrom, Policies, Shortfall, Terms, WalletPolicy
 from forecourt.ledger import commands as c
 from forecourt.ledger.deciding import decide
+from forecourt.ledger.policy import Midnight
 from forecourt.ledger.refusals import CeilingExceeded, NotSpendable
 from forecourt.program import Program, program_from_document
 from forecourt.validity import EndOf, Validity
@@ -113,6 +114,31 @@ def test_every_setting_of_points_reaches_the_policy_or_the_terms() -> None:
         never_for=frozenset({"black"}),
     )
     assert said.terms().dates(TODAY, tier="black") == (date(2026, 1, 19), None)
+
+
+def test_whose_midnight_counts_is_said_of_points_and_is_the_programs_otherwise() -> None:
+    said = program(
+        points={"midnight": "member"},
+        growth={"validity": None},
+        partners={"airline": {"validity": None, "midnight": "member"}, "bank": {"validity": None}},
+        stored_value=STORED_VALUE,
+    ).policies()
+
+    wallets = ["points", "partner-airline", "partner-bank", "growth", "stored_value", "another"]
+    assert [said.of(each).midnight for each in wallets] == [
+        Midnight.MEMBER,
+        Midnight.MEMBER,
+        *[Midnight.PROGRAM] * 4,
+    ]
+
+
+def test_a_program_from_before_members_had_zones_counts_by_its_own_midnight() -> None:
+    stored = document({"points": {}}).model_dump(mode="json")
+    del stored["wallets"]["points"]["midnight"]
+
+    said = program_from_document(stored, version=1).policies().of("points")
+
+    assert said.midnight is Midnight.PROGRAM
 
 
 def test_a_partners_points_have_a_rate_each_way_or_none() -> None:

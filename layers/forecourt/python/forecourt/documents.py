@@ -14,7 +14,7 @@ from pydantic import Field, StrictBool, StrictInt
 from forecourt.baskets import Category, StoredValue, terms_from_document
 from forecourt.discounts import Unused
 from forecourt.errors import InvalidProgram
-from forecourt.ledger.policy import CountsFrom, Shortfall, Terms
+from forecourt.ledger.policy import CountsFrom, Midnight, Shortfall, Terms
 from forecourt.messages import MAX_UNIT_PRICE
 from forecourt.program import Basis, Scope
 from forecourt.rounding import Rounding
@@ -161,11 +161,13 @@ class PointsWalletDocument(Document):
     `slide` carries everything along whenever something is earned. `shortfall` says what a
     refund does when the points are spent, `grace_days` how long what comes back after its last
     day is good (null: not at all). `transfer_points` and `transfer_count` are a member's for a
-    day.
+    day. `midnight` says whose it is at which days begin and end: the program's, or that of the
+    zone a member is in.
     """
 
     pending_days: Annotated[StrictInt, Field(ge=0, le=MAX_PENDING_DAYS)] = 0
     counts_from: CountsFrom = CountsFrom.EARNING
+    midnight: Midnight = Midnight.PROGRAM
     never_for: Annotated[list[Name], Field(max_length=MAX_TIERS)] = []
     slide: ValidityDocument | None = None
     spending_slides: StrictBool = False

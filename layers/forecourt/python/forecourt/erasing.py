@@ -140,7 +140,8 @@ class Erasing:
             self._dynamodb.update_item(
                 TableName=self._loyalty,
                 Key=member_key(member_id),
-                UpdateExpression="SET version = version + :one REMOVE sealed",
+                UpdateExpression="SET version = version + :one REMOVE sealed, #zone",
+                ExpressionAttributeNames={"#zone": "zone"},
                 # Excludes making a member of a name, and telling it twice.
                 ConditionExpression="attribute_exists(sealed)",
                 ExpressionAttributeValues=to_item({":one": 1}),

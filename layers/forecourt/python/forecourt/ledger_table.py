@@ -46,6 +46,7 @@ from forecourt.ledger.procedure import (
     Read,
     ReversalsKey,
     Written,
+    ZoneKey,
     carry_out,
 )
 from forecourt.loyalty_table import (
@@ -54,6 +55,7 @@ from forecourt.loyalty_table import (
     account_to_item,
     entry_from_item,
     entry_to_item,
+    member_key,
     timeline_entry_key,
 )
 
@@ -97,6 +99,8 @@ def item_key(key: Key) -> Item:
             return timeline_entry_key(owner, entry_id)
         case ReversalsKey(owner=owner, entry_id=entry_id):
             return to_item({"pk": f"MEMBER#{owner}", "sk": f"R#{entry_id}"})
+        case ZoneKey(owner=owner):
+            return member_key(owner)
         case _:
             return to_item({"pk": f"MEMBER#{key.owner}", "sk": f"P#{key.entry_id}"})
 
@@ -127,7 +131,11 @@ def parked_to_item(parked: Parked) -> Item:
 
 
 def from_ledger_item(item: Mapping[str, Mapping[str, Any]]) -> object:
-    """Decode any item of the ledger; an evaluation, which moved nothing, is its type."""
+    """
+    Decode any item of the ledger; an evaluation, which moved nothing, is its type.
+
+    Of a member the ledger knows the zone and nothing else.
+    """
     values = from_item(item)
     owner, sort = values["pk"].removeprefix("MEMBER#"), values["sk"]
     match values["type"]:
@@ -148,6 +156,8 @@ def from_ledger_item(item: Mapping[str, Mapping[str, Any]]) -> object:
             return reversals_from_record(values, owner=owner, entry_id=sort.removeprefix("R#"))
         case "parked":
             return parked_from_record(values, owner=owner, entry_id=sort.removeprefix("P#"))
+        case "member":
+            return values.get("zone")
         case other:
             return other
 

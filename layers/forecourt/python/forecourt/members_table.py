@@ -3,10 +3,11 @@ Members in the Loyalty table (see `forecourt.loyalty_table`).
 
 | item | pk | sk | attributes |
 | --- | --- | --- | --- |
-| member | `MEMBER#<member>` | `PROFILE` | type `member`, version, sealed, status, … |
+| member | `MEMBER#<member>` | `PROFILE` | type `member`, version, sealed, zone, status, … |
 
 A member was `enrolled_at` some time, `enrolled_by` a caller; `erased_at`, `erased_by` likewise.
-`sealed` is the profile under KMS. Of two records that are one person's, the one that was closed
+`sealed` is the profile under KMS; its `zone` stands beside it as well, because the ledger opens
+accounts by it and no seals. Of two records that are one person's, the one that was closed
 names the other: `merged_into`. What is bound to a member is in `identities_table`.
 """
 
@@ -46,8 +47,8 @@ class Member:
     Somebody enrolled. `profile` is personal and `None` while it is sealed.
 
     Who was erased has no profile any more and is told by `status`: `erasing`, then `erased`.
-    `merged_into` says under which id the same person goes on, `absorbed` whose records went
-    into this one.
+    `zone` is the profile's, in clear. `merged_into` says under which id the same person goes on,
+    `absorbed` whose records went into this one.
     """
 
     member_id: str
@@ -56,6 +57,7 @@ class Member:
     enrolled_at: datetime
     enrolled_by: str
     sealed: bytes | None
+    zone: str | None = None
     erased_at: datetime | None = None
     merged_into: str | None = None
     absorbed: frozenset[str] = frozenset()
@@ -76,6 +78,7 @@ def _member_from_item(item: Mapping[str, Mapping[str, Any]]) -> Member:
         enrolled_at=parse_instant(values["enrolled_at"]),
         enrolled_by=values["enrolled_by"],
         sealed=values.get("sealed"),
+        zone=values.get("zone"),
         erased_at=parse_instant(values["erased_at"]) if "erased_at" in values else None,
         merged_into=values.get("merged_into"),
         absorbed=values.get("absorbed", frozenset()),
@@ -91,6 +94,7 @@ def _member_to_item(member: Member) -> Item:
             "enrolled_at": format_instant(member.enrolled_at),
             "enrolled_by": member.enrolled_by,
             "sealed": member.sealed,
+            "zone": member.zone,
             "absorbed": member.absorbed or None,
         }
     )
@@ -129,6 +133,7 @@ class MembersTable:
             enrolled_at=enrolled_at,
             enrolled_by=enrolled_by,
             sealed=self._sealer.seal(dict(profile), context=_profile_context(member_id)),
+            zone=profile.get("zone"),
             profile=profile,
         )
         try:
@@ -184,6 +189,7 @@ class MembersTable:
                 member,
                 version=member.version + 1,
                 sealed=self._sealer.seal(profile, context=_profile_context(member_id)),
+                zone=profile.get("zone"),
                 profile=profile,
             )
             try:
@@ -213,12 +219,12 @@ class MembersTable:
                 Key=member_key(member_id),
                 UpdateExpression=(
                     "SET #status = :erasing, erased_at = :now, erased_by = :by, "
-                    "version = version + :one REMOVE sealed"
+                    "version = version + :one REMOVE sealed, #zone"
                 ),
                 # Excludes making a member of a name, erasing somebody twice, and leaving half of
                 # somebody behind whose record went into another.
                 ConditionExpression=PRESENT,
-                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeNames={"#status": "status", "#zone": "zone"},
                 ExpressionAttributeValues=to_item(
                     {
                         ":erasing": "erasing",

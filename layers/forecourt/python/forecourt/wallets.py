@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from forecourt.ledger.entries import POINTS_WALLET
-from forecourt.ledger.policy import CountsFrom, Shortfall, Terms, WalletPolicy
+from forecourt.ledger.policy import CountsFrom, Midnight, Shortfall, Terms, WalletPolicy
 from forecourt.validity import validity_from_document
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def rates_from_document(document: Mapping[str, Any] | None) -> Rates:
 def _points(document: Mapping[str, Any], *, zone: ZoneInfo, validity: Validity | None) -> ByHolder:
     policy = WalletPolicy(
         zone=zone,
+        # Documents from before members had zones mean the program's.
+        midnight=Midnight(document.get("midnight", Midnight.PROGRAM)),
         shortfall=Shortfall(document["shortfall"]),
         slide=validity_from_document(document["slide"]),
         **{

@@ -49,8 +49,8 @@ class Account:
     `pending` by activation day and last valid day, `used` counts what is limited per business
     day, on `counted_on`. `ran_out` recalls what is no longer there, by last valid day, if the
     wallet's policy wants that. `debt` is what the member owes; who owes has nothing to spend.
-    `awarded` is what a budget gave and did not get back. `version` counts the entries, `digest`
-    is the last one's.
+    `awarded` is what a budget gave and did not get back. `zone` is the member's own, an IANA
+    name; `None` is the program's. `version` counts the entries, `digest` is the last one's.
     """
 
     member_id: str
@@ -63,6 +63,7 @@ class Account:
     debt: int = 0
     awarded: int = 0
     frozen: bool = False
+    zone: str | None = None
     merged_into: str | None = None
     parked: int = 0
     counted_on: date | None = None
@@ -87,7 +88,7 @@ class Account:
 
     def available(self, today: date, *, now: datetime | None = None) -> int:
         """
-        Return what can be spent on *today*, a day in the program's zone.
+        Return what can be spent on *today*, the day it is for the account.
 
         Points run out at the midnight that ends their last valid day and become active at
         the one that begins their activation day, whether or not any job has run. With *now*,
@@ -183,6 +184,7 @@ def apply(account: Account, entry: Entry) -> Account:
         debt=fold.debt,
         awarded=fold.awarded,
         frozen=_frozen_after(account, entry.kind),
+        zone=effect.zone if entry.kind is EntryKind.SET_ZONE else effect.zone or account.zone,
         merged_into=(
             None
             if entry.kind is EntryKind.UNMERGE_IN

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from forecourt.ledger.entries import BUDGET_PREFIX, ISSUED, PARTNER, POINTS_WALLET, REDEEMED
 
@@ -263,6 +264,18 @@ class Freeze(Command):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unfreeze(Command):
     """Let the account give again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetZone(Command):
+    """Say in which zone the member is, by its IANA name; `None`: in the program's."""
+
+    zone: str | None
+
+    def __post_init__(self) -> None:
+        """Refuse a zone that nobody knows: no midnight would ever come in it."""
+        if self.zone is not None:
+            ZoneInfo(self.zone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,10 @@ A draft: an account being worked on until an entry is made of it.
 Every draft first does what is due, in the order in which a job that never slept would have
 done it: holds time out and pending points become active day by day and pay debt first, then
 what is over runs out. So a command finds the same account whether jobs run or not.
+
+A draft knows two days. `today` is the account's: by it points are good, pending or over.
+`posted_on` is the program's business day: books are closed by it, limits counted, and days
+given. They differ while it is midnight between the program and a member elsewhere.
 """
 
 from __future__ import annotations
@@ -17,7 +21,16 @@ from forecourt.instants import business_day
 from forecourt.ledger.accounts import apply
 from forecourt.ledger.canonical import fingerprint
 from forecourt.ledger.chain import seal
-from forecourt.ledger.entries import DEBT, EXPIRED, NO_EFFECT, Entry, Leg, Lot, wallet_of
+from forecourt.ledger.entries import (
+    DEBT,
+    EXPIRED,
+    NO_EFFECT,
+    Entry,
+    EntryKind,
+    Leg,
+    Lot,
+    wallet_of,
+)
 from forecourt.ledger.refusals import CeilingExceeded, InsufficientPoints, LimitExceeded
 from forecourt.validity import last_valid_day
 
@@ -27,7 +40,7 @@ if TYPE_CHECKING:
 
     from forecourt.ledger.accounts import Account
     from forecourt.ledger.commands import Command
-    from forecourt.ledger.entries import Effect, EntryKind
+    from forecourt.ledger.entries import Effect
     from forecourt.ledger.policy import WalletPolicy
 
 
@@ -55,6 +68,7 @@ class Draft:
         "now",
         "pending",
         "policy",
+        "posted_on",
         "ran_out",
         "today",
         "upkeep",
@@ -65,7 +79,8 @@ class Draft:
         self._base = account
         self._wallet = wallet_of(account.member_id, account.wallet)
         self.now = now
-        self.today = business_day(now, policy.zone)
+        self.today = policy.day_of(account, now)
+        self.posted_on = business_day(now, policy.zone)
         self.policy = policy
         self.free: dict[Lot, int] = {(day, False): n for day, n in account.buckets.items()}
         self.free.update({(day, True): n for day, n in account.bonus.items()})
@@ -171,7 +186,7 @@ class Draft:
 
     def slide(self) -> None:
         """Carry everything to the day that activity today makes the last one."""
-        until = last_valid_day(self.today, self.policy.slide)
+        until = last_valid_day(self.posted_on, self.policy.slide)
         if until is None:
             return
         with self.keeping_up():
@@ -201,7 +216,7 @@ class Draft:
 
     def use_back(self, name: str | None, points: int, *, counted_on: date | None) -> None:
         """Give a limit of today back what was not used after all; one of yesterday is over."""
-        if name is not None and counted_on == self.today:
+        if name is not None and counted_on == self.posted_on:
             self.uses[name] = self.uses.get(name, 0) - points
 
     def close(
@@ -218,6 +233,8 @@ class Draft:
     ) -> tuple[Entry, Account]:
         """Return the entry that the draft makes of *command*, and the account after it."""
         account = self._base
+        if account.version == 0 and kind is not EntryKind.SET_ZONE and account.zone:
+            effect = replace(effect, zone=account.zone)
         if self.uses:
             effect = replace(effect, uses=self.uses)
         if self.ran_out and self.policy.recall_days:
@@ -238,7 +255,7 @@ class Draft:
                 trace=command.trace,
                 occurred_at=command.occurred_at,
                 posted_at=self.now,
-                posted_on=self.today,
+                posted_on=self.posted_on,
                 account_version=account.version + 1,
                 effect=effect,
                 refers_to=refers_to,
@@ -284,16 +301,16 @@ class Draft:
     def _used(self, name: str) -> int:
         account = self._base
         # A clock that went back over midnight finds the day that was begun, not a new one.
-        counting = account.counted_on is not None and account.counted_on >= self.today
+        counting = account.counted_on is not None and account.counted_on >= self.posted_on
         return (account.used.get(name, 0) if counting else 0) + self.uses.get(name, 0)
 
     def _due(self) -> list[tuple[date, str | None, tuple[date, date | None]]]:
         """Return what comes back by now, in the order it does: by day, activations first."""
-        zone, nothing = self.policy.zone, (self.today, None)
+        nothing = (self.today, None)
         due: list[tuple[tuple[date, int, datetime, str], str | None, tuple[date, date | None]]] = []
         for hold_id, hold in self._base.holds.items():
             if hold.expires_at <= self.now:
-                on = business_day(hold.expires_at, zone)
+                on = self.policy.day_of(self._base, hold.expires_at)
                 due.append(((on, 1, hold.expires_at, hold_id), hold_id, nothing))
         for since, last in self.pending:
             if since <= self.today:

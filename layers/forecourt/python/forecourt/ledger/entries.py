@@ -61,6 +61,7 @@ class EntryKind(StrEnum):
     AWARD_BACK = "award_back"
     FREEZE = "freeze"
     UNFREEZE = "unfreeze"
+    SET_ZONE = "set_zone"
     EXTEND = "extend"
 
 
@@ -85,7 +86,8 @@ class Effect:
     counted under, which gets back what comes back of them today. `active` restarts a
     validity that slides with inactivity, `extends` says that one last valid day became
     another, `unparks` that a reversal that waited has been applied. `ran_out` is what the
-    account recalls from then on as having run out, by last valid day.
+    account recalls from then on as having run out, by last valid day. `zone` is where the
+    member is from then on: it comes with `SET_ZONE`, or with the first entry of an account.
     """
 
     hold_expires_at: datetime | None = None
@@ -96,6 +98,7 @@ class Effect:
     merged_into: str | None = None
     unparks: bool = False
     ran_out: Mapping[date, int] = field(default_factory=dict)
+    zone: str | None = None
 
 
 NO_EFFECT = Effect()

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from forecourt.ledger.accounts import Account
-    from forecourt.ledger.commands import Activate, Adjust, Command, Earn, Extend, Settle
+    from forecourt.ledger.commands import (
+        Activate,
+        Adjust,
+        Command,
+        Earn,
+        Extend,
+        Settle,
+        SetZone,
+    )
     from forecourt.ledger.entries import Entry, Lot
     from forecourt.ledger.policy import WalletPolicy
 
@@ -126,6 +134,14 @@ def freeze(account: Account, command: Command, *, now: datetime, policy: WalletP
     """Stop the account from giving. Again is no error."""
     draft = Draft(account, now=now, policy=policy)
     return posted(*draft.close(command, EntryKind.FREEZE))
+
+
+def set_zone(
+    account: Account, command: SetZone, *, now: datetime, policy: WalletPolicy
+) -> Decision:
+    """Let the account go by another zone; what was over where it was, stays over."""
+    draft = Draft(account, now=now, policy=policy)
+    return posted(*draft.close(command, EntryKind.SET_ZONE, effect=Effect(zone=command.zone)))
 
 
 def unfreeze(

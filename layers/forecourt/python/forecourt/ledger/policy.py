@@ -9,12 +9,23 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from forecourt.errors import InvalidProgram
+from forecourt.instants import business_day
 from forecourt.validity import Validity, last_valid_day
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
+
+    from forecourt.ledger.accounts import Account
 
 _UTC = ZoneInfo("UTC")
+
+
+class Midnight(StrEnum):
+    """Whose midnight it is at which points begin and run out."""
+
+    PROGRAM = "program"
+    MEMBER = "member"
 
 
 class Shortfall(StrEnum):
@@ -82,10 +93,13 @@ class WalletPolicy:
     day; `None` does not. `debt_for_expired` asks for earned points even when their last day is
     over. Limits are per business day; `None` is no limit. `ceiling` bounds what may lie in the
     wallet (one policy for registered, one for anonymous holders).
+    `zone` is the program's: business days and limits are counted in it, and days are given by
+    it. `midnight` says whether these begin and end there as well, or where the member is.
     `member_limits` is for a pool: what each member may spend of it in a day, and who may.
     """
 
     zone: ZoneInfo = _UTC
+    midnight: Midnight = Midnight.PROGRAM
     spendable: bool = True
     recall_days: int = 0
     shortfall: Shortfall = Shortfall.DEBT
@@ -107,6 +121,21 @@ class WalletPolicy:
         """Refuse steps and bounds that nothing could satisfy."""
         if self.minimum < 1 or self.multiple < 1 or self.max_holds < 0:
             raise ValueError((self.minimum, self.multiple, self.max_holds))
+
+    def zone_of(self, account: Account) -> ZoneInfo:
+        """
+        Return the zone at whose midnights points of *account* begin and run out.
+
+        The member's own if that is what counts and they have one. Everybody who asks what day
+        it is for an account asks here.
+        """
+        if self.midnight is Midnight.MEMBER and account.zone is not None:
+            return ZoneInfo(account.zone)
+        return self.zone
+
+    def day_of(self, account: Account, instant: datetime) -> date:
+        """Return the day that *instant* is on for the points of *account*."""
+        return business_day(instant, self.zone_of(account))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

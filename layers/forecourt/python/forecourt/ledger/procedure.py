@@ -25,6 +25,7 @@ from forecourt.ledger.commands import (
 from forecourt.ledger.deciding import decide
 from forecourt.ledger.decisions import Books
 from forecourt.ledger.entries import RECEIVED, Entry
+from forecourt.ledger.policy import Midnight
 from forecourt.ledger.refusals import LedgerRefusal, NothingDue, ledger_refusal
 
 if TYPE_CHECKING:
@@ -62,7 +63,14 @@ class ParkedKey:
     entry_id: str
 
 
-Key = AccountKey | EntryKey | ReversalsKey | ParkedKey
+@dataclass(frozen=True, slots=True)
+class ZoneKey:
+    """Where it is known in which zone *owner* is."""
+
+    owner: str
+
+
+Key = AccountKey | EntryKey | ReversalsKey | ParkedKey | ZoneKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +168,7 @@ def carry_out(command: Command, *, policies: Policies) -> Generator[Request, Any
     for attempt in range(ATTEMPTS):
         if attempt:
             yield Pause(attempt)
-        books, now = yield from _read(command)
+        books, now = yield from _read(command, policies)
         if books.parked and books.parked.account_version > books.account.version:
             continue  # parked between the two reads; by one account they cannot be counted
         wanted: Commit | Keep
@@ -216,7 +224,7 @@ def keys_of(command: Command) -> tuple[Key, ...]:
             return (account,)
 
 
-def _read(command: Command) -> Generator[Request, Any, tuple[Books, datetime]]:
+def _read(command: Command, policies: Policies) -> Generator[Request, Any, tuple[Books, datetime]]:
     keys = keys_of(command)
     found: Found = yield Read(tuple(dict.fromkeys(keys)))
     books = _books(command, keys, [found.items.get(key) for key in keys])
@@ -228,7 +236,30 @@ def _read(command: Command) -> Generator[Request, Any, tuple[Books, datetime]]:
             books = replace(books, parked=thing)
         else:
             books = replace(books, other=thing or _empty(further))
+    zones = _zones(books, policies)
+    if zones:
+        found = yield Read(zones)
+        other = books.other and _zoned(books.other, found)
+        books = replace(books, account=_zoned(books.account, found), other=other)
     return books, found.now
+
+
+def _zones(books: Books, policies: Policies) -> tuple[ZoneKey, ...]:
+    """Return whose zone is to be known, because an account of theirs begins that goes by it."""
+    begins = [each for each in (books.account, books.other) if each and each.version == 0]
+    return tuple(
+        dict.fromkeys(
+            ZoneKey(each.member_id)
+            for each in begins
+            if policies.of(each.wallet).midnight is Midnight.MEMBER
+        )
+    )
+
+
+def _zoned(account: Account, found: Found) -> Account:
+    if account.version:
+        return account
+    return replace(account, zone=found.items.get(ZoneKey(account.member_id)))
 
 
 def _books(command: Command, keys: tuple[Key, ...], things: list[Any]) -> Books:

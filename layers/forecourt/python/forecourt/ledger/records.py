@@ -117,6 +117,7 @@ def account_to_record(account: Account) -> Record:
         "debt": account.debt,
         "awarded": account.awarded,
         "frozen": account.frozen,
+        "zone": account.zone,
         "merged_into": account.merged_into,
         "parked": account.parked,
         "counted_on": account.counted_on and account.counted_on.isoformat(),
@@ -161,6 +162,7 @@ def account_from_record(
         debt=record.get("debt", 0),
         awarded=record.get("awarded", 0),
         frozen=record.get("frozen", False),
+        zone=record.get("zone"),
         merged_into=record.get("merged_into"),
         parked=record.get("parked", 0),
         counted_on=_day(record.get("counted_on")),
@@ -216,6 +218,7 @@ def _effect_to_record(effect: Effect) -> Record:
         "merged_into": effect.merged_into,
         "unparks": effect.unparks,
         "ran_out": _ran_out_to_map(effect.ran_out),
+        "zone": effect.zone,
     }
     return {name: value for name, value in values.items() if value}
 
@@ -233,6 +236,7 @@ def _effect_from_record(record: Mapping[str, Any]) -> Effect:
         merged_into=record.get("merged_into"),
         unparks=record.get("unparks", False),
         ran_out=_ran_out_from_map(record.get("ran_out", {})),
+        zone=record.get("zone"),
     )
 
 

@@ -76,7 +76,7 @@ def capture(account: Account, command: Capture, *, now: datetime, policy: Wallet
     hold = account.holds[command.hold_id]
     draft.use_back(hold.counter, held - command.points, counted_on=hold.counted_on)
     draft.program(REDEEMED, command.points)
-    counting = hold.counter is not None and hold.counted_on == draft.today
+    counting = hold.counter is not None and hold.counted_on == draft.posted_on
     effect = Effect(counter=hold.counter) if counting else NO_EFFECT
     return posted(
         *draft.close(command, EntryKind.CAPTURE, effect=effect, refers_to=command.hold_id)

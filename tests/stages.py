@@ -51,7 +51,7 @@ STAGES: dict[str, list[Command]] = {
 }
 # One after another; the lanes of each at once.
 PHASES: tuple[tuple[Lane, ...], ...] = (
-    (("lint", "types", "infra", "edge", "simulation", "api"), ("unit", "functional")),
+    (("lint", "types", "unit", "infra", "edge", "simulation", "api"), ("functional",)),
     (("coverage",),),
     (("e2e",),),
     (("demo",), ("replay",)),

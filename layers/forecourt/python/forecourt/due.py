@@ -8,6 +8,9 @@ something there begins or is over, and under that day alone. So it answers two q
 * Which accounts have points that end on a day? None that is under a later day than the one
   after; so all of them are under the days up to that, whatever else ends there before.
 
+Days are the program's. Accounts that go by another zone are found when the program's day comes,
+and again every hour until their own has come as well.
+
 A job looks at days of the index and makes tasks of the accounts it finds. Doing a task twice,
 late or in parts gives the same: its ids are those of the day the job was begun for.
 """

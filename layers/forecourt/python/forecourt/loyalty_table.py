@@ -74,6 +74,9 @@ if TYPE_CHECKING:
     from forecourt.sales import Sale
     from forecourt.timelines import Activation
 
+# Under whom a sale was judged, and the entry it made, if it made one.
+Made = tuple[str, "Entry | None"]
+
 TIMELINE_KEY = {"pk": "PROGRAM", "sk": "TIMELINE"}
 
 
@@ -306,7 +309,7 @@ class LoyaltyTable:
             for item in batch_get(self._dynamodb, self._name, keys, consistent=True)
         }
 
-    def made(self, owners: Sequence[str], entry_id: str) -> tuple[str, Entry | None] | None:
+    def made(self, owners: Sequence[str], entry_id: str) -> Made | None:
         """
         Return under which of a member's *owners* an id was answered, and the entry it made.
 
@@ -318,6 +321,17 @@ class LoyaltyTable:
             if judged:
                 return owner, judged[entry_id]
         return None
+
+    def worth(self, owner: str, entry_id: str) -> int:
+        """
+        Return what a sale was judged to be worth, whatever of it was given under that id.
+
+        Zero for a refusal as well: what a full wallet did not take was no refund's.
+        """
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=timeline_entry_key(owner, entry_id), ConsistentRead=True
+        )
+        return sum(each["points"] for each in from_item(response["Item"]).get("trace", ()))
 
 
 def trace_to_map(trace: Trace) -> dict[str, Any]:

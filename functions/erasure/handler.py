@@ -140,7 +140,13 @@ def forget_keys(member_id: str) -> None:
     """Unbind everything, and take from what waits whatever nobody else has."""
     keys = list(identities.keys(member_id))
     alone = {key for key in keys if owners_of(member_id, key) == (member_id,)}
-    for each in lone.naming(alone) if alone else ():
+    # What could not be hashed anew names them by the hash of before.
+    former = {
+        key
+        for key in identities.former_keys(member_id)
+        if identities.place_of(member_id, key) in alone
+    }
+    for each in lone.naming(alone | former) if alone else ():
         anonymous.anonymise_telling(each.telling_id)
     for key in keys:
         if key in alone:

@@ -225,11 +225,9 @@ class IdentitiesTable:
 
     def forget_former(self, member_id: str, *, forgotten_at: datetime) -> None:
         """Let the table forget at once under which keys a member had what they have."""
-        for item in self._query_all(f"MEMBER#{member_id}", "IDENTITY#"):
-            if item["type"]["S"] == REKEYED:
-                key = evidence_key_from_item(item)
-                forgotten = unbound_to_item(member_id, key, forgotten_at, timedelta(0))
-                self._dynamodb.put_item(TableName=self._name, Item=forgotten)
+        for key in self.former_keys(member_id):
+            forgotten = unbound_to_item(member_id, key, forgotten_at, timedelta(0))
+            self._dynamodb.put_item(TableName=self._name, Item=forgotten)
 
     def keys(self, member_id: str) -> list[EvidenceKey]:
         """Return the keys of what is bound to a member; nothing is opened for that."""
@@ -237,6 +235,14 @@ class IdentitiesTable:
             evidence_key_from_item(item)
             for item in self._query_all(f"MEMBER#{member_id}", "IDENTITY#")
             if item["type"]["S"] == "bound"
+        ]
+
+    def former_keys(self, member_id: str) -> list[EvidenceKey]:
+        """Return the keys under which a member had what was hashed anew since."""
+        return [
+            evidence_key_from_item(item)
+            for item in self._query_all(f"MEMBER#{member_id}", "IDENTITY#")
+            if item["type"]["S"] == REKEYED
         ]
 
     def identities(self, member_id: str) -> list[BoundIdentity]:

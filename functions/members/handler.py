@@ -96,6 +96,7 @@ questions = QuestionRoutes(
     sales=sales,
     portraits=PortraitsTable(dynamodb, name=settings.loyalty_table),
     presences=presences,
+    loyalty=loyalty,
 )
 presence = PresenceRoutes(
     door=door,
@@ -108,6 +109,7 @@ api = MembersApi(
     statements=statements,
     identities=identities,
     sales=sales,
+    loyalty=loyalty,
     ring=identity_keys,
 )
 wallets = WalletRoutes(

@@ -176,7 +176,7 @@ def test_a_function_that_fails_is_not_taken_for_one_that_is_done(operator: Opera
     command, _ = rotation(operator)
     command._lambda.fails = True
 
-    with pytest.raises(FunctionFailed, match="rekeying failed: .*errorType"):
+    with pytest.raises(FunctionFailed, match=r"rekeying failed: .*errorType"):
         command.go(begin=True)
     assert ring() == RING
 

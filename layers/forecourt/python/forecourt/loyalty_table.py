@@ -54,7 +54,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, from_item, to_item
 from forecourt.batches import batch_get
-from forecourt.errors import UnknownEntry
+from forecourt.errors import MemberErased, UnknownEntry, UnknownMember
 from forecourt.instants import format_instant
 from forecourt.ledger import POINTS_WALLET, Account, Entry
 from forecourt.ledger.records import (
@@ -178,15 +178,26 @@ class LoyaltyTable:
         self._dynamodb = dynamodb
         self._name = name
 
-    def enrolled(self, member_id: str) -> bool:
-        """Return whether somebody is enrolled under that id."""
+    def require_member(self, member_id: str) -> None:
+        """Raise `UnknownMember` or `MemberErased` unless somebody is enrolled under that id."""
+        if not self._known(member_id):
+            raise UnknownMember(member_id)
+
+    def refuse_erased(self, member_id: str) -> None:
+        """Raise `MemberErased` for somebody who asked to be forgotten."""
+        self._known(member_id)
+
+    def _known(self, member_id: str) -> bool:
         response = self._dynamodb.get_item(
             TableName=self._name,
             Key=member_key(member_id),
-            ProjectionExpression="pk",
+            ProjectionExpression="pk, erased_at",
             ConsistentRead=True,
         )
-        return "Item" in response
+        item = response.get("Item", {})
+        if "erased_at" in item:
+            raise MemberErased(member_id)
+        return bool(item)
 
     def account(self, member_id: str, wallet: str = POINTS_WALLET) -> Account:
         """Return a member's account as of now; a wallet without entries is an empty one."""

@@ -1,9 +1,9 @@
 """
 All tests, stage by stage: `python -m tests.stages`, or some of them by name.
 
-Every folder of tests is a stage; one that is missing here is an error, not a silence. Stages
-that do not look at the clock run in two lanes, one for each of two cores; those that start the
-whole stack have it to themselves, but for the last two.
+Every folder of tests is a stage; one that is missing here is an error, not a silence. They run
+in two lanes, one for each of two cores: what starts the whole stack mostly waits, so it goes
+beside something that computes.
 """
 
 from __future__ import annotations
@@ -51,9 +51,8 @@ STAGES: dict[str, list[Command]] = {
 }
 # One after another; the lanes of each at once.
 PHASES: tuple[tuple[Lane, ...], ...] = (
-    (("lint", "types", "infra", "edge", "simulation", "api"), ("unit", "functional")),
+    (("lint", "types", "unit", "infra", "edge", "simulation", "e2e"), ("functional", "api")),
     (("coverage",),),
-    (("e2e",),),
     (("demo",), ("replay",)),
 )
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from forecourt.baskets import Basket
     from forecourt.retellings import Telling
     from forecourt.sales import Evidence
     from forecourt_edge.layout import Transaction
@@ -133,6 +134,8 @@ def telling_message(telling: Telling, *, evidence: Sequence[Evidence]) -> Messag
         "volume_ml": telling.volume_ml,
         "evidence": [_evidence_body(each) for each in evidence],
     }
+    if telling.basket is not None:
+        body |= _receipt_body(telling.basket)
     return Message(lane=Lane.TELLINGS, message_id=telling_id, body=body)
 
 
@@ -171,6 +174,16 @@ def read_acknowledgement(payload: bytes) -> tuple[list[str], dict[str, str]]:
             raise ValueError("a refused item has no id")  # noqa: TRY004 - bad input, no bug
         reasons[item["id"]] = str(item.get("reason", "unknown"))[:200]
     return accepted, reasons
+
+
+def _receipt_body(basket: Basket) -> dict[str, Any]:
+    lines: list[dict[str, Any]] = [
+        {"category": each.category.value, "amount_fen": each.amount_fen}
+        | ({} if each.volume_ml is None else {"grade": each.grade, "volume_ml": each.volume_ml})
+        for each in basket.lines
+    ]
+    payments = [{"by": each.by.value, "amount_fen": each.amount_fen} for each in basket.payments]
+    return {"lines": lines} | ({"payments": payments} if payments else {})
 
 
 def _evidence_body(evidence: Evidence) -> dict[str, Any]:

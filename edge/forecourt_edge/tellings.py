@@ -2,11 +2,15 @@
 What the till tells of a sale: checked at the door, stored, and answered once it is on the disk.
 
     POST /tellings   {"told_id", "told_at", "amount_fen", "source"?, "nozzle"?, "volume_ml"?,
-                      "evidence"?: [{"kind", "value"}]}
+                      "evidence"?: [{"kind", "value"}],
+                      "lines"?: [{"category", "amount_fen", "grade"?, "volume_ml"?}],
+                      "payments"?: [{"by", "amount_fen"}]}
 
 The till's own number of the receipt (`told_id`) and its time name the telling for ever, so a
 till that got no answer may send it again. It is told to the cloud as a sale is, and joins the
-sale there: by station, nozzle, time, amount and litres, as far as the till tells them.
+sale there: by station, nozzle, time, amount and litres, as far as the till tells them. The
+receipt (`lines`, `payments`) is read here as the cloud reads it, so that the till is told of a
+fault by the gateway beside it.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -26,6 +30,8 @@ from pydantic import (
     field_validator,
 )
 
+from forecourt.basket_fields import take_basket
+from forecourt.errors import MalformedMessage
 from forecourt.retellings import TOLD_ID, Source, Telling
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt_edge import journal
@@ -36,6 +42,7 @@ from forecourt_edge.messages import EVIDENCE_MAX, telling_message
 from forecourt_edge.profile import findings_of
 
 if TYPE_CHECKING:
+    from forecourt.baskets import Basket
     from forecourt_edge.listener import Request
     from forecourt_edge.outbox import Outbox
 
@@ -96,7 +103,7 @@ class TillTelling(BaseModel):
             raise ValueError("should be a time of this century")
         return told_at.astimezone(UTC).replace(microsecond=0)
 
-    def telling(self, station_id: str) -> Telling:
+    def telling(self, station_id: str, basket: Basket | None) -> Telling:
         return Telling(
             source=Source(self.source),
             told_id=self.told_id,
@@ -105,6 +112,7 @@ class TillTelling(BaseModel):
             amount_fen=self.amount_fen,
             nozzle=self.nozzle,
             volume_ml=self.volume_ml,
+            basket=basket,
         )
 
     def evidence_of(self) -> list[Evidence]:
@@ -133,10 +141,15 @@ class Tellings:
         except (ValueError, RecursionError):
             return Reply(status=400, code="not_json")
         try:
+            receipt = _taken(document, "lines", "payments")
             told = TillTelling.model_validate(document)
+            basket = _basket(receipt, told)
         except ValidationError as error:
             return Reply(status=400, code="invalid", detail=_detail(error))
-        message = telling_message(told.telling(self._station_id), evidence=told.evidence_of())
+        except MalformedMessage as error:
+            return Reply(status=400, code="invalid", detail=f"{error.field}: {error.reason}")
+        telling = told.telling(self._station_id, basket)
+        message = telling_message(telling, evidence=told.evidence_of())
         try:
             waiting = self._outbox.put_telling(message)
         except OutboxFull as error:
@@ -149,6 +162,29 @@ class Tellings:
             )
         journal.note("telling_taken", telling_id=message.message_id, again=waiting is not None)
         return Reply()
+
+
+def _taken(document: Any, *names: str) -> dict[str, Any]:
+    """Take the members *names* out of *document*, as far as it has them."""
+    if not isinstance(document, dict):
+        return {}
+    return {name: document.pop(name) for name in names if name in document}
+
+
+def _basket(receipt: dict[str, Any], told: TillTelling) -> Basket | None:
+    """Read a receipt; raise `MalformedMessage` for what ingest would not take."""
+    if receipt and Source(told.source) is not Source.TILL:
+        raise MalformedMessage(reason="unexpected", field=min(receipt))
+    basket = take_basket(
+        receipt,
+        "",
+        amount_fen=told.amount_fen,
+        highest_fen=AMOUNT_MAX_FEN,
+        most_ml=VOLUME_MAX_ML,
+    )
+    if basket is not None and told.volume_ml not in (None, basket.fuel.volume_ml):
+        raise MalformedMessage(reason="does_not_add_up", field="volume_ml")
+    return basket
 
 
 def _detail(error: ValidationError) -> str:

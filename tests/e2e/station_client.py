@@ -62,6 +62,7 @@ class StationClient:
             reconnect_on_failure=False,
         )
         client.tls_set_context(_tls(stack.ca_pem_path, credentials))
+        client.connect_timeout = WITHIN_SECONDS
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_publish = self._published

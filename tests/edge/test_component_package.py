@@ -91,8 +91,13 @@ def test_the_archive_holds_the_component_and_what_it_shares_only(
     assert "forecourt_edge/profiles/forecourt-controller.json" in names
     assert {name for name in names if name.startswith("forecourt/")} == {
         "forecourt/__init__.py",
+        "forecourt/basket_fields.py",
+        "forecourt/baskets.py",
+        "forecourt/errors.py",
         "forecourt/instants.py",
+        "forecourt/message_fields.py",
         "forecourt/retellings.py",
+        "forecourt/rounding.py",
         "forecourt/sales.py",
     }
     assert not [name for name in names if "__pycache__" in name or "simulator" in name]

@@ -27,6 +27,16 @@ TOLD: dict[str, Any] = {
     "volume_ml": 39990,
     "evidence": [{"kind": "phone", "value": "13812345678"}],
 }
+RECEIPT: dict[str, Any] = {
+    **TOLD,
+    "amount_fen": 30832,
+    "lines": [
+        {"category": "fuel", "amount_fen": 30232, "grade": "92", "volume_ml": 39990},
+        {"category": "shop", "amount_fen": 1100},
+        {"category": "discount", "amount_fen": -500},
+    ],
+    "payments": [{"by": "points", "amount_fen": 832}, {"by": "card", "amount_fen": 30000}],
+}
 TELLING_ID = "20261123T081730Z.s0001.till.R-0815"
 
 
@@ -227,6 +237,56 @@ def test_what_is_wrong_is_said_by_its_name_and_nothing_is_stored(
             assert document["detail"].startswith(f"{field}: ")
             assert waiting(station) == []
             assert (await tell(station))[0] == 200
+
+    asyncio.run(story())
+
+
+def test_a_receipt_reaches_the_cloud_as_the_till_printed_it(tmp_path: Path) -> None:
+    cloud = Cloud()
+
+    async def story() -> None:
+        async with listening(tmp_path, cloud=cloud) as station:
+            assert (await tell(station, RECEIPT))[0] == 200
+            await settled(station)
+
+    asyncio.run(story())
+
+    (message,) = cloud.tellings
+    assert isinstance(message, TellingMessage)
+    basket = message.telling.basket
+    assert basket is not None
+    assert [(each.category, each.amount_fen) for each in basket.lines] == [
+        ("fuel", 30232),
+        ("shop", 1100),
+        ("discount", -500),
+    ]
+    assert (basket.fuel.grade, basket.fuel.volume_ml) == ("92", 39990)
+    assert [(each.by, each.amount_fen) for each in basket.payments] == [
+        ("points", 832),
+        ("card", 30000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "detail"),
+    [
+        ({"amount_fen": 30232}, "lines: does_not_add_up"),
+        ({"volume_ml": 39980}, "volume_ml: does_not_add_up"),
+        ({"payments": [{"by": "cash", "amount_fen": 1}]}, "payments: does_not_add_up"),
+        ({"lines": RECEIPT["lines"][1:]}, "lines: not_one_fill"),
+        ({"lines": [{"category": "beer", "amount_fen": 1}]}, "lines[0].category: unknown_kind"),
+        ({"source": "payment"}, "lines: unexpected"),
+    ],
+)
+def test_a_receipt_that_the_cloud_would_not_take_is_refused_beside_the_till(
+    tmp_path: Path, wrong: dict[str, Any], detail: str
+) -> None:
+    async def story() -> None:
+        async with listening(tmp_path, cloud=Cloud(connected=False)) as station:
+            status, document = await tell(station, {**RECEIPT, **wrong})
+
+            assert (status, document["code"], document["detail"]) == (400, "invalid", detail)
+            assert waiting(station) == []
 
     asyncio.run(story())
 

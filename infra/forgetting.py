@@ -71,6 +71,9 @@ class Forgetting(Construct):
         loyalty.let(erasure, "GetItem", "PutItem", leading_keys=["MEMBER#*", "IDENTITY#*"])
         loyalty.let(erasure, "BatchGetItem", "DeleteItem", leading_keys=["IDENTITY#*"])
         loyalty.let(erasure, "Query", "UpdateItem", leading_keys=["MEMBER#*"])
+        # Their accounts are frozen as the program says, and they leave their pools.
+        loyalty.let(erasure, "BatchGetItem", "DeleteItem", leading_keys=["MEMBER#*"])
+        loyalty.let(erasure, "GetItem", leading_keys=["PROGRAM"])
         loyalty.let(erasure, "PutItem", leading_keys=["PORTRAIT#*"])
         loyalty.let(erasure, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*"])
         loyalty.let(erasure, "Query", "DeleteItem", leading_keys=["ASKED#*"])

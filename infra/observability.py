@@ -42,6 +42,7 @@ ALARMING_METRICS = {
         "TransactionsLost": "a pump overwrote sales before they were read",
     },
     "reconciliation": {"StationDaysDifferent": "pump, sales and ledger do not agree"},
+    "rekeying": {"ItemsNotRekeyed": "something is still hashed by the key that is rotated out"},
     "verification": {
         "AccountsDifferent": "an account is not what its entries add up to",
         "DaysNotAsBooked": "a closed day has other entries than its book",

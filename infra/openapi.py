@@ -123,12 +123,18 @@ def _members_door() -> Door:
         identities=NOTHING,
         sales=NOTHING,
         homes=NOTHING,
+        loyalty=NOTHING,
         ring=NOTHING,
     )
     PresenceRoutes(door=door, presences=NOTHING, stations=NOTHING)
     ProofRoutes(door=door, loyalty=NOTHING, shelf=NOTHING)
     QuestionRoutes(
-        door=door, questions=NOTHING, sales=NOTHING, portraits=NOTHING, presences=NOTHING
+        door=door,
+        questions=NOTHING,
+        sales=NOTHING,
+        portraits=NOTHING,
+        presences=NOTHING,
+        loyalty=NOTHING,
     )
     WalletRoutes(door=door, members=NOTHING, loyalty=NOTHING, statements=NOTHING, keeping=NOTHING)
     return door

@@ -10,6 +10,9 @@ is moved back by SQS itself: `aws sqs start-message-move-task`.
 Two kinds of message are understood, as Lambda writes them: a batch of stream records, which
 is read from the stream again (DynamoDB keeps it for 24 hours), and an asynchronous
 invocation, which carries its event.
+
+Ends with 0 when all is done, 1 when a message is left, and 3 when what is asked could not be: no
+such queue, no credentials, a network that does not lead there.
 """
 
 from __future__ import annotations
@@ -19,12 +22,21 @@ import base64
 import json
 import sys
 from collections import Counter
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 RECEIVE_MAX = 10  # SQS hands out no more in one call
+
+
+class Ending(IntEnum):
+    """The exit code."""
+
+    DONE = 0
+    LEFT = 1
+    NOT_REACHED = 3
 
 
 class Outcome(StrEnum):
@@ -56,7 +68,7 @@ class Redrive:
                 break
             for message in fresh:
                 seen.add(message["MessageId"])
-                outcome = self._again(json.loads(message["Body"]))
+                outcome = self._again(_failure_in(message["Body"]))
                 outcomes[outcome] += 1
                 if outcome is Outcome.DONE:
                     self._sqs.delete_message(
@@ -65,7 +77,8 @@ class Redrive:
         return outcomes
 
     def _again(self, failure: dict[str, Any]) -> Outcome:
-        function = failure.get("requestContext", {}).get("functionArn")
+        context = failure.get("requestContext")
+        function = context.get("functionArn") if isinstance(context, dict) else None
         if function is None:
             return Outcome.NOT_UNDERSTOOD
         if "DDBStreamBatchInfo" in failure:
@@ -108,6 +121,15 @@ class Redrive:
         return found
 
 
+def _failure_in(body: str) -> dict[str, Any]:
+    """Return what a message says of a failure: nothing, when it is none of Lambda's."""
+    try:
+        failure = json.loads(body)
+    except ValueError:
+        return {}
+    return failure if isinstance(failure, dict) else {}
+
+
 def as_lambda_writes_it(record: dict[str, Any]) -> dict[str, Any]:
     """Return a stream record as a function gets it: bytes in base64, times as numbers."""
     plain: dict[str, Any] = json.loads(json.dumps(record, default=_plain))
@@ -124,15 +146,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.redrive", description=__doc__)
     parser.add_argument("queue_url", help="the failure queue, as its alarm names it")
     options = parser.parse_args(arguments)
-    redrive = Redrive(
-        sqs=boto3.client("sqs"),
-        lambda_=boto3.client("lambda"),
-        streams=boto3.client("dynamodbstreams"),
-    )
-    outcomes = redrive.work_through(options.queue_url)
+    try:
+        redrive = Redrive(
+            sqs=boto3.client("sqs"),
+            lambda_=boto3.client("lambda"),
+            streams=boto3.client("dynamodbstreams"),
+        )
+        outcomes = redrive.work_through(options.queue_url)
+    except (BotoCoreError, ClientError) as error:
+        # What was done before is deleted from the queue; to call again does the rest.
+        sys.stderr.write(f"{options.queue_url} could not be worked through: {error}\n")
+        return Ending.NOT_REACHED
     told = [f"{count} {outcome}" for outcome, count in outcomes.items()]
     sys.stdout.write("\n".join(told or ["the queue is empty"]) + "\n")
-    return 0 if set(outcomes) <= {Outcome.DONE} else 1
+    return Ending.DONE if set(outcomes) <= {Outcome.DONE} else Ending.LEFT
 
 
 if __name__ == "__main__":

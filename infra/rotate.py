@@ -12,7 +12,7 @@ broken off anywhere and called again; what was started goes on meanwhile.
 
 Ends with 0 when all is as it should be, 1 when something could not be hashed anew, 2 when what
 was started stands still, which the queue `NotRekeyed` can tell more about, 3 when no stack could
-be asked, and 4 when what is asked for may not happen now.
+be asked or its function failed, and 4 when what is asked for may not happen now.
 
 The stack is the one the environment's credentials lead to; with `AWS_ENDPOINT_URL` also a local
 one.
@@ -21,7 +21,6 @@ one.
 from __future__ import annotations
 
 import argparse
-import json
 import secrets
 import sys
 import time
@@ -29,13 +28,12 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from forecourt.keyring import KeyRing
 from forecourt.rekeying import SEGMENTS
-from infra.verify import outputs_of
+from infra.verify import NOT_ASKED, asked, outputs_of, say_not_asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -153,11 +151,7 @@ class Rotation:
                 )
 
     def _ask(self, **event: Any) -> dict[str, Any]:
-        answer = self._lambda.invoke(FunctionName=self._function, Payload=json.dumps(event))
-        told: dict[str, Any] = json.loads(answer["Payload"].read())
-        if "FunctionError" in answer:
-            raise RuntimeError(told)
-        return told
+        return asked(self._lambda, self._function, event)
 
     def _change(self, said: str, change: Callable[[KeyRing], KeyRing]) -> dict[str, Any]:
         text = self._vault.get_secret_value(SecretId=self._secret_id)["SecretString"]
@@ -224,19 +218,22 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console()
     try:
-        outputs = outputs_of(boto3.client("cloudformation"), options.stack)
+        function, secret_id = outputs_of(
+            boto3.client("cloudformation"),
+            options.stack,
+            "RekeyingFunctionName",
+            "IdentitySecretArn",
+        )
         rotation = Rotation(
             lambda_=boto3.client("lambda"),
             vault=boto3.client("secretsmanager"),
-            function=outputs["RekeyingFunctionName"],
-            secret_id=outputs["IdentitySecretArn"],
+            function=function,
+            secret_id=secret_id,
             console=console,
         )
         return rotation.go(begin=options.begin, drop=options.drop, anew=options.anew)
-    except (BotoCoreError, ClientError) as error:
-        # No region, no credentials, no such stack: what the platform says is what helps.
-        said = f"No stack {options.stack} could be asked: {error}"
-        Console(stderr=True, soft_wrap=True).print(said, markup=False)
+    except NOT_ASKED as error:
+        say_not_asked(options.stack, error)
         return Ending.NOT_REACHED
     except StandsStill:
         console.print("It stands still. Look into NotRekeyed, redrive it, and call again.")

@@ -7,7 +7,7 @@ Starts a run of the verification function and follows it: progress while it read
 difference as one JSON line, then the sums. It can be broken off and taken up again with
 `--run RUN_ID`; the run goes on meanwhile. Ends with 0 when everything agrees, 1 when something
 does not, 2 when the run stands still, which the queue `NotVerified` can tell more about, 3 when
-no stack could be asked, and 4 when the stack knows no such run.
+no stack could be asked or its function failed, and 4 when the stack knows no such run.
 
 The stack is the one the environment's credentials lead to; with `AWS_ENDPOINT_URL` also a local
 one.
@@ -48,19 +48,57 @@ class Ending(IntEnum):
     UNKNOWN_RUN = 4
 
 
-def outputs_of(cloudformation: Any, stack: str) -> dict[str, str]:
-    """Return the outputs of the deployed *stack* by name."""
+class OutputMissing(Exception):
+    """The stack that was named is none of ours: it does not tell where its *output* is."""
+
+    def __init__(self, output: str) -> None:
+        super().__init__(f"it has no output {output}")
+        self.output = output
+
+
+class FunctionFailed(Exception):
+    """The *function* was reached and failed; its log has what the *answer* leaves out."""
+
+    def __init__(self, function: str, answer: Any) -> None:
+        super().__init__(f"{function} failed: {json.dumps(answer, ensure_ascii=False)}")
+        self.function = function
+        self.answer = answer
+
+
+# What keeps a command from asking a stack: no region, no credentials, no such stack, none of ours.
+NOT_ASKED = (BotoCoreError, ClientError, OutputMissing, FunctionFailed)
+
+
+def outputs_of(cloudformation: Any, stack: str, *names: str) -> tuple[str, ...]:
+    """Return the outputs *names* of the deployed *stack*; raise `OutputMissing`."""
     (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
-    return {each["OutputKey"]: each["OutputValue"] for each in found["Outputs"]}
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
+    for name in names:
+        if name not in outputs:
+            raise OutputMissing(name)
+    return tuple(outputs[name] for name in names)
+
+
+def asked(lambda_: Any, function: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what *function* answers to *event*; raise `FunctionFailed`."""
+    answer = lambda_.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+    result: dict[str, Any] = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        raise FunctionFailed(function, result)
+    return result
+
+
+def say_not_asked(stack: str, error: Exception) -> None:
+    """Tell the operator why *stack* could not be asked: what the platform says is what helps."""
+    said = f"No stack {stack} could be asked: {error}"
+    if isinstance(error, FunctionFailed):
+        said = f"The stack {stack} was asked in vain: {error}"
+    Console(stderr=True, soft_wrap=True).print(said, markup=False, highlight=False)
 
 
 def start(lambda_: Any, function: str) -> str:
     """Start a run; return its id."""
-    answer = lambda_.invoke(FunctionName=function, Payload=b"{}")
-    result = json.loads(answer["Payload"].read())
-    if "FunctionError" in answer:
-        raise RuntimeError(result)
-    run_id: str = result["run_id"]
+    run_id: str = asked(lambda_, function, {})["run_id"]
     return run_id
 
 
@@ -118,25 +156,15 @@ def tell(files: VerificationFiles, report: Mapping[str, Any], console: Console) 
     return Ending.AGREES if agrees(report) else Ending.DIFFERS
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m infra.verify", description=__doc__)
-    parser.add_argument("--stack", default=STACK, help="the stack's name")
-    parser.add_argument("--run", help="follow this run instead of starting one")
-    options = parser.parse_args(arguments)
-    console = Console()
-    try:
-        outputs = outputs_of(boto3.client("cloudformation"), options.stack)
-        run_id = options.run or start(boto3.client("lambda"), outputs["VerificationFunctionName"])
-    except (BotoCoreError, ClientError) as error:
-        # No region, no credentials, no such stack: what the platform says is what helps.
-        said = f"No stack {options.stack} could be asked: {error}"
-        Console(stderr=True, soft_wrap=True).print(said, markup=False)
-        return Ending.NOT_REACHED
-    files = VerificationFiles(
-        boto3.client("s3"), bucket=outputs["WorkingsBucketName"], run_id=run_id
+def verify(stack: str, run: str | None, console: Console) -> Ending:
+    """Verify *stack*, or follow a *run* that was started before; raise one of `NOT_ASKED`."""
+    function, bucket = outputs_of(
+        boto3.client("cloudformation"), stack, "VerificationFunctionName", "WorkingsBucketName"
     )
+    run_id = run or start(boto3.client("lambda"), function)
+    files = VerificationFiles(boto3.client("s3"), bucket=bucket, run_id=run_id)
     if not files.begun():
-        said = f"The stack {options.stack} knows no run {run_id}."
+        said = f"The stack {stack} knows no run {run_id}."
         Console(stderr=True, soft_wrap=True).print(said, markup=False)
         return Ending.UNKNOWN_RUN
     console.print(f"run {run_id}", markup=False)
@@ -145,6 +173,18 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(f"The run stands still. Look into NotVerified, then: --run {run_id}")
         return Ending.STANDS_STILL
     return tell(files, report, console)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.verify", description=__doc__)
+    parser.add_argument("--stack", default=STACK, help="the stack's name")
+    parser.add_argument("--run", help="follow this run instead of starting one")
+    options = parser.parse_args(arguments)
+    try:
+        return verify(options.stack, options.run, Console())
+    except NOT_ASKED as error:
+        say_not_asked(options.stack, error)
+        return Ending.NOT_REACHED
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from forecourt.baskets import Basket
     from forecourt.ledger import Entry, Policies
     from forecourt.ledger_table import LedgerTable
-    from forecourt.loyalty_table import LoyaltyTable
+    from forecourt.loyalty_table import LoyaltyTable, Made
     from forecourt.program import Evaluation, Program
     from forecourt.rulings import Holding, Share
     from forecourt.stored_baskets import ToldBasket
@@ -81,20 +81,24 @@ class LateBaskets:
                 reverses=added_id,
             )
 
-    def stood_for(self, stored: StoredSale, movement: Movement, gave: Entry) -> int:
-        """Return what the entry that *movement* takes back was of the sale, before any refund."""
-        told, entry_id = stored.basket, movement.reverses
-        if told is None or entry_id is None:
-            return gave.given
-        if is_difference(entry_id):
+    def stood_for(self, stored: StoredSale, movement: Movement, made: Made) -> int:
+        """
+        Return what *movement* takes back was of the sale, before any refund.
+
+        Not what was given: whoever had the sale before may have been refunded, and what that
+        took is lost to everybody after them.
+        """
+        told, entry_id, (owner, gave) = stored.basket, movement.reverses or "", made
+        if told is not None and is_difference(entry_id):
             return self._difference(stored, movement.share, told.basket, gave)
-        if entry_id not in told.after:
-            return gave.given
+        judged = self.loyalty.worth(owner, entry_id)
+        if told is None or entry_id not in told.after:
+            return judged
         owners = self.loyalty.owners(movement.share.member_id)
         _, less = self.loyalty.made(owners, told.difference_id(entry_id)) or (None, None)
         if less is None or less.kind is not EntryKind.REVERSE:
-            return gave.given
-        return gave.given + self._difference(stored, movement.share, told.basket, gave)
+            return judged
+        return judged + self._difference(stored, movement.share, told.basket, gave)
 
     def _difference(
         self, stored: StoredSale, share: Share, basket: Basket, judged: Entry | None
@@ -121,11 +125,14 @@ class LateBaskets:
         owners = self.loyalty.owners(share.member_id)
         if self.loyalty.made(owners, entry_id):
             return 0
-        _, gave = self.loyalty.made(owners, holding.entry_id) or (None, None)
+        made = self.loyalty.made(owners, holding.entry_id)
+        gave = made[1] if made else None
         evaluation = self.judge(stored, share, told.basket, tier=self._tier_in(gave))
         if evaluation is None:
             return 0
-        points = self._left_of(self._difference(stored, share, told.basket, gave), gave)
+        points = self._difference(stored, share, told.basket, gave)
+        if made is not None:
+            points = self._left_of(points, holding.entry_id, made)
         if points == 0 or (points < 0 and gave is None):
             self.loyalty.record_evaluation(
                 owners[-1],
@@ -138,12 +145,12 @@ class LateBaskets:
         command = self._command(stored, entry_id, points, evaluation, gave, owner=owners[-1])
         return self._post(command)
 
-    def _left_of(self, points: int, gave: Entry | None) -> int:
+    def _left_of(self, points: int, entry_id: str, made: Made) -> int:
         """Return *points*, less the part that a refund has taken of the entry: it is of both."""
-        if gave is None or not gave.given:
-            return points
-        left = gave.given - self.ledger.reversed_of(gave)
-        size = carried_over(abs(points), taken=left, given=gave.given)
+        owner, gave = made
+        left = gave.given - self.ledger.reversed_of(gave) if gave is not None else 0
+        judged = self.loyalty.worth(owner, entry_id)
+        size = carried_over(abs(points), taken=left, given=judged)
         return size if points > 0 else -size
 
     def _command(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from forecourt.ledger import Entry, Policies
     from forecourt.ledger_table import LedgerTable
-    from forecourt.loyalty_table import LoyaltyTable
+    from forecourt.loyalty_table import LoyaltyTable, Made
     from forecourt.program import Program
     from forecourt.rulings import Movement
     from forecourt.sales import Sale
@@ -60,9 +60,9 @@ class Mover:
             if each.reverses is None:
                 moved += self._give(stored, applied, each, given=given, taken=taken)
                 continue
-            gave, entry, new = self._take_back(applied, each)
-            if gave is not None:
-                given += self.late.stood_for(stored, each, gave)
+            made, entry, new = self._take_back(applied, each)
+            if made is not None:
+                given += self.late.stood_for(stored, each, made)
                 # Of what a refund had taken wholly, there is no entry.
                 taken += _taken_by(entry) if entry is not None else 0
             moved += entry.points if entry is not None and new else 0
@@ -97,7 +97,7 @@ class Mover:
             if each.reverses is None:
                 growth.give(sale, each, owners=owners)
             else:
-                growth.take_back(sale, each, owner=owners[-1])
+                growth.take_back(sale, each, owners=owners)
 
     def _tier(self, part: Sale, owner: str) -> Tier | None:
         """Return the tier by which *owner* is judged, `None` also before the first program."""
@@ -107,8 +107,8 @@ class Mover:
 
     def _take_back(
         self, applied: AppliedRuling, movement: Movement
-    ) -> tuple[Entry | None, Entry | None, bool]:
-        """Return what had been given, what took it back, and whether that was only just now."""
+    ) -> tuple[Made | None, Entry | None, bool]:
+        """Return what was made of the share, what took it back, and whether only just now."""
         member_id, entry_id = movement.share.member_id, movement.reverses or ""
         owners = self.loyalty.owners(member_id)
         made = self.loyalty.made(owners, entry_id)
@@ -128,15 +128,14 @@ class Mover:
             ),
             policies=self.policies,
         )
-        gave = made[1] if made else None
         if isinstance(answer.refusal, NothingToReverse | AlreadyReversed):
             # It was worth nothing, or a refund took all of it, or this is an old movement's
             # repeat after two members became one.
-            return gave, None, False
+            return made, None, False
         entry = answer.posted()
         if entry.kind is EntryKind.PARK:
             return None, None, False  # also when what it waited for has come meanwhile
-        return gave, entry, not answer.repeated
+        return made, entry, not answer.repeated
 
     def _give(
         self,

@@ -27,7 +27,7 @@ class MovingGrowth:
     """
     Moves the growth value of one sale under *policies*, what is taken back first.
 
-    *given* and *taken* count how much the shares taken back had been, and how much of it no
+    *given* and *taken* count how much the shares taken back are worth, and how much of it no
     refund had taken before.
     """
 
@@ -39,18 +39,19 @@ class MovingGrowth:
     given: int = 0
     taken: int = 0
 
-    def take_back(self, sale: Sale, movement: Movement, *, owner: str) -> None:
-        """Take the share of *movement* back from *owner*, who has what its member had by now."""
-        member_id, ruling = movement.share.member_id, self.applied.ruling
-        if movement.reverses is None or self._of(sale, movement) is None:
+    def take_back(self, sale: Sale, movement: Movement, *, owners: list[str]) -> None:
+        """Take the share of *movement* back from the last of *owners*, who has it by now."""
+        growth, ruling, owner = self._of(sale, movement), self.applied.ruling, owners[-1]
+        if movement.reverses is None or growth is None:
             return
-        entry_id = growth_entry_id(movement.reverses)
+        made = self.loyalty.made(owners, growth_entry_id(movement.reverses))
+        lies_with = made[0] if made else movement.share.member_id
         took = Growing(ledger=self.ledger, policies=self.policies).take_back(
             Reverse(
                 entry_id=movement.movement_id,
                 owner=owner,
                 reverses=movement.reverses,
-                reverses_owner=member_id if owner != member_id else None,
+                reverses_owner=lies_with if lies_with != owner else None,
                 document=movement.movement_id,
                 source=f"sale:{ruling.sale_id}",
                 reason=ruling.reason,
@@ -58,9 +59,9 @@ class MovingGrowth:
                 occurred_at=self.applied.ruled_at,
             )
         )
-        gave = self.loyalty.judged([(member_id, entry_id)]).get(entry_id)
-        if gave is not None:
-            self.given += gave.given
+        if made is not None:
+            # What an earlier member was not given because of a refund, counts: it stays taken.
+            self.given += growth.value
             # What has run out or was taken by hand cannot come back, and is no refund's.
             self.taken += took.uncovered - took.points if took is not None else 0
 

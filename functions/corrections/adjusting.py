@@ -56,7 +56,7 @@ class AdjustmentRoutes:
             raise InvalidRequest(findings=[{"at": "/body/points", "reason": "nothing"}])
 
         def perform() -> Answer:
-            self._desk.require_member(member_id)
+            self._desk.loyalty.require_member(member_id)
             return ask(
                 self._desk,
                 self._table,

@@ -8,7 +8,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from forecourt.doors import Door
-from forecourt.errors import InvalidRequest, UnknownMember
+from forecourt.errors import InvalidRequest
 from forecourt.instants import business_day, compact_instant
 from forecourt.keeping import Keeping
 from forecourt.ledger import Entry, Policies
@@ -31,11 +31,6 @@ class Desk:
     ledger: LedgerTable
     keeping: Keeping
     now: Callable[[], datetime]
-
-    def require_member(self, member_id: str) -> None:
-        """Raise `UnknownMember` unless somebody is enrolled under that id."""
-        if not self.loyalty.enrolled(member_id):
-            raise UnknownMember(member_id)
 
     def today(self, wallet: str) -> date:
         """Return the day it is for *wallet*."""

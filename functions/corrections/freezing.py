@@ -34,7 +34,7 @@ class FreezingRoutes:
         member_id = caller.member_named(member_id, Permission.FREEZE_WALLETS)
 
         def perform() -> Answer:
-            desk.require_member(member_id)
+            desk.loyalty.require_member(member_id)
             entry = desk.freeze(
                 kind, member_id, body.wallet, source=body.source, reason=body.reason
             )

@@ -2,12 +2,12 @@
 Forget a member who asked for it.
 
 Invoked by the bus for every `MemberErased`: the profile is gone by then and nothing can be
-bound any more. Login, identities, questions, check-ins and portrait go, sales lose every trace
-of who made them, and the ledger stays as it is. The portrait goes first and says `erased`: what is
-judged from then on, `habits` forgets (see `forecourt.anonymous_sales`). Whose records went into the
-member's is the same person and goes along. More sales than one invocation can take are handed on
-to the next, named by `"rest"`: whose they are, and behind which entry. Everything may be done
-twice, and a repeat finds less to do.
+bound any more. What they have is frozen, and they leave their pools. Login, identities, questions,
+check-ins and portrait go, sales lose every trace of who made them, and no entry changes. The
+portrait goes before them and says `erased`: what is judged from then on, `habits` forgets (see
+`forecourt.anonymous_sales`). Whose records went into the member's is the same person and goes
+along. More sales than one invocation can take are handed on to the next, named by `"rest"`: whose
+they are, and behind which entry. Everything may be done twice, and a repeat finds less to do.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from forecourt.questions_table import QuestionsTable
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
+from functions.erasure.belongings import Belongings
 from functions.erasure.logins import Logins
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ decided = DecidedSales(_dynamodb, **_tables)
 erasing = Erasing(_dynamodb, **_tables)
 anonymous = AnonymousSales(_dynamodb, **_tables)
 lone = LoneTellings(_dynamodb, name=settings.sales_table)
+belongings = Belongings(_dynamodb, name=settings.loyalty_table)
 candidates = CandidatesTable(_dynamodb, name=settings.loyalty_table)
 questions = QuestionsTable(_dynamodb, name=settings.loyalty_table)
 identities = IdentitiesTable(
@@ -103,12 +105,14 @@ identities = IdentitiesTable(
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> None:
     member_id = event["detail"]["member_id"]
-    if not erasing.is_asked_for(member_id):
+    erased_at = erasing.asked_at(member_id)
+    if erased_at is None:
         raise ValueError(member_id)  # an event without its cause: nobody's data goes for that
     records = [member_id, *erasing.absorbed(member_id)]
     begun, after = event.get("rest", (None, None))
     if begun is None:
         for each in records:
+            belongings.close(each, erased_at=erased_at)
             forget_person(each)
     else:
         records = records[records.index(begun) :]
@@ -140,7 +144,13 @@ def forget_keys(member_id: str) -> None:
     """Unbind everything, and take from what waits whatever nobody else has."""
     keys = list(identities.keys(member_id))
     alone = {key for key in keys if owners_of(member_id, key) == (member_id,)}
-    for each in lone.naming(alone) if alone else ():
+    # What could not be hashed anew names them by the hash of before.
+    former = {
+        key
+        for key in identities.former_keys(member_id)
+        if identities.place_of(member_id, key) in alone
+    }
+    for each in lone.naming(alone | former) if alone else ():
         anonymous.anonymise_telling(each.telling_id)
     for key in keys:
         if key in alone:

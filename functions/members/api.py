@@ -24,6 +24,7 @@ from forecourt.identity import EvidenceKey, mask, normalise
 from forecourt.identity_writes import IDENTITIES_MAX
 from forecourt.instants import format_instant
 from forecourt.keyring import KeyRing
+from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import Member, MembersTable
 from forecourt.once import Answer
 from forecourt.sales import EvidenceKind
@@ -41,7 +42,15 @@ from functions.members.bodies import (
     SalesView,
 )
 from functions.members.homes import Homes
-from functions.members.pages import PAGE, Cursor, Limit, MemberId, next_cursor, position
+from functions.members.pages import (
+    PAGE,
+    Cursor,
+    Limit,
+    MemberId,
+    next_cursor,
+    position,
+    require_reader,
+)
 
 TAG = "members"
 
@@ -70,6 +79,7 @@ class MembersApi:
         identities: IdentitiesTable,
         sales: SalesTable,
         homes: Homes,
+        loyalty: LoyaltyTable,
         ring: Callable[[], KeyRing],
         now: Callable[[], datetime] = _now,
     ) -> None:
@@ -79,6 +89,7 @@ class MembersApi:
         self._identities = identities
         self._sales = sales
         self._homes = homes
+        self._loyalty = loyalty
         self._ring = ring
         self._now = now
         member, bound = "/members/<member_id>", "/members/<member_id>/identities"
@@ -173,7 +184,7 @@ class MembersApi:
         member_id = self._door.caller.member_named(member_id, Permission.READ_MEMBERS)
         identities = self._identities.identities(member_id)
         if not identities:
-            self._members.member(member_id)
+            self._loyalty.require_member(member_id)
         return self._door.show(
             {"identities": [_identity(each) for each in identities], "limit": IDENTITIES_MAX}
         )
@@ -205,6 +216,7 @@ class MembersApi:
         key = EvidenceKey(kind=match[1], digest=match[2])
 
         def perform() -> Answer:
+            self._loyalty.refuse_erased(member_id)
             self._identities.unbind(member_id, key, unbound_at=self._now())
             return Answer(status=204)
 
@@ -214,7 +226,9 @@ class MembersApi:
         self, member_id: MemberId, limit: Limit = PAGE, cursor: Cursor = None
     ) -> Response[SalesView]:
         """List a member's sales and what each earned, newest first."""
-        member_id = self._door.caller.member_named(member_id, Permission.READ_MEMBERS)
+        caller = self._door.caller
+        member_id = caller.member_named(member_id, Permission.READ_MEMBERS)
+        require_reader(self._loyalty, caller, member_id)
         scope = f"sales/{member_id}"
         page = self._statements.page(
             member_id, limit=limit, after=position(cursor, scope), entries_only=False

@@ -98,6 +98,7 @@ questions = QuestionRoutes(
     sales=sales,
     portraits=PortraitsTable(dynamodb, name=settings.loyalty_table),
     presences=presences,
+    loyalty=loyalty,
 )
 presence = PresenceRoutes(
     door=door,
@@ -118,6 +119,7 @@ api = MembersApi(
     identities=identities,
     sales=sales,
     homes=homes,
+    loyalty=loyalty,
     ring=identity_keys,
 )
 wallets = WalletRoutes(

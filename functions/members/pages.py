@@ -4,7 +4,9 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
+from forecourt.callers import Caller
 from forecourt.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
+from forecourt.loyalty_table import LoyaltyTable
 
 PAGE = 20
 PAGE_MAX = 100
@@ -22,3 +24,9 @@ def position(cursor: str | None, scope: str) -> str | None:
 def next_cursor(last_id: str | None, scope: str) -> str | None:
     """Return the cursor behind *last_id*, or `None` when the list ends there."""
     return make_cursor([last_id], scope=scope) if last_id else None
+
+
+def require_reader(loyalty: LoyaltyTable, caller: Caller, member_id: str) -> None:
+    """Raise `MemberErased` for members who were: what the books keep of them the staff may read."""
+    if caller.subject == member_id:
+        loyalty.refuse_erased(member_id)

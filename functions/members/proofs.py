@@ -14,6 +14,7 @@ from forecourt.ledger.chain import content_of
 from forecourt.ledger.daybook import day_of
 from forecourt.loyalty_table import LoyaltyTable
 from functions.members.bodies import ProofView
+from functions.members.pages import require_reader
 
 TAG = "members"
 
@@ -40,7 +41,9 @@ class ProofRoutes:
         Its day must have been closed, which happens the night after. `docs/check_proof.py`
         checks the answer.
         """
-        member_id = self._door.caller.member_named(member_id, Permission.READ_MEMBERS)
+        caller = self._door.caller
+        member_id = caller.member_named(member_id, Permission.READ_MEMBERS)
+        require_reader(self._loyalty, caller, member_id)
         entry = self._loyalty.entry(member_id, entry_id)
         found = self._shelf.prove(entry)
         if found is None:

@@ -17,6 +17,7 @@ from forecourt.callers import Permission
 from forecourt.doors import Door
 from forecourt.errors import SaleNotWaiting, UnknownSale
 from forecourt.instants import format_instant
+from forecourt.loyalty_table import LoyaltyTable
 from forecourt.once import Answer
 from forecourt.orphans import suggestions
 from forecourt.portraits_table import PortraitsTable
@@ -58,6 +59,7 @@ class QuestionRoutes:
         sales: SalesTable,
         portraits: PortraitsTable,
         presences: PresencesTable,
+        loyalty: LoyaltyTable,
         now: Callable[[], datetime] = _now,
     ) -> None:
         self._door = door
@@ -65,6 +67,7 @@ class QuestionRoutes:
         self._sales = sales
         self._portraits = portraits
         self._presences = presences
+        self._loyalty = loyalty
         self._now = now
         member = "/members/<member_id>"
         question = f"{member}/questions/<sale_id>"
@@ -80,6 +83,7 @@ class QuestionRoutes:
     def list_questions(self, member_id: MemberId) -> Response[QuestionsView]:
         """List the sales a member is asked about or claimed, and what came of it."""
         member_id = self._door.caller.member_named(member_id, Permission.ANSWER_QUESTIONS)
+        self._loyalty.refuse_erased(member_id)
         asked = self._questions.asked(member_id, now=self._now())
         stored = self._sales.sales([each.sale_id for each in asked])
         return self._door.show(
@@ -106,6 +110,8 @@ class QuestionRoutes:
         member_id = caller.member_named(member_id, Permission.ANSWER_QUESTIONS)
 
         def perform() -> Answer:
+            # What they said after they were forgotten, nobody would forget.
+            self._loyalty.refuse_erased(member_id)
             now = self._now()
             known = self._sales.sales([body.sale_id]).get(body.sale_id)
             if known is None:
@@ -122,6 +128,7 @@ class QuestionRoutes:
     def list_suggestions(self, member_id: MemberId) -> Response[SuggestionsView]:
         """List waiting sales of the last days that look like the member's: habits, or presence."""
         member_id = self._door.caller.member_named(member_id, Permission.ANSWER_QUESTIONS)
+        self._loyalty.refuse_erased(member_id)
         now = self._now()
         behaviour = self._portraits.habits(member_id).behaviour
         presences = self._presences.presences(member_id)
@@ -153,6 +160,7 @@ class QuestionRoutes:
         member_id = caller.member_named(member_id, Permission.ANSWER_QUESTIONS)
 
         def perform() -> Answer:
+            self._loyalty.refuse_erased(member_id)
             self._questions.answer(
                 member_id, sale_id, says, answered_by=caller.subject, answered_at=self._now()
             )

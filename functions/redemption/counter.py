@@ -8,11 +8,12 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from forecourt.doors import Door
-from forecourt.errors import InvalidRequest, UnknownMember, UnknownPool
+from forecourt.errors import InvalidRequest, MemberErased, UnknownMember, UnknownPool
 from forecourt.instants import business_day, compact_instant
 from forecourt.keeping import Keeping
 from forecourt.ledger import POINTS_WALLET, Account, Entry, Policies
 from forecourt.ledger.commands import Command
+from forecourt.ledger.refusals import AccountFrozen
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.once import KEPT
@@ -47,15 +48,18 @@ class Counter:
     keeping: Keeping
     now: Callable[[], datetime]
 
-    def require_member(self, member_id: str) -> None:
-        """Raise `UnknownMember` unless somebody is enrolled under that id."""
-        if not self.loyalty.enrolled(member_id):
-            raise UnknownMember(member_id)
+    def require_other(self, member_id: str) -> None:
+        """Raise `UnknownMember` unless the caller may name somebody by that id: not the erased."""
+        try:
+            self.loyalty.require_member(member_id)
+        except MemberErased:
+            raise UnknownMember(member_id) from None
 
     def pool_of(self, member_id: str, pool_id: str) -> Pool:
-        """Return a pool that the member is in; raise `UnknownPool`."""
+        """Return a pool that the member is in; raise `UnknownPool`, or `MemberErased`."""
         pool = self.pools.pool(pool_id)
         if member_id not in pool.limits:
+            self.loyalty.refuse_erased(member_id)
             raise UnknownPool(pool_id)
         return pool
 
@@ -92,7 +96,7 @@ class Counter:
         if order.pool_id is None:
             account = self.loyalty.account(member_id, order.wallet or POINTS_WALLET)
             if account.version == 0:
-                self.require_member(member_id)
+                self.loyalty.require_member(member_id)
             return Purse(account=account, policies=self.policies())
         if order.wallet is not None:
             raise InvalidRequest(findings=[{"at": "/body/wallet", "reason": "beside_a_pool"}])
@@ -106,6 +110,13 @@ class Counter:
         )
 
     def post(self, command: Command, purse: Purse) -> Entry:
-        """Carry *command* out on *purse*; return its entry or raise the refusal."""
+        """
+        Carry *command* out on *purse*; return its entry or raise the refusal.
+
+        Who was erased has a frozen account, so only a refusal has to ask whether they were.
+        """
         answer = self.ledger.execute(command, policies=purse.policies, account=purse.account)
+        owner = purse.account.member_id
+        if isinstance(answer.refusal, AccountFrozen) and answer.refusal.owner == owner:
+            self.loyalty.refuse_erased(owner)
         return answer.posted()

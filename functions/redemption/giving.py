@@ -40,7 +40,7 @@ class GivingRoutes:
         counter.require_recent(body.asked_at)
 
         def perform() -> Answer:
-            counter.require_member(body.to)
+            counter.require_other(body.to)
             purse = counter.purse(member_id, OfAWallet(wallet=body.wallet))
             given = Transfer(
                 entry_id=counter.name(str(body.purpose), body.asked_at),

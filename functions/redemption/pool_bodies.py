@@ -47,12 +47,12 @@ class PoolView(BaseModel):
     """
     A pool as it counts today: `points` can be spent, `held` are set aside.
 
-    The head sees all members, everybody else themselves.
+    The head sees all members, everybody else themselves. `head` is null when it was forgotten.
     """
 
     pool_id: str
     wallet: str
-    head: str
+    head: str | None
     points: int
     held: int
     members: list[PoolMemberView]
@@ -64,7 +64,7 @@ class MembershipView(BaseModel):
 
     pool_id: str
     wallet: str
-    head: str
+    head: str | None
 
 
 class MembershipsView(BaseModel):

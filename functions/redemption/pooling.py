@@ -63,7 +63,7 @@ class PoolRoutes:
         pool_id = f"p-{named[:32]}"
 
         def perform() -> Answer:
-            counter.require_member(member_id)
+            counter.loyalty.require_member(member_id)
             own = {
                 each.pool_id
                 for each in counter.pools.memberships(member_id)
@@ -92,11 +92,14 @@ class PoolRoutes:
         """List the pools a member is in."""
         counter = self._counter
         member_id = counter.door.caller.member_named(member_id, Permission.READ_MEMBERS)
+        memberships = counter.pools.memberships(member_id)
+        if not memberships:
+            counter.loyalty.refuse_erased(member_id)
         return counter.door.show(
             {
                 "pools": [
                     {"pool_id": each.pool_id, "wallet": each.wallet, "head": each.head}
-                    for each in counter.pools.memberships(member_id)
+                    for each in memberships
                 ]
             }
         )
@@ -117,7 +120,7 @@ class PoolRoutes:
 
         def perform() -> Answer:
             if other_id not in self._headed_by(member_id, pool_id).limits:
-                counter.require_member(other_id)
+                counter.require_other(other_id)
             pool = counter.pools.change(
                 pool_id, lambda pool: pool.with_member(other_id, body.daily_points)
             )

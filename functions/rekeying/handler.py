@@ -160,12 +160,11 @@ def outcome_of(item: Item, rekey: Callable[[Item], Outcome]) -> Outcome:
 
 def count(outcomes: Counter[Outcome]) -> None:
     """Tell the metrics of a page, once it is certain that it counts."""
-    for outcome, name in {
-        Outcome.CHANGED: "ItemsRekeyed",
-        Outcome.FAILED: "ItemsNotRekeyed",
-    }.items():
-        if outcomes[outcome]:
-            metrics.add_metric(name=name, unit=MetricUnit.Count, value=outcomes[outcome])
+    changed, failed = outcomes[Outcome.CHANGED], outcomes[Outcome.FAILED]
+    if changed:
+        metrics.add_metric(name="ItemsRekeyed", unit=MetricUnit.Count, value=changed)
+    if failed:
+        metrics.add_metric(name="ItemsNotRekeyed", unit=MetricUnit.Count, value=failed)
 
 
 def hand_on(segment: Segment, *, function: str) -> None:

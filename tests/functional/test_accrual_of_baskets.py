@@ -304,6 +304,29 @@ def test_the_next_member_gets_what_a_refund_had_left_of_all_that_was_bought(
     assert books.points("m1", "m2") == [0, given]
 
 
+@pytest.mark.parametrize("told", ["before", "between", "after"])
+@pytest.mark.parametrize("part", [1, 3])
+@pytest.mark.parametrize("basket", [WITH_SHOP, HALF_BY_POINTS, receipt()])
+def test_what_a_refund_had_taken_no_receipt_brings_back_however_often_a_sale_is_reassigned(
+    books: Books, *, basket: Basket, part: int, told: str
+) -> None:
+    books.world.activate(program())
+    books.sold()
+    books.catch_up()
+    refund(books, part=part, whole=3)
+
+    for moment, member_id in (("before", "m2"), ("between", "m3"), ("after", "m1")):
+        if moment == told:
+            books.world.tell(SALE, basket)
+            books.catch_up()
+        books.world.rule(SALE, member_id)
+        books.catch_up()
+
+    # What a third, or all, had left of 54, 19 and 39 points, rounded down.
+    left = {WITH_SHOP: 36, HALF_BY_POINTS: 13, receipt(): 26}[basket] if part == 1 else 0
+    assert books.points("m1", "m2", "m3") == [left, 0, 0]
+
+
 def test_a_receipt_finds_the_points_where_they_went_when_members_were_merged(
     books: Books,
 ) -> None:

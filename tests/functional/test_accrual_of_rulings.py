@@ -241,6 +241,77 @@ def test_a_wholly_refunded_sale_earns_nobody_anything(books: Books) -> None:
     }
 
 
+@pytest.mark.parametrize(("part", "left", "grown"), [(1, 26, 202), (3, 0, 0)])
+def test_what_a_refund_had_taken_stays_taken_however_often_a_sale_is_reassigned(
+    books: Books, *, part: int, left: int, grown: int
+) -> None:
+    books.world.activate(tiered())
+    books.sold()
+    books.catch_up()
+    refund(books, part=part, whole=3, growth=True)
+
+    for member_id in ("m2", "m3", "m1", "m3"):
+        books.world.rule(SALE, member_id)
+        books.catch_up()
+
+    assert books.points("m1", "m2", "m3") == [0, 0, left]
+    assert books.growth("m1", "m2", "m3") == [0, 0, grown]
+
+
+@pytest.mark.parametrize(
+    ("part", "shared", "grown"), [(1, [8, 17], [66, 134]), (3, [0, 0], [0, 0])]
+)
+def test_what_a_refund_had_taken_stays_taken_when_a_sale_is_shared_and_reassigned(
+    books: Books, *, part: int, shared: list[int], grown: list[int]
+) -> None:
+    books.world.activate(tiered())
+    books.sold()
+    books.catch_up()
+    refund(books, part=part, whole=3, growth=True)
+
+    books.world.split(SALE, {"m2": 1, "m3": 2})
+    books.catch_up()
+    assert (books.points("m2", "m3"), books.growth("m2", "m3")) == (shared, grown)
+    books.world.rule(SALE, "m1")
+    books.catch_up()
+
+    # Each share is rounded down, and no more comes back than they had.
+    assert books.points("m1", "m2", "m3") == [sum(shared), 0, 0]
+    assert books.growth("m1", "m2", "m3") == [sum(grown), 0, 0]
+
+
+def test_what_a_full_wallet_did_not_take_is_there_for_the_next_member(books: Books) -> None:
+    books.world.activate(with_wallets(points={"ceiling": 50}))
+    books.world.post(earned("m2", 30, sale_id="20261101T000000Z.1"))
+    books.sold()
+    books.catch_up()
+
+    for member_id in ("m2", "m3"):
+        books.world.rule(SALE, member_id)
+        books.catch_up()
+
+    assert books.points("m1", "m2", "m3") == [0, 30, 39]
+
+
+def test_growth_value_is_taken_back_where_it_lies_when_members_were_merged_before(
+    books: Books,
+) -> None:
+    books.world.activate(tiered())
+    books.sold()
+    books.catch_up()
+    for wallet in ("points", "growth"):
+        merge(books, "m2", into="m3", wallet=wallet)
+    books.world.rule(SALE, "m2")
+    books.catch_up()
+    assert books.growth("m3") == [302]
+
+    books.world.rule(SALE, "m1")
+    books.catch_up()
+
+    assert books.growth("m1", "m3") == [302, 0]
+    assert books.world.loyalty.account("m3", "growth").parked == 0
+
+
 def test_before_the_program_began_a_ruling_is_judged_and_moves_nothing(books: Books) -> None:
     books.sold()
     books.catch_up()

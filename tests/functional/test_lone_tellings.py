@@ -423,7 +423,7 @@ def test_whom_a_queue_names_is_found_to_its_end(tell: Any, world: World) -> None
     tell(*(telling_record(each, PHONE) for each in many), telling_record(PAYMENT, ACCOUNT))
 
     lone = LoneTellings(Paging(world.dynamodb, page=1), name=SALES_TABLE)
-    found = list(lone.naming([key_of(PHONE)]))
+    found = list(lone.naming({key_of(PHONE)}))
 
     assert sorted(each.telling.told_id for each in found) == ["R-0", "R-1", "R-2"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.attributes import from_item
-from forecourt.errors import UnknownMember
+from forecourt.errors import MemberErased
 from forecourt.inquiry import LookUp
 from forecourt.presence import KEPT, PRESENCES_MAX, REPEATED_WITHIN, CheckIn
 from forecourt.presences_table import PresencesTable
@@ -124,7 +124,7 @@ def test_a_station_that_there_is_not_is_refused(enrolled: Client, world: World) 
 
 @pytest.mark.parametrize(
     ("gone", "code"),
-    [("never", "unknown_member"), ("erased", "unknown_member"), ("merged", "member_merged")],
+    [("never", "unknown_member"), ("erased", "member_erased"), ("merged", "member_merged")],
 )
 def test_who_is_not_or_no_longer_a_member_is_nowhere(
     world: World, anna: Client, gone: str, code: str
@@ -192,7 +192,7 @@ def test_who_asks_to_be_forgotten_meanwhile_leaves_nothing(world: World) -> None
         Interrupting(world.dynamodb, "transact_write_items", erased), name=LOYALTY_TABLE
     )
 
-    with pytest.raises(UnknownMember):
+    with pytest.raises(MemberErased):
         raced.check_in("m1", "s0001", at=NOON)
     assert check_ins(world, "m1") == []
 

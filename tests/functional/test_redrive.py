@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
-from infra.redrive import Outcome, Redrive
+from infra import redrive
+from infra.redrive import Ending, Outcome, Redrive
 
 if TYPE_CHECKING:
     from tests.functional.world import World
@@ -43,10 +46,10 @@ def queue_url(world: World) -> str:  # noqa: ARG001 - nothing reaches AWS within
 
 
 def work_through(functions: Functions, queue_url: str) -> dict[Outcome, int]:
-    redrive = Redrive(
+    command = Redrive(
         sqs=boto3.client("sqs"), lambda_=functions, streams=boto3.client("dynamodbstreams")
     )
-    return dict(redrive.work_through(queue_url))
+    return dict(command.work_through(queue_url))
 
 
 def left(queue_url: str) -> int:
@@ -116,13 +119,63 @@ def test_what_fails_again_stays_in_the_queue(
     assert left(queue_url) == 1
 
 
-def test_a_message_of_another_kind_is_left_alone(functions: Functions, queue_url: str) -> None:
-    boto3.client("sqs").send_message(QueueUrl=queue_url, MessageBody='{"hello": "world"}')
+@pytest.mark.parametrize(
+    "body", ['{"hello": "world"}', "hello", "[]", '{"requestContext": "hello"}']
+)
+def test_a_message_of_another_kind_is_left_alone(
+    functions: Functions, queue_url: str, body: str
+) -> None:
+    boto3.client("sqs").send_message(QueueUrl=queue_url, MessageBody=body)
 
     assert work_through(functions, queue_url) == {Outcome.NOT_UNDERSTOOD: 1}
 
     assert functions.events == []
     assert left(queue_url) == 1
+
+
+@pytest.mark.parametrize("body", [None, "hello"], ids=["nothing", "not understood"])
+def test_the_command_ends_with_one_when_a_message_is_left(
+    queue_url: str, capsys: pytest.CaptureFixture[str], body: str | None
+) -> None:
+    if body:
+        boto3.client("sqs").send_message(QueueUrl=queue_url, MessageBody=body)
+
+    code = redrive.main([queue_url])
+
+    said = "1 not understood\n" if body else "the queue is empty\n"
+    assert (code, capsys.readouterr().out) == (Ending.LEFT if body else Ending.DONE, said)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        NoRegionError(),
+        NoCredentialsError(),
+        ClientError({"Error": {"Code": "QueueDoesNotExist"}}, "ReceiveMessage"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_the_command_says_what_keeps_it_from_the_queue(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], failure: Exception
+) -> None:
+    def client(_: str) -> None:
+        raise failure
+
+    monkeypatch.setattr(redrive, "boto3", SimpleNamespace(client=client))
+
+    code = redrive.main(["a-queue"])
+
+    assert code == Ending.NOT_REACHED
+    assert capsys.readouterr().err == f"a-queue could not be worked through: {failure}\n"
+
+
+def test_the_command_says_that_there_is_no_such_queue(
+    queue_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = redrive.main([f"{queue_url}-of-another-name"])
+
+    assert code == Ending.NOT_REACHED
+    assert "does not exist" in capsys.readouterr().err
 
 
 def stream_batch(stream_arn: str, *, first: int, last: int) -> dict[str, Any]:

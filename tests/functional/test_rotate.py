@@ -14,6 +14,7 @@ from forecourt.keyring import KeyRing
 from forecourt.sales import Evidence, EvidenceKind
 from infra import rotate
 from infra.rotate import Ending, Rotation, StandsStill, Step, next_step
+from infra.verify import FunctionFailed, OutputMissing
 from tests.functional.clients import refusal
 from tests.functional.conftest import IDENTITY_SECRET_ID, client
 from tests.functional.rotation import Operator, hashes, operating
@@ -36,7 +37,7 @@ class Function:
         self._alive = alive
         self.fails = False
 
-    def invoke(self, *, FunctionName: str, Payload: str) -> dict[str, Any]:  # noqa: N803
+    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
         assert FunctionName == "rekeying"
         if self.fails:
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorType": "X"}')}
@@ -175,7 +176,7 @@ def test_a_function_that_fails_is_not_taken_for_one_that_is_done(operator: Opera
     command, _ = rotation(operator)
     command._lambda.fails = True
 
-    with pytest.raises(RuntimeError, match="errorType"):
+    with pytest.raises(FunctionFailed, match=r"rekeying failed: .*errorType"):
         command.go(begin=True)
     assert ring() == RING
 
@@ -217,7 +218,7 @@ def test_the_command_finds_the_stack_by_its_outputs(
     }
     outputs = {"RekeyingFunctionName": "rekeying", "IdentitySecretArn": IDENTITY_SECRET_ID}
     monkeypatch.setattr(boto3, "client", clients.__getitem__)
-    monkeypatch.setattr(rotate, "outputs_of", lambda *_: outputs)
+    monkeypatch.setattr(rotate, "outputs_of", lambda *names: [outputs[each] for each in names[2:]])
 
     assert rotate.main(asked) == ending
 
@@ -228,11 +229,7 @@ def test_what_stands_still_says_where_to_look(
     def stand_still(*_: Any, **__: Any) -> Ending:
         raise StandsStill
 
-    monkeypatch.setattr(
-        rotate,
-        "outputs_of",
-        lambda *_: dict.fromkeys(("RekeyingFunctionName", "IdentitySecretArn"), "x"),
-    )
+    monkeypatch.setattr(rotate, "outputs_of", lambda *_: ("rekeying", "secret"))
     monkeypatch.setattr(rotate.Rotation, "go", stand_still)
 
     assert rotate.main([]) == Ending.STANDS_STILL
@@ -240,13 +237,33 @@ def test_what_stands_still_says_where_to_look(
     assert operator.invoked == []
 
 
-def test_without_a_stack_it_says_what_the_platform_says(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (refusal("ValidationError"), "No stack Forecourt could be asked: "),
+        (
+            OutputMissing("RekeyingFunctionName"),
+            "No stack Forecourt could be asked: it has no output RekeyingFunctionName",
+        ),
+        (
+            FunctionFailed("rekeying", {"errorType": "X"}),
+            'The stack Forecourt was asked in vain: rekeying failed: {"errorType": "X"}',
+        ),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_what_keeps_it_from_asking_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    failure: Exception,
+    said: str,
 ) -> None:
     def refuse(*_: Any) -> None:
-        raise refusal("ValidationError")
+        raise failure
 
     monkeypatch.setattr(rotate, "outputs_of", refuse)
 
     assert rotate.main([]) == Ending.NOT_REACHED
-    assert "No stack Forecourt could be asked" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told.startswith(said)
+    assert told.count("\n") == 1

@@ -470,6 +470,21 @@ def test_the_command_says_when_there_is_no_stack_to_ask(
     assert f"No stack Elsewhere could be asked: {failure}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("stack", [{}, {"Outputs": []}], ids=["no outputs", "none of ours"])
+def test_the_command_says_when_the_stack_is_none_of_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stack: dict[str, Any]
+) -> None:
+    other = SimpleNamespace(describe_stacks=lambda **_: {"Stacks": [stack]})
+    monkeypatch.setattr(verify, "boto3", SimpleNamespace(client=lambda _: other))
+
+    code = verify.main(["--stack", "Elsewhere"])
+
+    assert code == 3
+    assert capsys.readouterr().err == (
+        "No stack Elsewhere could be asked: it has no output VerificationFunctionName\n"
+    )
+
+
 def test_the_command_says_when_a_run_stands_still(
     till: Till, command: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -527,5 +542,5 @@ def test_a_function_that_cannot_start_a_run_is_no_run(
     deployed = Deployed(lambda: None)
     deployed.failure = {"FunctionError": "Unhandled"}
 
-    with pytest.raises(RuntimeError):
+    with pytest.raises(verify.FunctionFailed, match="v failed"):
         verify.start(deployed, "v")

@@ -147,6 +147,9 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     },
     "erasure": {
         ("GetItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
+        ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
+        ("DeleteItem", "Loyalty", ("MEMBER#*",)),
+        ("GetItem", "Loyalty", ("PROGRAM",)),
         ("PutItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
         ("BatchGetItem", "Loyalty", ("IDENTITY#*",)),
         ("DeleteItem", "Loyalty", ("IDENTITY#*",)),

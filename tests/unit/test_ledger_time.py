@@ -339,6 +339,26 @@ def test_spending_carries_a_sliding_validity_only_if_configured(
     assert books.account().buckets == {last: 10}
 
 
+@pytest.mark.parametrize("spending_slides", [False, True])
+def test_a_refund_on_the_last_day_resets_no_lot_of_a_sliding_validity(
+    *, spending_slides: bool
+) -> None:
+    last = date(2026, 3, 5)
+    books = Ledger(slide=TWO_MONTHS, spending_slides=spending_slides)
+    books.earn(10, last)
+    kept, returned = books.earn(6, last), books.earn(4, last)
+    bought = books.spend(5)
+    books.now = datetime(2026, 3, 5, 12, tzinfo=UTC)
+    before = books.account()
+
+    books.reverse(returned)
+    books.reverse(bought)
+
+    after = books.account()
+    assert after.buckets == {last: kept.points + 10}
+    assert after.last_active_on == before.last_active_on
+
+
 def test_sliding_leaves_alone_what_never_runs_out() -> None:
     books = Ledger(slide=TWO_MONTHS)
     books.earn(10, None)

@@ -10,7 +10,8 @@ Forgetting a member: what of them lies in the two tables beside their identities
 | portrait | Loyalty | replaced by one that says `erased`: no late event begins a new one |
 | questions and answers | Loyalty | deleted |
 | sales, tellings | Sales | `anonymous_sales` takes hashes and sealed values from them; they stay |
-| accounts, entries | Loyalty | stay under the member's id, which names nobody any more |
+| accounts, entries | Loyalty | stay, frozen, under the member's id, which names nobody any more |
+| pools they are in | Loyalty | no longer name them |
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import from_item, to_item
 from forecourt.decided_sales import question_key
+from forecourt.instants import parse_instant
 from forecourt.loyalty_table import member_key
 from forecourt.rulings import sale_of_entry
 from forecourt.sales import parse_sale_id
 from forecourt.stored_identities import ERASED, drivers_key, portrait_key, presence_key
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from forecourt.identity import EvidenceKey
 
 
@@ -147,12 +151,13 @@ class Erasing:
                 ExpressionAttributeValues=to_item({":one": 1}),
             )
 
-    def is_asked_for(self, member_id: str) -> bool:
-        """Return whether a member is being erased, or was."""
+    def asked_at(self, member_id: str) -> datetime | None:
+        """Return since when a member is being erased, or was; `None`: nobody has asked for it."""
         response = self._dynamodb.get_item(
             TableName=self._loyalty, Key=member_key(member_id), ConsistentRead=True
         )
-        return from_item(response.get("Item", {})).get("status") in {"erasing", ERASED}
+        erased_at = from_item(response.get("Item", {})).get("erased_at")
+        return parse_instant(erased_at) if erased_at else None
 
 
 def _is_sale(name: str) -> bool:

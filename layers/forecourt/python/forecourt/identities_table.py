@@ -23,15 +23,14 @@ from forecourt.attributes import Item, from_item, to_item
 from forecourt.contention import until_settled
 from forecourt.errors import (
     IdentityTaken,
-    MemberMerged,
     StaleWrite,
     TooManyIdentities,
     UnknownIdentity,
-    UnknownMember,
 )
 from forecourt.identity_writes import IDENTITIES_MAX, IdentityWrites, unbound_to_item
 from forecourt.instants import parse_instant
 from forecourt.loyalty_table import member_key
+from forecourt.members_table import absence
 from forecourt.sales import EvidenceKind
 from forecourt.stored_identities import (
     REKEYED,
@@ -101,9 +100,9 @@ class IdentitiesTable:
         """
         Bind an identity under *key*, or under that of *others* under which it lies already.
 
-        *others* are its hashes by the other accepted keys. Raise `UnknownMember`,
-        `TooManyIdentities`, or `IdentityTaken` when as many have it as may. The same again is
-        what a retry looks like and changes nothing.
+        *others* are its hashes by the other accepted keys. Raise `UnknownMember`, `MemberErased`,
+        `MemberMerged`, `TooManyIdentities`, or `IdentityTaken` when as many have it as may. The
+        same again is what a retry looks like and changes nothing.
         """
 
         def attempt() -> Binding:
@@ -128,7 +127,7 @@ class IdentitiesTable:
             if not codes:
                 return Binding(key=place, bound_at=bound_at, new=True)
             if codes[1] == _FAILED:
-                raise self._absence(member_id)
+                raise absence(member_id, from_item(self._item(member_key(member_id)) or {}))
             if codes[2] == _FAILED:
                 raise TooManyIdentities(limit=IDENTITIES_MAX)
             raise StaleWrite
@@ -225,11 +224,9 @@ class IdentitiesTable:
 
     def forget_former(self, member_id: str, *, forgotten_at: datetime) -> None:
         """Let the table forget at once under which keys a member had what they have."""
-        for item in self._query_all(f"MEMBER#{member_id}", "IDENTITY#"):
-            if item["type"]["S"] == REKEYED:
-                key = evidence_key_from_item(item)
-                forgotten = unbound_to_item(member_id, key, forgotten_at, timedelta(0))
-                self._dynamodb.put_item(TableName=self._name, Item=forgotten)
+        for key in self.former_keys(member_id):
+            forgotten = unbound_to_item(member_id, key, forgotten_at, timedelta(0))
+            self._dynamodb.put_item(TableName=self._name, Item=forgotten)
 
     def keys(self, member_id: str) -> list[EvidenceKey]:
         """Return the keys of what is bound to a member; nothing is opened for that."""
@@ -237,6 +234,14 @@ class IdentitiesTable:
             evidence_key_from_item(item)
             for item in self._query_all(f"MEMBER#{member_id}", "IDENTITY#")
             if item["type"]["S"] == "bound"
+        ]
+
+    def former_keys(self, member_id: str) -> list[EvidenceKey]:
+        """Return the keys under which a member had what was hashed anew since."""
+        return [
+            evidence_key_from_item(item)
+            for item in self._query_all(f"MEMBER#{member_id}", "IDENTITY#")
+            if item["type"]["S"] == REKEYED
         ]
 
     def identities(self, member_id: str) -> list[BoundIdentity]:
@@ -280,13 +285,6 @@ class IdentitiesTable:
         if item is None or item["type"]["S"] != "bound":
             raise StaleWrite  # unbound since the identity was read
         return parse_instant(item["bound_at"]["S"])
-
-    def _absence(self, member_id: str) -> UnknownMember | MemberMerged:
-        """Return why nothing can be bound to a member."""
-        item = from_item(self._item(member_key(member_id)) or {})
-        if "merged_into" in item:
-            return MemberMerged(member_id=member_id, into=item["merged_into"])
-        return UnknownMember(member_id)
 
     def _item(self, key: Item) -> Item | None:
         response = self._dynamodb.get_item(TableName=self._name, Key=key, ConsistentRead=True)

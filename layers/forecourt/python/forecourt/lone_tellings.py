@@ -16,7 +16,8 @@ from forecourt.instants import compact_instant, format_instant
 from forecourt.stored_tellings import QUEUE, telling_from_item
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from forecourt.identity import EvidenceKey
@@ -53,8 +54,13 @@ class LoneTellings:
             ExpressionAttributeValues=to_item({":queue": QUEUE, ":before": _before(now)}),
         )
 
-    def naming(self, keys: Collection[EvidenceKey]) -> Iterator[StoredTelling]:
-        """Yield what waits, however short, and names one of *keys*; reads the whole queue."""
+    def naming(self, keys: AbstractSet[EvidenceKey]) -> Iterator[StoredTelling]:
+        """
+        Yield what waits, however short, and names one of *keys*; reads the whole queue.
+
+        While two keys are accepted a telling has both hashes of a value, and an identity lies
+        under either of them.
+        """
         start_key: Mapping[str, str] | None = None
         while True:
             page = self._page(
@@ -65,7 +71,7 @@ class LoneTellings:
                 ExpressionAttributeValues=to_item({":queue": QUEUE}),
             )
             for each in page.tellings:
-                if any(piece.key in keys for piece in each.evidence):
+                if any(not keys.isdisjoint(piece.keys) for piece in each.evidence):
                     yield each
             if page.next_key is None:
                 return

@@ -54,7 +54,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, from_item, to_item
 from forecourt.batches import batch_get
-from forecourt.errors import UnknownEntry
+from forecourt.errors import MemberErased, UnknownEntry, UnknownMember
 from forecourt.instants import format_instant
 from forecourt.ledger import POINTS_WALLET, Account, Entry
 from forecourt.ledger.records import (
@@ -73,6 +73,9 @@ if TYPE_CHECKING:
     from forecourt.program import Evaluation, Trace
     from forecourt.sales import Sale
     from forecourt.timelines import Activation
+
+# Under whom a sale was judged, and the entry it made, if it made one.
+Made = tuple[str, "Entry | None"]
 
 TIMELINE_KEY = {"pk": "PROGRAM", "sk": "TIMELINE"}
 
@@ -175,15 +178,26 @@ class LoyaltyTable:
         self._dynamodb = dynamodb
         self._name = name
 
-    def enrolled(self, member_id: str) -> bool:
-        """Return whether somebody is enrolled under that id."""
+    def require_member(self, member_id: str) -> None:
+        """Raise `UnknownMember` or `MemberErased` unless somebody is enrolled under that id."""
+        if not self._known(member_id):
+            raise UnknownMember(member_id)
+
+    def refuse_erased(self, member_id: str) -> None:
+        """Raise `MemberErased` for somebody who asked to be forgotten."""
+        self._known(member_id)
+
+    def _known(self, member_id: str) -> bool:
         response = self._dynamodb.get_item(
             TableName=self._name,
             Key=member_key(member_id),
-            ProjectionExpression="pk",
+            ProjectionExpression="pk, erased_at",
             ConsistentRead=True,
         )
-        return "Item" in response
+        item = response.get("Item", {})
+        if "erased_at" in item:
+            raise MemberErased(member_id)
+        return bool(item)
 
     def account(self, member_id: str, wallet: str = POINTS_WALLET) -> Account:
         """Return a member's account as of now; a wallet without entries is an empty one."""
@@ -306,7 +320,7 @@ class LoyaltyTable:
             for item in batch_get(self._dynamodb, self._name, keys, consistent=True)
         }
 
-    def made(self, owners: Sequence[str], entry_id: str) -> tuple[str, Entry | None] | None:
+    def made(self, owners: Sequence[str], entry_id: str) -> Made | None:
         """
         Return under which of a member's *owners* an id was answered, and the entry it made.
 
@@ -318,6 +332,17 @@ class LoyaltyTable:
             if judged:
                 return owner, judged[entry_id]
         return None
+
+    def worth(self, owner: str, entry_id: str) -> int:
+        """
+        Return what a sale was judged to be worth, whatever of it was given under that id.
+
+        Zero for a refusal as well: what a full wallet did not take was no refund's.
+        """
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=timeline_entry_key(owner, entry_id), ConsistentRead=True
+        )
+        return sum(each["points"] for each in from_item(response["Item"]).get("trace", ()))
 
 
 def trace_to_map(trace: Trace) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.contention import until_settled
 from forecourt.errors import (
     AlreadyEnrolled,
+    ForecourtError,
     MemberErased,
     MemberMerged,
     StaleWrite,
@@ -62,6 +63,13 @@ class Member:
     merged_into: str | None = None
     absorbed: frozenset[str] = frozenset()
     profile: Mapping[str, Any] | None = None
+
+
+def absence(member_id: str, item: Mapping[str, Any]) -> ForecourtError:
+    """Return why somebody whose record is *item* (empty: there is none) gets nothing."""
+    if "merged_into" in item:
+        return MemberMerged(member_id=member_id, into=item["merged_into"])
+    return MemberErased(member_id) if "erased_at" in item else UnknownMember(member_id)
 
 
 def _require_unmerged(member: Member) -> None:

@@ -9,7 +9,7 @@ they are given to the ledger with every command that spends.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from forecourt.errors import HeadStays, NotInPool, TooManyInPool
 
@@ -25,18 +25,23 @@ NO_LIMIT = 1_000_000_000  # no wallet holds more
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """A pool as its head made it; `limits` are points a day by member, `None` without limit."""
+    """
+    A pool as its head made it; `limits` are points a day by member, `None` without limit.
+
+    One whose head was forgotten has none: the others spend what is in it, and nothing else of it
+    changes any more.
+    """
 
     pool_id: str
     wallet: str
-    head: str
+    head: str | None
     limits: Mapping[str, int | None]
     opened_at: datetime
     version: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse a pool without its head, or with more members than its account can count."""
-        if self.head not in self.limits:
+        """Refuse a pool its head is not in, or with more members than its account can count."""
+        if self.head is not None and self.head not in self.limits:
             raise ValueError(self.pool_id)
         if len(self.limits) > POOL_MEMBERS_MAX:
             raise TooManyInPool(limit=POOL_MEMBERS_MAX)
@@ -64,9 +69,17 @@ class Pool:
             raise HeadStays(pool_id=self.pool_id)
         if member_id not in self.limits:
             raise NotInPool(pool_id=self.pool_id, member_id=member_id)
-        return self._with({each: n for each, n in self.limits.items() if each != member_id})
+        return self._with(self._limits_without(member_id))
 
-    def _with(self, limits: Mapping[str, int | None]) -> Pool:
+    def forgetting(self, member_id: str) -> Pool:
+        """Return the pool without somebody who is forgotten, be it its head."""
+        head = None if member_id == self.head else self.head
+        return self._with(self._limits_without(member_id), head=head)
+
+    def _limits_without(self, member_id: str) -> dict[str, int | None]:
+        return {each: limit for each, limit in self.limits.items() if each != member_id}
+
+    def _with(self, limits: Mapping[str, int | None], **changes: Any) -> Pool:
         if limits == self.limits:
             return self
-        return replace(self, limits=limits, version=self.version + 1)
+        return replace(self, limits=limits, version=self.version + 1, **changes)

@@ -34,7 +34,7 @@ class Membership:
 
     pool_id: str
     wallet: str
-    head: str
+    head: str | None
 
 
 def pool_key(pool_id: str) -> Item:
@@ -67,7 +67,7 @@ def pool_from_item(item: Mapping[str, Mapping[str, Any]]) -> Pool:
     return Pool(
         pool_id=values["pk"].removeprefix(f"MEMBER#{POOL_PREFIX}"),
         wallet=values["wallet"],
-        head=values["head"],
+        head=values.get("head"),
         limits=values["limits"],
         version=values["version"],
         opened_at=parse_instant(values["opened_at"]),
@@ -78,7 +78,9 @@ def membership_from_item(item: Mapping[str, Mapping[str, Any]]) -> Membership:
     """Decode what says that a member is in a pool."""
     values = from_item(item)
     return Membership(
-        pool_id=values["sk"].removeprefix("POOL#"), wallet=values["wallet"], head=values["head"]
+        pool_id=values["sk"].removeprefix("POOL#"),
+        wallet=values["wallet"],
+        head=values.get("head"),
     )
 
 
@@ -153,7 +155,8 @@ class PoolsTable:
             put["ExpressionAttributeValues"] = {":before": encode(before.version)}
         writes: list[dict[str, Any]] = [{"Put": put}]
         says = {"type": "membership", "wallet": pool.wallet, "head": pool.head}
-        for member_id in sorted(pool.limits.keys() - known.keys()):
+        unchanged = before is not None and before.head == pool.head
+        for member_id in sorted(pool.limits.keys() - (known.keys() if unchanged else set())):
             item = membership_key(member_id, pool.pool_id) | to_item(says)
             writes.append({"Put": {"TableName": self._name, "Item": item}})
         for member_id in sorted(known.keys() - pool.limits.keys()):

@@ -13,9 +13,9 @@ from botocore.exceptions import ClientError
 
 from forecourt.attributes import from_item, to_item
 from forecourt.contention import passing, until_settled
-from forecourt.errors import MemberMerged, StaleWrite, UnknownMember
+from forecourt.errors import StaleWrite
 from forecourt.loyalty_table import member_key
-from forecourt.members_table import PRESENT
+from forecourt.members_table import PRESENT, absence
 from forecourt.presence import KEPT, CheckIn, Presences, presences_to_list
 from forecourt.stored_identities import presence_key, presences_from_item
 
@@ -43,7 +43,7 @@ class PresencesTable:
         """
         Remember that a member is at a station. `False`: that was known some minutes ago.
 
-        Raise `UnknownMember`, or `MemberMerged`.
+        Raise `UnknownMember`, `MemberErased` or `MemberMerged`.
         """
         check_in = CheckIn(at=int(at.timestamp()), station_id=station_id)
 
@@ -95,12 +95,7 @@ class PresencesTable:
             reasons = error.response.get("CancellationReasons", [])
             codes = {each["Code"] for each in reasons}
             if reasons and reasons[0]["Code"] == _FAILED:
-                raise _absence(member_id, reasons[0].get("Item", {})) from None
+                raise absence(member_id, from_item(reasons[0].get("Item", {}))) from None
             if codes and passing(codes):
                 raise StaleWrite from error
             raise
-
-
-def _absence(member_id: str, item: Item) -> UnknownMember | MemberMerged:
-    into = from_item(item).get("merged_into")
-    return MemberMerged(member_id=member_id, into=into) if into else UnknownMember(member_id)

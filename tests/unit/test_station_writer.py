@@ -213,7 +213,7 @@ def test_whatever_the_edge_takes_from_a_till_ingest_understands(told: dict[str, 
         taken = TillTelling.model_validate(told)
     except ValidationError:
         return
-    telling, evidence = taken.telling("s0001"), taken.evidence_of()
+    telling, evidence = taken.telling("s0001", None), taken.evidence_of()
 
     message = telling_message(telling, evidence=evidence)
 

@@ -47,7 +47,7 @@ NOTHING = cast("Any", None)  # routes are described here, and none is called
 
 PROBLEM_RESPONSES = {
     "400": "The request cannot be understood, or a write has no key",
-    "401": "Who calls is not known",
+    "401": "Who calls is not known; the gateway says so, with a `message` alone",
     "403": "The caller may not do this",
     "404": "There is no such thing, or not for this caller",
     "413": "The body is too large",

@@ -17,8 +17,8 @@ __all__ = ["GROUPS", "Users"]
 
 GROUPS = {
     "member": "Drivers: their own points, identities and sales",
-    "attendant": "Forecourt staff: who just arrived, sales at their station",
-    "manager": "Station managers: held sales of their station",
+    "attendant": "Forecourt staff: who just arrived, captures, quotes",
+    "manager": "Station managers: held sales, corrections",
     "operator": "Head office: stations, programs, review queues",
     "auditor": "Reads everything operators see, changes nothing",
 }

@@ -238,8 +238,9 @@ def _say_how_to_try(console: Console, scene: Scene) -> None:
     token = stack.token("operator")
     member_id = next(iter(scene.members))
     console.rule("Try the API while it runs")
-    console.print(f"API    {stack.api_url}", soft_wrap=True)
+    console.print(f"API={stack.api_url}", soft_wrap=True, markup=False)
     console.print(f"TOKEN={token}", soft_wrap=True, markup=False)
+    console.print(f"MEMBER={member_id}", soft_wrap=True, markup=False)
     for path in (
         f"/members/{member_id}/points",
         f"/members/{member_id}/entries?limit=3",

@@ -2,7 +2,7 @@
 `make bench`: what a sale costs and how long it takes.
 
     python -m tests.bench                     everything
-    python -m tests.bench --only imports      one part
+    python -m tests.bench --only imports      one part; the figures of the others are kept
 
 Prints its figures and writes them as one flat object to `build/bench.json`. Nothing here
 passes or fails: the machine decides about times, so compare ratios, units and counts.
@@ -83,7 +83,9 @@ def main() -> int:
                 console.print(f"measuring {name} ...")
                 figures |= ON_THE_STACK[name](stack)
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n", "utf-8")
+    before = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    kept = json.dumps(before | figures, indent=2, sort_keys=True)
+    RESULTS.write_text(kept + "\n", "utf-8")
     _show(console, figures)
     return 0
 

@@ -83,6 +83,7 @@ class StationClient:
         if self._topic:
             granted = self.subscribe(self._topic)
             if granted != SUCCESS:
+                self.__exit__()
                 raise NotConnected(granted)
         return self
 

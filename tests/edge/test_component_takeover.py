@@ -255,7 +255,9 @@ def test_a_device_lost_between_two_records_is_resumed_behind_the_first(tmp_path:
     asyncio.run(story())
 
 
-def test_a_pump_that_goes_silent_in_mid_sale_tells_it_when_it_is_back(tmp_path: Path) -> None:
+def test_a_pump_that_goes_silent_in_mid_sale_tells_it_when_it_is_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def story() -> None:
         clock = ManualClock(start=OPENING)
         controller = controller_for(clock=clock, flow=Flow())
@@ -268,6 +270,7 @@ def test_a_pump_that_goes_silent_in_mid_sale_tells_it_when_it_is_back(tmp_path: 
             controller.fail_power()
             await station.component.poll()
             assert station.cloud.sales == []
+            assert "device_unreachable" in [record.msg for record in caplog.records]
             controller.restore_power()
             await station.settle()
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from ministack.app import main
 from ministack.core import iam_actions
+from ministack.services import iot
 
 from infra.local.leading_keys import enforce_leading_keys
 
@@ -86,6 +87,22 @@ def judge_batches_of_messages_by_their_members() -> None:
     iam_actions.extract_iam_action = action_of_members
 
 
+def make_the_tls_context_early() -> None:
+    """
+    Answer the first device, too.
+
+    MiniStack makes the context when a device comes and pauses reading meanwhile; the asyncio of
+    early Pythons (3.11.2 is one) reads all the same, and that device's greeting is lost.
+    """
+    start = iot.mtls_start
+
+    async def start_with_context() -> None:
+        await start()
+        await iot._mtls_context()  # noqa: SLF001
+
+    iot.mtls_start = start_with_context
+
+
 def end_with_parent() -> None:
     """End when standard input closes: the parent holds its other end."""
 
@@ -106,5 +123,6 @@ if __name__ == "__main__":
     judge_policies_by_their_certificate()
     know_encryption_contexts()
     judge_batches_of_messages_by_their_members()
+    make_the_tls_context_early()
     end_with_parent()
     main()

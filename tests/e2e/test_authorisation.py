@@ -184,6 +184,9 @@ NEEDED = {
     },
     "erasure": {
         *(f"loyalty MEMBER# {each}" for each in ("GetItem", "PutItem", "Query", "UpdateItem")),
+        # The accounts are frozen, under the program's policies.
+        *(f"loyalty MEMBER# {each}" for each in ("BatchGetItem", "DeleteItem")),
+        "loyalty PROGRAM GetItem",
         *(f"loyalty IDENTITY# {each}" for each in ("GetItem", "PutItem", "BatchGetItem")),
         "loyalty IDENTITY# DeleteItem",
         "loyalty PORTRAIT# PutItem",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BUDGET = "budget:spring"
+NOTES = frozenset({"R#", "P#"})
 
 
 @pytest.fixture
@@ -183,20 +184,40 @@ def test_a_refund_refused_on_a_torn_read_is_decided_on_a_whole_one(desk: Desk) -
     assert desk.execute(refund).repeated
 
 
-class Torn:
-    """A client whose first batch reads the notes before *meanwhile*, and the rest after it."""
+def test_the_undo_of_a_merge_refused_on_a_torn_read_is_decided_on_a_whole_one(desk: Desk) -> None:
+    desk.execute(EARN)
+    merge = command(c.Merge, 3, into="bo")
+    undo = command(c.Unmerge, 4, into="bo", merge=merge.entry_id)
+    torn = Torn(desk.dynamodb, lambda: desk.execute(merge), early_kinds={"T#"})
 
-    def __init__(self, client: Any, meanwhile: Callable[[], object]) -> None:
+    answer = desk.execute(undo, through=torn)
+
+    assert answer.posted().points == 100
+    assert desk.account().buckets == {JUNE: 100}
+    assert desk.account("bo").buckets == {}
+
+
+class Torn:
+    """A client whose first batch reads some kinds before *meanwhile*, and the rest after it."""
+
+    def __init__(
+        self,
+        client: Any,
+        meanwhile: Callable[[], object],
+        *,
+        early_kinds: frozenset[str] | set[str] = NOTES,
+    ) -> None:
         self._client = client
+        self._early_kinds = early_kinds
         self._meanwhile: Callable[[], object] | None = meanwhile
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     def batch_get_item(self, *, RequestItems: dict[str, Any]) -> Any:  # noqa: N803
-        early = self._client.batch_get_item(RequestItems=RequestItems)
+        before = self._client.batch_get_item(RequestItems=RequestItems)
         if self._meanwhile is None:
-            return early
+            return before
         meanwhile, self._meanwhile = self._meanwhile, None
         meanwhile()
         late = self._client.batch_get_item(RequestItems=RequestItems)
@@ -204,9 +225,9 @@ class Torn:
             "Responses": {
                 LOYALTY_TABLE: [
                     item
-                    for response, early_kinds in ((early, True), (late, False))
+                    for response, early in ((before, True), (late, False))
                     for item in response["Responses"][LOYALTY_TABLE]
-                    if (item["sk"]["S"][:2] in {"R#", "P#"}) is early_kinds
+                    if (item["sk"]["S"][:2] in self._early_kinds) is early
                 ]
             },
             "UnprocessedKeys": {},

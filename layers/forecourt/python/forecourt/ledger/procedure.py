@@ -177,7 +177,7 @@ def carry_out(command: Command, *, policies: Policies) -> Generator[Request, Any
         except NothingDue as nothing:
             return Answer(refusal=nothing)
         except LedgerRefusal as refusal:
-            if isinstance(command, Reverse) and books != refused_on:
+            if isinstance(command, Reverse | Unmerge) and books != refused_on:
                 # What it reads is not read at one moment, and a refusal, unlike a posting, is
                 # not held against it when it is written: so it is said on what was seen twice.
                 refused_on = books

@@ -343,6 +343,8 @@ def _capture(scene: Scene, purse: Purse, command: c.Capture) -> Past:
     del purse.holds[command.hold_id]
     rest = [Lot(1, last, bonus=bonus) for last, bonus in coins[command.points :]]
     scene.let_go(purse, rest, scene.day(purse))
+    if scene.policy.slide and scene.policy.spending_slides:
+        scene.stir(purse)
     taken = [Lot(1, last, bonus=bonus) for last, bonus in coins[: command.points]]
     past = Past("spend", taken, command.points, command, scene.today)
     if hold.day == scene.today:

@@ -339,6 +339,23 @@ def test_spending_carries_a_sliding_validity_only_if_configured(
     assert books.account().buckets == {last: 10}
 
 
+@pytest.mark.parametrize(("slides", "last"), [(False, date(2026, 3, 5)), (True, date(2026, 4, 10))])
+def test_a_captured_hold_carries_a_sliding_validity_as_spending_does_and_a_hold_alone_does_not(
+    *, slides: bool, last: date
+) -> None:
+    books = Ledger(slide=TWO_MONTHS, spending_slides=slides)
+    books.earn(10, date(2026, 3, 5))
+    books.now = datetime(2026, 2, 5, 12, tzinfo=UTC)
+    hold = books.hold(6, hours=24 * 10)
+    assert books.account().buckets == {date(2026, 3, 5): 4}
+    books.now = datetime(2026, 2, 10, 12, tzinfo=UTC)
+
+    books.run(c.Capture, hold_id=hold.entry_id, points=3)
+
+    # What was left of the hold is carried along.
+    assert books.account().buckets == {last: 7}
+
+
 @pytest.mark.parametrize("spending_slides", [False, True])
 def test_a_refund_on_the_last_day_resets_no_lot_of_a_sliding_validity(
     *, spending_slides: bool

@@ -29,7 +29,7 @@ def spend(account: Account, command: Spend, *, now: datetime, policy: WalletPoli
     """Take points, earliest last day first."""
     draft = Draft(account, now=now, policy=policy)
     counter = _may_spend(draft, command, policy)
-    slides = policy.slide is not None and policy.spending_slides
+    slides = _slides(policy)
     if slides and command.points <= draft.available:
         draft.slide()
     draft.take(command.points)
@@ -56,7 +56,8 @@ def capture(account: Account, command: Capture, *, now: datetime, policy: Wallet
     """
     Spend part of a hold; the rest returns to its own last valid days.
 
-    What was held stays good for the capture even when its last day passes meanwhile.
+    What was held stays good for the capture even when its last day passes meanwhile. Capturing
+    is spending, which may carry a validity that slides; holding alone is not.
     """
     draft = Draft(account, now=now, policy=policy)
     lots = _open_hold(draft, command.hold_id)
@@ -76,8 +77,11 @@ def capture(account: Account, command: Capture, *, now: datetime, policy: Wallet
     hold = account.holds[command.hold_id]
     draft.use_back(hold.counter, held - command.points, counted_on=hold.counted_on)
     draft.program(REDEEMED, command.points)
-    counting = hold.counter is not None and hold.counted_on == draft.posted_on
-    effect = Effect(counter=hold.counter) if counting else NO_EFFECT
+    slides = _slides(policy)
+    if slides:
+        draft.slide()
+    counter = hold.counter if hold.counted_on == draft.posted_on else None
+    effect = Effect(active=slides, counter=counter) if slides or counter else NO_EFFECT
     return posted(
         *draft.close(command, EntryKind.CAPTURE, effect=effect, refers_to=command.hold_id)
     )
@@ -97,6 +101,10 @@ def release(account: Account, command: Release, *, now: datetime, policy: Wallet
 def counter_of(spender: str) -> str:
     """Return under which name a pool's account counts what *spender* takes of it in a day."""
     return f"spent:{spender}"
+
+
+def _slides(policy: WalletPolicy) -> bool:
+    return policy.slide is not None and policy.spending_slides
 
 
 def _may_spend(draft: Draft, command: Spend | SetAside, policy: WalletPolicy) -> str | None:

@@ -174,9 +174,11 @@ def test_conflicts_without_end_are_no_refusal_and_leave_nothing_behind(desk: Des
     assert desk.execute(EARN).posted().points == 100
 
 
-def test_throttling_while_a_refusal_is_stored_is_tried_again(desk: Desk) -> None:
-    busy = refusal("ProvisionedThroughputExceededException")
-    reluctant = Reluctant(desk.dynamodb, "put_item", busy)
+@pytest.mark.parametrize(
+    "code", ["ProvisionedThroughputExceededException", "TransactionConflictException"]
+)
+def test_what_is_in_the_way_of_storing_a_refusal_is_waited_for(desk: Desk, code: str) -> None:
+    reluctant = Reluctant(desk.dynamodb, "put_item", refusal(code))
 
     assert isinstance(desk.execute(SPEND, through=reluctant).refusal, InsufficientPoints)
     assert reluctant.calls == 2

@@ -117,11 +117,14 @@ def test_what_never_runs_out_is_never_announced() -> None:
     assert notices(account, TODAY) == []
 
 
-def test_nobody_is_told_that_a_budget_runs_out() -> None:
+def test_nobody_is_told_that_a_budget_or_a_pool_runs_out_nor_what_nobody_may_spend() -> None:
     lots: dict[date | None, int] = {TODAY + timedelta(days=NOTICE_DAYS[0]): 7}
+    account = Account(member_id="m1", buckets=lots)
 
-    assert notices(Account(member_id="m1", buckets=lots), TODAY) != []
-    assert notices(Account(member_id="budget:spring", buckets=lots), TODAY) == []
+    assert notices(account, TODAY) != []
+    assert notices(replace(account, member_id="budget:spring"), TODAY) == []
+    assert notices(replace(account, member_id="pool:p-1"), TODAY) == []
+    assert notices(replace(account, frozen=True), TODAY) == []
 
 
 def test_no_late_notice_meets_the_next_one() -> None:

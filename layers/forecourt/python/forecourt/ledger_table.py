@@ -80,6 +80,8 @@ _BUSY = frozenset(
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "TransactionInProgressException",
+        # A single write in the way of somebody's transaction.
+        "TransactionConflictException",
         "InternalServerError",
     }
 )

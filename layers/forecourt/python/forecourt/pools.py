@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from forecourt.errors import HeadStays, NotInPool, TooManyInPool
+from forecourt.ledger.entries import POOL_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-POOL_PREFIX = "pool:"  # of an owner whose account is a pool
 # Who spends in a day is a counter in the account's one item.
 POOL_MEMBERS_MAX = 50
 NO_LIMIT = 1_000_000_000  # no wallet holds more

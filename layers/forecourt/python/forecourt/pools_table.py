@@ -22,7 +22,8 @@ from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.contention import until_settled
 from forecourt.errors import StaleWrite, UnknownPool
 from forecourt.instants import format_instant, parse_instant
-from forecourt.pools import POOL_PREFIX, Pool
+from forecourt.ledger.entries import POOL_PREFIX
+from forecourt.pools import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from forecourt.ledger.entries import BUDGET_PREFIX
+from forecourt.ledger.entries import BUDGET_PREFIX, POOL_PREFIX
 
 if TYPE_CHECKING:
     from forecourt.ledger.accounts import Account
@@ -34,9 +34,10 @@ def notices(account: Account, today: date) -> list[Notice]:
     Return what the owner of *account*, as it counts now, is to be told on *today*.
 
     All that ends on one day is one notice. What becomes active before that day counts; what
-    is held does not: it is being spent. A budget has nobody who could hurry to spend it.
+    is held does not: it is being spent. A budget has nobody who could hurry to spend it, a pool
+    nobody who is told as its owner, and out of a frozen account nothing can be spent.
     """
-    if account.member_id.startswith(BUDGET_PREFIX):
+    if account.frozen or account.member_id.startswith((BUDGET_PREFIX, POOL_PREFIX)):
         return []
     ending: Counter[date] = Counter()
     for lots in (account.buckets, account.bonus):

@@ -31,6 +31,7 @@ CONVERSION = "program:conversion"
 
 RECEIVED = ".in"  # what the id of the receiver's entry has behind the giver's
 BUDGET_PREFIX = "budget:"  # of an owner whose account is a budget
+POOL_PREFIX = "pool:"  # of an owner whose account is a pool
 
 # Where points lie: their last valid day, and whether they are bonus money.
 Lot = tuple["date | None", bool]

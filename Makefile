@@ -30,6 +30,7 @@ RUN ?=
 is_count = $(shell [[ '$($1)' =~ ^[1-9][0-9]*$$ ]] && echo yes)
 $(foreach each,SALES SEEDS FILLS MEMBERS,$(if $($(each)),$(if $(call is_count,$(each)),,\
     $(error $(each)=$($(each)) is no positive whole number))))
+$(if $(STEP),$(if $(filter begin drop anew,$(STEP)),,$(error STEP=$(STEP) is none of begin, drop and anew)))
 
 .PHONY: help
 help: ## list the targets

@@ -257,12 +257,14 @@ def _say_how_to_try(console: Console, scene: Scene) -> None:
 def _print_tally(console: Console, result: Tally, board: Board) -> None:
     table = Table(title="Reconciliation")
     table.add_column("what")
-    table.add_column("at the pump", justify="right")
-    table.add_column("in the cloud", justify="right")
+    table.add_column("expected", justify="right")
+    table.add_column("found", justify="right")
     table.add_column("")
-    for what, pump, cloud in result.rows:
-        verdict = Text("agrees", style="green") if pump == cloud else Text("DIFFERS", style="red")
-        table.add_row(what, f"{pump:,}", f"{cloud:,}", verdict)
+    for what, expected, found in result.rows:
+        verdict = (
+            Text("agrees", style="green") if expected == found else Text("DIFFERS", style="red")
+        )
+        table.add_row(what, f"{expected:,}", f"{found:,}", verdict)
     console.print(table)
     if board.seconds:
         ordered = sorted(board.seconds)

@@ -39,15 +39,15 @@ class Books:
 
 @dataclass(slots=True)
 class Tally:
-    """What was compared, as (what, at the pump, in the cloud), and what is wrong."""
+    """What was compared, as (what, expected, found), and what is wrong."""
 
     rows: list[tuple[str, int, int]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
-    def compare(self, what: str, at_the_pump: int, in_the_cloud: int) -> None:
-        self.rows.append((what, at_the_pump, in_the_cloud))
-        if at_the_pump != in_the_cloud:
-            self.faults.append(f"{what}: {at_the_pump} at the pump, {in_the_cloud} in the cloud")
+    def compare(self, what: str, expected: int, found: int) -> None:
+        self.rows.append((what, expected, found))
+        if expected != found:
+            self.faults.append(f"{what}: {expected} expected, {found} found")
 
 
 def read_books(stack: LocalStack) -> Books:
@@ -87,14 +87,14 @@ def tally(stations: Iterable[Station], truths: Sequence[SaleTruth], books: Books
     """Compare what the pumps dispensed with what the platform knows."""
     result = Tally()
     told = {str(truth.sale_id): truth for truth in truths}
-    result.compare("sales", len(told), len(books.sales))
+    result.compare("sales at the pumps, in the cloud", len(told), len(books.sales))
     result.compare(
-        "litres sold (ml)",
+        "litres at the pumps, in sales (ml)",
         sum(truth.sale.volume_ml for truth in truths),
         sum(stored.sale.volume_ml for stored in books.sales.values()),
     )
     result.compare(
-        "amount sold (fen)",
+        "amount at the pumps, in sales (fen)",
         sum(truth.sale.amount_fen for truth in truths),
         sum(stored.sale.amount_fen for stored in books.sales.values()),
     )
@@ -123,7 +123,7 @@ def _compare_totalizers(result: Tally, stations: Iterable[Station], books: Books
                     f"{station.station_id} nozzle {number}: meter moved {metered} ml, "
                     f"sales have {known} ml"
                 )
-    result.compare("totalizers moved (ml)", moved, sold)
+    result.compare("totalizers moved, litres in sales (ml)", moved, sold)
 
 
 def _compare_ledger(result: Tally, books: Books) -> None:
@@ -132,7 +132,7 @@ def _compare_ledger(result: Tally, books: Books) -> None:
         sale_id for sale_id, stored in books.sales.items() if stored.status is Status.MATCHED
     }
     judged = Counter([entry.entry_id for entry in books.entries] + books.evaluations)
-    result.compare("sales with an owner", len(matched), judged.total())
+    result.compare("sales with an owner, judged", len(matched), judged.total())
     result.faults += [f"not judged: {sale_id}" for sale_id in sorted(matched - judged.keys())]
     result.faults += [f"judged twice: {sale_id}" for sale_id, n in judged.items() if n > 1]
     posted: dict[str, int] = defaultdict(int)

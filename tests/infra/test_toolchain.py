@@ -112,6 +112,13 @@ def test_a_count_that_is_none_is_refused_before_anything_is_set_up(wrong: str) -
     assert refused.stdout == ""
 
 
+def test_a_step_of_a_rotation_that_is_none_is_refused() -> None:
+    refused = make("--dry-run", "rotate", "STEP=foo")
+
+    assert refused.returncode == 2
+    assert "STEP=foo is none of begin, drop and anew" in refused.stderr
+
+
 def test_every_folder_of_tests_is_a_stage() -> None:
     assert stages.folders_of_tests() <= stages.STAGES.keys()
 

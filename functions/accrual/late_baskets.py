@@ -191,6 +191,9 @@ class LateBaskets:
     def _post(self, command: Earn | Reverse) -> int:
         answer = self.ledger.execute(command, policies=self.policies)
         while isinstance(answer.refusal, AccountMerged):
+            if isinstance(command, Reverse):
+                # The entry stays with who had it.
+                command = replace(command, reverses_owner=command.reverses_owner or command.owner)
             command = replace(command, owner=answer.refusal.into)
             answer = self.ledger.execute(command, policies=self.policies)
         if isinstance(answer.refusal, CeilingExceeded):

@@ -341,6 +341,30 @@ def test_a_receipt_finds_the_points_where_they_went_when_members_were_merged(
     assert books.points("m3") == [19]
 
 
+@pytest.mark.parametrize(("basket", "points"), [(WITH_SHOP, 54), (HALF_BY_POINTS, 19)])
+def test_a_difference_finds_its_entry_when_members_are_merged_just_before_it_is_posted(
+    books: Books, monkeypatch: pytest.MonkeyPatch, *, basket: Basket, points: int
+) -> None:
+    books.world.activate(program())
+    books.sold()
+    books.catch_up()
+    books.world.tell(SALE, basket)
+    loyalty = books.accrual.loyalty
+    owners = loyalty.owners
+
+    def merged_meanwhile(member_id: str) -> list[str]:
+        found: list[str] = owners(member_id)
+        monkeypatch.setattr(loyalty, "owners", owners)
+        merge(books, "m1", into="m3")
+        return found
+
+    monkeypatch.setattr(loyalty, "owners", merged_meanwhile)
+    books.catch_up(books.catch_up())
+
+    assert books.points("m1", "m3") == [0, points]
+    assert loyalty.account("m3").parked == 0
+
+
 @pytest.mark.parametrize("basket", [WITH_SHOP, HALF_BY_POINTS, receipt()])
 @pytest.mark.parametrize("merged", ["before the sale", "before the receipt", "before the ruling"])
 def test_reassigning_finds_everything_wherever_members_were_merged(

@@ -69,7 +69,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # One look-up for the whole batch: under load it is what keeps up.
     owners = [sale_of(record).member_id for record in records]
     standings = loyalty.standings(filter(None, owners), growth=growth_accounts.wanted)
-    return one_by_one(records, partial(accrue, standings=standings), logger=logger)
+    return one_by_one(records, partial(accrue, standings=standings), logger=logger, context=context)
 
 
 def sale_of(record: dict[str, Any]) -> StoredSale:

@@ -53,7 +53,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if program is None:
         raise ValueError(event)  # without a program nobody has an account
     work = partial(carry_out, policies=program.policies())
-    return each_by_itself(event["Records"], work, logger=logger)
+    return each_by_itself(event["Records"], work, logger=logger, context=context)
 
 
 def carry_out(record: dict[str, Any], *, policies: Policies) -> None:

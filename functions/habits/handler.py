@@ -49,7 +49,7 @@ portraits = PortraitsTable(_dynamodb, name=settings.loyalty_table)
 
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return each_by_itself(event["Records"], hear, logger=logger)
+    return each_by_itself(event["Records"], hear, logger=logger, context=context)
 
 
 def hear(record: dict[str, Any]) -> None:

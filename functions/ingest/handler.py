@@ -33,6 +33,7 @@ from forecourt.messages import (
     claimed_id,
     read_message,
 )
+from forecourt.queues import each_by_itself
 from forecourt.retold_sales import RetoldSales
 from forecourt.sales import contradictions, doubts_about
 from forecourt.sales_table import SalesTable
@@ -84,20 +85,17 @@ identity_keys = IdentityKeys(
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     answers = Answers()
-    failed = []
-    for record in event["Records"]:
-        try:
-            delivery = delivery_from(record)
-            answers.add(delivery.station_id, intake(delivery))
-        except Exception:
-            # The messages beside it are none the worse; the queue brings this one again.
-            logger.exception("message failed", message_id=record["messageId"])
-            failed.append({"itemIdentifier": record["messageId"]})
+
+    def take(record: dict[str, Any]) -> None:
+        delivery = delivery_from(record)
+        answers.add(delivery.station_id, intake(delivery))
+
+    left = each_by_itself(event["Records"], take, logger=logger, context=context)
     for station_id, document in answers.documents():
         iot_data.publish(
             topic=f"forecourt/{station_id}/down/acks", qos=1, payload=json.dumps(document)
         )
-    return {"batchItemFailures": failed}
+    return left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

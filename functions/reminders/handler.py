@@ -52,7 +52,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if program is None:
         raise ValueError(event)  # without a program nobody has an account
     work = partial(remind, policies=program.policies())
-    return each_by_itself(event["Records"], work, logger=logger)
+    return each_by_itself(event["Records"], work, logger=logger, context=context)
 
 
 def remind(record: dict[str, Any], *, policies: Policies) -> None:

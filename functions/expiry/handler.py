@@ -9,7 +9,6 @@ An extension of a last valid day, started by hand, goes the same way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from forecourt.loyalty_table import LoyaltyTable
 from forecourt.programs import Programs
 from forecourt.queues import each_by_itself
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

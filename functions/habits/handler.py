@@ -13,7 +13,6 @@ for being forgotten with them is forgotten here (see `forecourt.anonymous_sales`
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -26,6 +25,7 @@ from forecourt.rulings import sale_of_entry
 from forecourt.rulings_book import RulingsBook
 from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -13,7 +13,7 @@ import base64
 import json
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -43,6 +43,7 @@ from forecourt.stations_table import Station, StationsTable
 from forecourt.stored_messages import QuarantinedMessage
 from forecourt.stored_sales import Status, StoredSale, keyed_under
 from forecourt.stored_tellings import StoredTelling, told_by_pump
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

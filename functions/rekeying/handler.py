@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from forecourt.rekeying import Outcome, Place, seconds_to_settle
 from forecourt.rekeying_table import RekeyingTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,6 @@ some events and refuse others; the stream then resumes at the first record refus
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -19,6 +18,7 @@ from forecourt.deadlines import while_time_lasts
 from forecourt.events import SOURCE, Event, events_of
 from forecourt.settings import Settings
 from forecourt.streams import stopped_at
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -164,7 +164,7 @@ def _corrections_door() -> Door:
     desk = Desk(door=door, loyalty=NOTHING, ledger=NOTHING, keeping=NOTHING, now=NOTHING)
     AdjustmentRoutes(desk, table=NOTHING)
     BudgetRoutes(desk, budgets=NOTHING, table=NOTHING)
-    FreezingRoutes(desk)
+    FreezingRoutes(desk, table=NOTHING)
     RefundRoutes(desk, sales=NOTHING)
     return door
 

@@ -55,15 +55,18 @@ class AdjustmentRoutes:
         if body.points == 0:
             raise InvalidRequest(findings=[{"at": "/body/points", "reason": "nothing"}])
 
+        def last_day() -> date | None:
+            self._desk.require_owner(member_id)
+            return self._last_day(body)
+
         def perform() -> Answer:
-            self._desk.loyalty.require_member(member_id)
             return ask(
                 self._desk,
                 self._table,
                 owner=member_id,
                 wallet=body.wallet,
                 points=body.points,
-                expires_on=self._last_day(body),
+                last_day=last_day,
                 source=body.source,
                 reason=body.reason,
             )

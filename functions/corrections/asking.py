@@ -1,13 +1,25 @@
-"""Asking for a change of the books: made at once, or when somebody else has approved it."""
+"""
+What the desk notes of a request before it changes the books, so that a request has one answer.
+
+An id begins with an instant, and that of an adjustment or a freeze is its first attempt's. Who
+would be refused before that is looked up, by what is true by now, hears what an earlier attempt
+came to, if one did (decisions 6 and 17).
+"""
 
 import hashlib
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 from forecourt.adjustments import Adjustment, Status, adjustment_id_for
 from forecourt.adjustments_table import AdjustmentsTable
+from forecourt.errors import ForecourtError, IdempotencyKeyReused
+from forecourt.instants import compact_instant
+from forecourt.ledger import Answer as Answered
 from forecourt.ledger import Entry
+from forecourt.ledger.commands import Freeze, Unfreeze
 from forecourt.ledger.giving import needs_checker
+from forecourt.ledger.procedure import EntryKey
 from forecourt.once import Answer
 from functions.corrections.bodies import posted
 from functions.corrections.desk import Desk
@@ -20,38 +32,103 @@ def ask(
     owner: str,
     wallet: str,
     points: int,
-    expires_on: date | None,
+    last_day: Callable[[], date | None],
     source: str,
     reason: str,
 ) -> Answer:
     """
     Ask in the caller's name for points into an account, a member's or a budget's.
 
-    A retry gets what its request asked for first.
+    They are good until the *last_day*, which may refuse them. A retry gets what its request
+    asked for first.
     """
     door, now = desk.door, desk.now()
-    waits = needs_checker(points, desk.policies(owner).of(wallet))
-    # One key may be used at two doors; whose account it is about tells these apart.
-    request_id = hashlib.sha256(f"{door.request_id}\n{owner}".encode()).hexdigest()[:32]
-    asked = table.ask(
-        Adjustment(
-            adjustment_id=adjustment_id_for(now, request_id),
-            member_id=owner,
-            wallet=wallet,
-            points=points,
-            expires_on=expires_on,
-            source=source,
-            reason=reason,
-            asked_by=door.caller.subject,
-            asked_at=now,
-            status=Status.WAITING if waits else Status.ALLOWED,
-        ),
-        request_id=request_id,
-    )
+    request_id = _request_id(desk, owner)
+    try:
+        expires_on = last_day()
+    except ForecourtError:
+        asked = table.asked(request_id)
+        if asked is None:
+            raise
+    else:
+        waits = needs_checker(points, desk.policies(owner).of(wallet))
+        asked = table.ask(
+            Adjustment(
+                adjustment_id=adjustment_id_for(now, request_id),
+                member_id=owner,
+                wallet=wallet,
+                points=points,
+                expires_on=expires_on,
+                source=source,
+                reason=reason,
+                asked_by=door.caller.subject,
+                asked_at=now,
+                status=Status.WAITING if waits else Status.ALLOWED,
+            ),
+            request_id=request_id,
+        )
+    told = (asked.wallet, asked.points, asked.source, asked.reason)
+    if told != (wallet, points, source, reason):
+        raise IdempotencyKeyReused
     entry = desk.post(asked.command) if asked.status is Status.ALLOWED else None
     return Answer(status=201, body=adjusted(asked, entry))
+
+
+def freeze(
+    desk: Desk,
+    table: AdjustmentsTable,
+    kind: type[Freeze | Unfreeze],
+    *,
+    owner: str,
+    wallet: str,
+    source: str,
+    reason: str,
+) -> Entry | None:
+    """Freeze or unfreeze an account; `None` when it was so already."""
+    name = kind.__name__.lower()
+    request_id = _request_id(desk, owner, name)
+    try:
+        desk.require_owner(owner)
+        is_so = desk.loyalty.account(owner, wallet).frozen is (kind is Freeze)
+    except ForecourtError:
+        first = _frozen_before(desk, table, name, request_id, owner=owner)
+        if first is None:
+            raise
+        return first.posted()
+    if is_so:
+        first = _frozen_before(desk, table, name, request_id, owner=owner)
+        return first.posted() if first else None
+    begun_at = table.begin(request_id, at=desk.now())
+    return desk.post(
+        kind(
+            entry_id=f"{compact_instant(begun_at)}.{name}.{request_id[:16]}",
+            owner=owner,
+            wallet=wallet,
+            source=source,
+            reason=reason,
+            actor=desk.door.caller.subject,
+            occurred_at=begun_at,
+            request=desk.door.fingerprint,
+        )
+    )
 
 
 def adjusted(adjustment: Adjustment, entry: Entry | None) -> dict[str, Any]:
     """Return *adjustment* as it is told, with the entry it came to."""
     return {"adjustment": adjustment.to_record(), "entry": posted(entry) if entry else None}
+
+
+def _frozen_before(
+    desk: Desk, table: AdjustmentsTable, name: str, request_id: str, *, owner: str
+) -> Answered | None:
+    begun_at = table.begun_at(request_id)
+    if begun_at is None:
+        return None
+    key = EntryKey(owner, f"{compact_instant(begun_at)}.{name}.{request_id[:16]}")
+    return desk.ledger.first_answer(key, request=desk.door.fingerprint)
+
+
+def _request_id(desk: Desk, *about: str) -> str:
+    """Return a name for the request; one key may be used at several doors, *about* this or that."""
+    named = "\n".join((desk.door.request_id, *about))
+    return hashlib.sha256(named.encode()).hexdigest()[:32]

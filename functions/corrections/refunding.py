@@ -67,17 +67,22 @@ class RefundRoutes:
             owners = self._desk.loyalty.owners(member_id)
             made = self._desk.loyalty.made(owners, entry_id)
             lies_with = made[0] if made else member_id
+            refund_id = refund_id_for(sale_id, body)
+            # One that was answered before a merge has its answer where the points were then.
+            done = self._desk.loyalty.made(owners[:-1], refund_id)
+            owner = done[0] if done else owners[-1]
             refund = Reverse(
-                entry_id=refund_id_for(sale_id, body),
-                owner=owners[-1],
+                entry_id=refund_id,
+                owner=owner,
                 reverses=entry_id,
-                reverses_owner=lies_with if lies_with != owners[-1] else None,
+                reverses_owner=lies_with if lies_with != owner else None,
                 document=body.document,
                 part=part,
                 source=f"refund:{body.document}",
                 reason=body.reason,
                 actor=caller.subject,
                 occurred_at=body.refunded_at,
+                request=self._desk.door.fingerprint,
             )
             added = self._added(stored, owners) if body.line is None else None
             entries = self._take_back([refund, *_also(refund, added)], held.share, stored.sale)

@@ -3,7 +3,8 @@ Commands: what somebody wants of the ledger.
 
 A command's `entry_id` is chosen once by whoever begins it, and its dates are fixed then, so a
 retry, however late and under whatever settings, is the same command with the same
-`fingerprint`.
+`fingerprint`. Where somebody's request is carried out by what is true then (a rate, who is in a
+pool), the command names the request, and that is what it is known by.
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What every command says. `actor` is who or what asks, `source` the document behind it."""
+    """
+    What every command says. `actor` is who or what asks, `source` the document behind it.
+
+    `request` is the fingerprint of the request it carries out, if it has the request's id: two
+    attempts may have looked up different things, and are the same command.
+    """
 
     entry_id: str
     owner: str
@@ -33,6 +39,7 @@ class Command:
     occurred_at: datetime
     program_version: int = 0
     trace: tuple[Mapping[str, object], ...] = ()
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from forecourt.callers import Permission
 from forecourt.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
 from forecourt.errors import AdjustmentDecided, InvalidRequest
 from forecourt.ledger import Entry
+from forecourt.ledger.giving import refuse_last_day
 from forecourt.ledger.refusals import LedgerRefusal
 from forecourt.once import Answer
 from functions.corrections.asking import adjusted, ask
@@ -131,6 +132,11 @@ class AdjustmentRoutes:
         """Return how long the points given are good; it is fixed when they are asked for."""
         if isinstance(body.expires_on, date):
             self._desk.refuse_over(body.expires_on, wallet=body.wallet)
+            refuse_last_day(
+                body.expires_on,
+                wallet=body.wallet,
+                policy=self._desk.keeping.program(self._desk.now()).policies().of(body.wallet),
+            )
             return body.expires_on
         if body.expires_on is not None or body.points < 0:
             return None

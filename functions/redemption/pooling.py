@@ -179,7 +179,8 @@ class PoolRoutes:
         """
         Take points out of a pool into its head's own wallet; only the head may.
 
-        They were others', too, so the limits of what is given away in a day hold for it.
+        They were others', too, so it counts as what the head gives away in a day, out of
+        whichever pool.
         """
         counter, caller = self._counter, self._counter.door.caller
         member_id = caller.member_named(member_id, Permission.SPEND_POINTS)
@@ -193,7 +194,7 @@ class PoolRoutes:
                 wallet=purse.wallet,
                 receiver=member_id,
                 points=body.points,
-                purpose=Purpose.TRANSFER,
+                purpose=Purpose.WITHDRAWAL,
             )
             return taken_out, purse
 

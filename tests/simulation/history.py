@@ -141,11 +141,16 @@ class _Writer:
             command = chance.choice(self.sent)
         elif self.sent and roll < 0.62:
             command = replace(chance.choice(self.sent), reason="another")
+            if command.request:
+                command = replace(command, request="another")
         else:
             command = self._command(number)
             self.sent.append(command)
             if isinstance(command, c.SetAside):
                 self.holds.append(command)
+        if isinstance(command, c.Convert) and chance.random() < 0.5:
+            # Whoever sends it again may have looked up another rate.
+            command = replace(command, gives=2, expires_on=self._day())
         script = "".join(chance.choices(".pntxcC", (22, 4, 2, 1, 1, 1, 1), k=4))
         skew = chance.choice((0, 0, 0, -90, 90))
         self.actions.append(Start(number, command, script, skew))
@@ -159,6 +164,7 @@ class _Writer:
         return WalletPolicy(
             zone=pick(ZONES),
             midnight=pick(list(Midnight)),
+            runs_out=pick((True, True, True, False)),
             recall_days=RECALL_DAYS,
             shortfall=pick(list(Shortfall)),
             debt_for_expired=pick((True, False)),
@@ -311,9 +317,10 @@ class _Writer:
             **common,
             into_wallet=into,
             points=self._points(),
-            gives=3,
+            gives=self.chance.choice((3, 3, 4)),
             per=5,
             expires_on=self._day(),
+            request=f"request:{common['source']}",
         )
 
     def _merge(self, common: dict[str, Any]) -> c.Command:
@@ -337,7 +344,8 @@ class _Writer:
         earns = [each for each in self.sent if isinstance(each, c.Earn) and each.expires_on]
         earn = self._of_an_earn(common, earns)
         day = earn.expires_on if earn and earn.expires_on else self.now.date()
-        return c.Extend(**common, expires_on=day, until=day + timedelta(days=31))
+        longer = timedelta(days=self.chance.choice((20, 31, 31)))
+        return c.Extend(**common, expires_on=day, until=day + longer)
 
 
 _KINDS: tuple[tuple[str, float], ...] = (

@@ -211,11 +211,17 @@ class Adjust(Command):
 
 
 class Purpose(StrEnum):
-    """Why points change owner."""
+    """
+    Why points change owner.
+
+    What a member puts into a pool is theirs still, in a way, and not limited. What its head
+    takes out (`WITHDRAWAL`) was others' as well, and counts as what the head gives away.
+    """
 
     TRANSFER = "transfer"
     GIFT = "gift"
     POOL = "pool"
+    WITHDRAWAL = "withdrawal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

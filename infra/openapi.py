@@ -127,7 +127,7 @@ def _members_door() -> Door:
         ring=NOTHING,
     )
     PresenceRoutes(door=door, presences=NOTHING, stations=NOTHING)
-    ProofRoutes(door=door, loyalty=NOTHING, shelf=NOTHING)
+    ProofRoutes(door=door, loyalty=NOTHING, pools=NOTHING, shelf=NOTHING)
     QuestionRoutes(
         door=door,
         questions=NOTHING,

@@ -140,17 +140,13 @@ class _Writer:
         elif self.sent and roll < 0.6:
             command = chance.choice(self.sent)
         elif self.sent and roll < 0.62:
-            command = replace(chance.choice(self.sent), reason="another")
-            if command.request:
-                command = replace(command, request="another")
+            command = _another(chance.choice(self.sent))
         else:
             command = self._command(number)
             self.sent.append(command)
             if isinstance(command, c.SetAside):
                 self.holds.append(command)
-        if isinstance(command, c.Convert) and chance.random() < 0.5:
-            # Whoever sends it again may have looked up another rate.
-            command = replace(command, gives=2, expires_on=self._day())
+        command = self._looked_up_again(command)
         script = "".join(chance.choices(".pntxcC", (22, 4, 2, 1, 1, 1, 1), k=4))
         skew = chance.choice((0, 0, 0, -90, 90))
         self.actions.append(Start(number, command, script, skew))
@@ -158,6 +154,12 @@ class _Writer:
             self.waiting += [number] * (script.count("p") + script.count("n"))
         if "c" in script or "C" in script:
             self.unanswered.append(command)
+
+    def _looked_up_again(self, command: c.Command) -> c.Command:
+        """Return *command* by another rate, as who sends it again may find: its request's still."""
+        if isinstance(command, c.Convert) and self.chance.random() < 0.5:
+            return replace(command, gives=2, expires_on=self._day())
+        return command
 
     def _policy(self) -> WalletPolicy:
         pick = self.chance.choice
@@ -346,6 +348,13 @@ class _Writer:
         day = earn.expires_on if earn and earn.expires_on else self.now.date()
         longer = timedelta(days=self.chance.choice((20, 31, 31)))
         return c.Extend(**common, expires_on=day, until=day + longer)
+
+
+def _another(command: c.Command) -> c.Command:
+    """Return another command under the same id: it says something else, or its request does."""
+    if command.request:
+        return replace(command, request="another")
+    return replace(command, reason="another")
 
 
 _KINDS: tuple[tuple[str, float], ...] = (

@@ -8,12 +8,13 @@ came to, if one did (decisions 6 and 17).
 
 import hashlib
 from collections.abc import Callable
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 from forecourt.adjustments import Adjustment, Status, adjustment_id_for
 from forecourt.adjustments_table import AdjustmentsTable
-from forecourt.errors import ForecourtError, IdempotencyKeyReused
+from forecourt.errors import EntryConflict, ForecourtError, IdempotencyKeyReused
 from forecourt.instants import compact_instant
 from forecourt.ledger import Answer as Answered
 from forecourt.ledger import Entry
@@ -74,58 +75,72 @@ def ask(
     return Answer(status=201, body=adjusted(asked, entry))
 
 
-def freeze(
-    desk: Desk,
-    table: AdjustmentsTable,
-    kind: type[Freeze | Unfreeze],
-    *,
-    owner: str,
-    wallet: str,
-    source: str,
-    reason: str,
-) -> Entry | None:
-    """Freeze or unfreeze an account; `None` when it was so already."""
-    name = kind.__name__.lower()
-    request_id = _request_id(desk, owner, name)
-    try:
-        desk.require_owner(owner)
-        is_so = desk.loyalty.account(owner, wallet).frozen is (kind is Freeze)
-    except ForecourtError:
-        first = _frozen_before(desk, table, name, request_id, owner=owner)
-        if first is None:
-            raise
-        return first.posted()
-    if is_so:
-        first = _frozen_before(desk, table, name, request_id, owner=owner)
-        return first.posted() if first else None
-    begun_at = table.begin(request_id, at=desk.now())
-    return desk.post(
-        kind(
-            entry_id=f"{compact_instant(begun_at)}.{name}.{request_id[:16]}",
-            owner=owner,
-            wallet=wallet,
-            source=source,
-            reason=reason,
-            actor=desk.door.caller.subject,
-            occurred_at=begun_at,
-            request=desk.door.fingerprint,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freezing:
+    """A request to freeze an account, or to unfreeze it."""
+
+    desk: Desk
+    table: AdjustmentsTable
+    kind: type[Freeze | Unfreeze]
+    owner: str
+    wallet: str
+    source: str
+    reason: str
+
+    def carry_out(self) -> Entry | None:
+        """Return the entry it came to; `None`: it was so already."""
+        try:
+            return self._carry_out()
+        except EntryConflict:
+            raise IdempotencyKeyReused from None  # the id has the key in it
+
+    def _carry_out(self) -> Entry | None:
+        try:
+            is_so = self.desk.is_frozen(self.owner, self.wallet) is (self.kind is Freeze)
+        except ForecourtError:
+            first = self._first_answer()
+            if first is None:
+                raise
+            return first.posted()
+        if is_so:
+            first = self._first_answer()
+            return first.posted() if first else None
+        begun_at = self.table.begin(self._request_id, at=self.desk.now())
+        return self.desk.post(
+            self.kind(
+                entry_id=self._entry_id(begun_at),
+                owner=self.owner,
+                wallet=self.wallet,
+                source=self.source,
+                reason=self.reason,
+                actor=self.desk.door.caller.subject,
+                occurred_at=begun_at,
+                request=self.desk.door.fingerprint,
+            )
         )
-    )
+
+    def _first_answer(self) -> Answered | None:
+        begun_at = self.table.begun_at(self._request_id)
+        if begun_at is None:
+            return None
+        key = EntryKey(self.owner, self._entry_id(begun_at))
+        return self.desk.ledger.first_answer(key, request=self.desk.door.fingerprint)
+
+    @property
+    def _name(self) -> str:
+        return self.kind.__name__.lower()
+
+    @property
+    def _request_id(self) -> str:
+        return _request_id(self.desk, self.owner, self._name)
+
+    def _entry_id(self, begun_at: datetime) -> str:
+        return f"{compact_instant(begun_at)}.{self._name}.{self._request_id[:16]}"
 
 
 def adjusted(adjustment: Adjustment, entry: Entry | None) -> dict[str, Any]:
     """Return *adjustment* as it is told, with the entry it came to."""
     return {"adjustment": adjustment.to_record(), "entry": posted(entry) if entry else None}
-
-
-def _frozen_before(
-    desk: Desk, table: AdjustmentsTable, name: str, request_id: str, *, owner: str
-) -> Answered | None:
-    begun_at = table.begun_at(request_id)
-    if begun_at is None:
-        return None
-    key = EntryKey(owner, f"{compact_instant(begun_at)}.{name}.{request_id[:16]}")
-    return desk.ledger.first_answer(key, request=desk.door.fingerprint)
 
 
 def _request_id(desk: Desk, *about: str) -> str:

@@ -21,7 +21,7 @@ from forecourt.ledger import Account, settled
 from forecourt.ledger.commands import Freeze, Unfreeze
 from forecourt.ledger.procedure import AccountKey
 from forecourt.once import Answer
-from functions.corrections.asking import ask, freeze
+from functions.corrections.asking import Freezing, ask
 from functions.corrections.bodies import AdjustedView
 from functions.corrections.budget_bodies import (
     BUDGET_ID,
@@ -153,15 +153,15 @@ class BudgetRoutes:
 
         def perform() -> Answer:
             budget = self._budgets.budget(budget_id)
-            freeze(
-                self._desk,
-                self._table,
-                kind,
+            Freezing(
+                desk=self._desk,
+                table=self._table,
+                kind=kind,
                 owner=budget.owner,
                 wallet=budget.wallet,
                 source=body.source,
                 reason=body.reason,
-            )
+            ).carry_out()
             return Answer(status=200, body=self._view(budget, self._account(budget)))
 
         return self._desk.door.once(perform)

@@ -47,6 +47,11 @@ class Desk:
         if not owner.startswith(BUDGET_PREFIX):
             self.loyalty.require_member(owner)
 
+    def is_frozen(self, owner: str, wallet: str) -> bool:
+        """Return whether an account gives nothing; raise as `require_owner` does."""
+        self.require_owner(owner)
+        return self.loyalty.account(owner, wallet).frozen
+
     def policies(self, owner: str) -> Policies:
         """Return by which policies *owner*, a member or a budget, is kept now."""
         policies = self.keeping.program(self.now()).policies()

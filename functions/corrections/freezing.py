@@ -6,7 +6,7 @@ from forecourt.adjustments_table import AdjustmentsTable
 from forecourt.callers import Permission
 from forecourt.ledger.commands import Freeze, Unfreeze
 from forecourt.once import Answer
-from functions.corrections.asking import freeze
+from functions.corrections.asking import Freezing
 from functions.corrections.bodies import FreezingOrder, FrozenView, posted
 from functions.corrections.desk import TAG, Desk, MemberId
 
@@ -37,15 +37,15 @@ class FreezingRoutes:
         member_id = caller.member_named(member_id, Permission.FREEZE_WALLETS)
 
         def perform() -> Answer:
-            entry = freeze(
-                desk,
-                self._table,
-                kind,
+            entry = Freezing(
+                desk=desk,
+                table=self._table,
+                kind=kind,
                 owner=member_id,
                 wallet=body.wallet,
                 source=body.source,
                 reason=body.reason,
-            )
+            ).carry_out()
             return Answer(
                 status=200,
                 body={

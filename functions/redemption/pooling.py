@@ -125,7 +125,7 @@ class PoolRoutes:
             return pool.with_member(other_id, body.daily_points)
 
         def perform() -> Answer:
-            pool = counter.pools.change(pool_id, change, request=self._request())
+            pool = counter.pools.change(pool_id, change, request_id=counter.door.exact_id)
             return Answer(status=200, body=self._view(pool, member_id))
 
         return counter.door.once(perform)
@@ -144,7 +144,7 @@ class PoolRoutes:
             return pool.without_member(other_id)
 
         def perform() -> Answer:
-            counter.pools.change(pool_id, change, request=self._request())
+            counter.pools.change(pool_id, change, request_id=counter.door.exact_id)
             return Answer(status=204)
 
         return counter.door.once(perform)
@@ -206,11 +206,6 @@ class PoolRoutes:
     def _named(self, owner: str, pool_id: str, order: PoolMove) -> dict[str, Any]:
         told = {"source": f"pool:{pool_id}", "reason": "pool"}
         return self._counter.named("pool", owner, order) | told
-
-    def _request(self) -> str:
-        """Return what a pool remembers of the request that changed it."""
-        door = self._counter.door
-        return hashlib.sha256(f"{door.request_id}\n{door.fingerprint}".encode()).hexdigest()[:16]
 
     def _require_head(self, pool: Pool, member_id: str) -> None:
         """Raise `UnknownPool` for who is not in the pool, and `Forbidden` but for its head."""

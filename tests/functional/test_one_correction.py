@@ -153,6 +153,22 @@ def test_a_wallet_is_frozen_once_by_a_request_whatever_was_done_since(
     assert world.loyalty.account("m-1").frozen is (meanwhile != "unfrozen")
 
 
+@pytest.mark.parametrize("wallet", ["points", "growth"])
+def test_a_key_stands_for_one_freezing_also_when_its_answer_was_lost(
+    world: World, clock: Any, wallet: str
+) -> None:
+    OPERATOR.post("/members/m-1/freezing", WHY, key="1")
+    forget_answers(world)
+    later(clock)()
+    before = world.snapshot()
+    other = {**WHY, "wallet": wallet, "source": "ticket:4712"}
+
+    reply = OPERATOR.post("/members/m-1/freezing", other, key="1")
+
+    assert (reply.status, reply.code) == (422, "idempotency_key_reused")
+    assert world.snapshot() == before
+
+
 def test_a_wallet_that_was_frozen_again_is_not_unfrozen_by_an_old_request(
     world: World, clock: Any
 ) -> None:
@@ -186,14 +202,20 @@ def test_a_budget_that_was_reopened_is_not_closed_by_an_old_request(
 
 
 @pytest.fixture
-def refund(world: World) -> Callable[[], Reply]:
-    """Sell something to m-1 that earns 100 points; return what refunds a third of it."""
+def refunds(world: World) -> str:
+    """Sell something to m-1 that earns 100 points; return where it is refunded."""
     stored = StoredSale(sale=SALE, status=Status.RECEIVED, received_at=RECEIVED_AT)
     world.sales.add(stored)
     assert world.decided.decide(stored, credited_to("m-1"), decided_at=RECEIVED_AT)
     world.post(earned("m-1", 100))
+    return f"/sales/{SALE.sale_id}/refunds"
+
+
+@pytest.fixture
+def refund(refunds: str) -> Callable[[], Reply]:
+    """Return what refunds a third of the sale."""
     body = {**REFUND, "amount_fen": SALE.amount_fen // 3}
-    return lambda: OPERATOR.post(f"/sales/{SALE.sale_id}/refunds", body, key="1")
+    return lambda: OPERATOR.post(refunds, body, key="1")
 
 
 def test_a_refund_of_a_member_who_was_merged_since_was_made(
@@ -218,3 +240,30 @@ def test_a_refund_of_a_sale_whose_receipt_came_since_was_made(
     reply = again(world, refund, lambda: world.tell(SALE, receipt()))
 
     assert reply.status == 201
+
+
+def test_a_refund_of_more_than_a_receipt_that_came_since_says_was_made(
+    world: World, refunds: str
+) -> None:
+    body = {**REFUND, "amount_fen": SALE.amount_fen}
+
+    reply = again(
+        world,
+        lambda: OPERATOR.post(refunds, body, key="1"),
+        lambda: world.tell(SALE, receipt(off_fen=1_000)),
+    )
+
+    assert (reply.status, reply.body["points"]) == (201, -100)
+
+
+@pytest.mark.parametrize("verdict", ["assigned to another", "split", "nobody's"])
+def test_a_refund_of_a_sale_that_was_ruled_on_since_was_made_of_whose_it_was(
+    world: World, refund: Callable[[], Reply], verdict: str
+) -> None:
+    rulings: dict[str, Callable[[], object]] = {
+        "assigned to another": lambda: world.rule(SALE, "m-2"),
+        "split": lambda: world.split(SALE, {"m-1": 1, "m-2": 1}),
+        "nobody's": lambda: world.rule(SALE),
+    }
+
+    assert again(world, refund, rulings[verdict]).body["member_id"] == "m-1"

@@ -162,6 +162,11 @@ class Door:
         return hashlib.sha256(named).hexdigest()[:32]
 
     @property
+    def exact_id(self) -> str:
+        """Return a name for the write and what it says, to be remembered beside its work."""
+        return hashlib.sha256(f"{self.request_id}\n{self.fingerprint}".encode()).hexdigest()[:32]
+
+    @property
     def fingerprint(self) -> str:
         """Return what the write that is being answered has in common with its retries."""
         event = self.app.current_event

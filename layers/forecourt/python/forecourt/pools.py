@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Who spends in a day is a counter in the account's one item.
 POOL_MEMBERS_MAX = 50
-CHANGES_KNOWN = 32  # of the last requests that changed a pool: a retry comes before so many others
+CHANGES_KNOWN = 16  # of the last requests that changed a pool: a retry comes before so many others
 NO_LIMIT = 1_000_000_000  # no wallet holds more
 
 
@@ -66,9 +66,9 @@ class Pool:
             for member_id, limit in self.limits.items()
         }
 
-    def changed_by(self, request: str) -> Pool:
-        """Return the pool as it remembers that *request* made it what it is."""
-        return replace(self, changes=(*self.changes, request)[-CHANGES_KNOWN:])
+    def changed_by(self, request_id: str) -> Pool:
+        """Return the pool as it remembers that a request made it what it is."""
+        return replace(self, changes=(*self.changes, request_id)[-CHANGES_KNOWN:])
 
     def with_member(self, member_id: str, daily_points: int | None) -> Pool:
         """Return the pool with a member who may spend so much in a day."""

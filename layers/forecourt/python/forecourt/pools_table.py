@@ -115,21 +115,21 @@ class PoolsTable:
             raise UnknownPool(pool_id)
         return pool
 
-    def change(self, pool_id: str, change: Callable[[Pool], Pool], *, request: str = "") -> Pool:
+    def change(self, pool_id: str, change: Callable[[Pool], Pool], *, request_id: str = "") -> Pool:
         """
         Return a pool after *change*, which is decided again when somebody was faster.
 
-        One that *request* has changed before is returned as it is now. What may be done twice
+        One that the request has changed before is returned as it is now. What may be done twice
         names none.
         """
 
         def attempt() -> Pool:
             before = self.pool(pool_id)
-            if request in before.changes:
+            if request_id in before.changes:
                 return before
             after = change(before)
             if after != before:
-                after = after.changed_by(request) if request else after
+                after = after.changed_by(request_id) if request_id else after
                 self._write(after, before=before)
             return after
 

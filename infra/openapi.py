@@ -127,7 +127,7 @@ def _members_door() -> Door:
         ring=NOTHING,
     )
     PresenceRoutes(door=door, presences=NOTHING, stations=NOTHING)
-    ProofRoutes(door=door, loyalty=NOTHING, shelf=NOTHING)
+    ProofRoutes(door=door, loyalty=NOTHING, pools=NOTHING, shelf=NOTHING)
     QuestionRoutes(
         door=door,
         questions=NOTHING,
@@ -164,7 +164,7 @@ def _corrections_door() -> Door:
     desk = Desk(door=door, loyalty=NOTHING, ledger=NOTHING, keeping=NOTHING, now=NOTHING)
     AdjustmentRoutes(desk, table=NOTHING)
     BudgetRoutes(desk, budgets=NOTHING, table=NOTHING)
-    FreezingRoutes(desk)
+    FreezingRoutes(desk, table=NOTHING)
     RefundRoutes(desk, sales=NOTHING)
     return door
 

@@ -13,6 +13,7 @@ from forecourt.callers import Permission
 from forecourt.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
 from forecourt.errors import AdjustmentDecided, InvalidRequest
 from forecourt.ledger import Entry
+from forecourt.ledger.giving import refuse_last_day
 from forecourt.ledger.refusals import LedgerRefusal
 from forecourt.once import Answer
 from functions.corrections.asking import adjusted, ask
@@ -55,15 +56,18 @@ class AdjustmentRoutes:
         if body.points == 0:
             raise InvalidRequest(findings=[{"at": "/body/points", "reason": "nothing"}])
 
+        def last_day() -> date | None:
+            self._desk.require_owner(member_id)
+            return self._last_day(body)
+
         def perform() -> Answer:
-            self._desk.loyalty.require_member(member_id)
             return ask(
                 self._desk,
                 self._table,
                 owner=member_id,
                 wallet=body.wallet,
                 points=body.points,
-                expires_on=self._last_day(body),
+                last_day=last_day,
                 source=body.source,
                 reason=body.reason,
             )
@@ -128,6 +132,11 @@ class AdjustmentRoutes:
         """Return how long the points given are good; it is fixed when they are asked for."""
         if isinstance(body.expires_on, date):
             self._desk.refuse_over(body.expires_on, wallet=body.wallet)
+            refuse_last_day(
+                body.expires_on,
+                wallet=body.wallet,
+                policy=self._desk.keeping.program(self._desk.now()).policies().of(body.wallet),
+            )
             return body.expires_on
         if body.expires_on is not None or body.points < 0:
             return None

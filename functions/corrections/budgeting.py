@@ -5,6 +5,7 @@ A budget is an account that the program gives out of and that is never overdrawn
 to freeze its account, so whether it is open has one truth, the ledger's.
 """
 
+from datetime import date
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -20,7 +21,7 @@ from forecourt.ledger import Account, settled
 from forecourt.ledger.commands import Freeze, Unfreeze
 from forecourt.ledger.procedure import AccountKey
 from forecourt.once import Answer
-from functions.corrections.asking import ask
+from functions.corrections.asking import Freezing, ask
 from functions.corrections.bodies import AdjustedView
 from functions.corrections.budget_bodies import (
     BUDGET_ID,
@@ -64,7 +65,8 @@ class BudgetRoutes:
         caller.require(Permission.CHANGE_BUDGETS)
 
         def perform() -> Answer:
-            self._desk.refuse_over(body.expires_on, wallet=body.wallet)
+            if self._budgets.find(body.budget_id) is None:
+                self._desk.refuse_over(body.expires_on, wallet=body.wallet)
             budget, new = self._budgets.open(
                 Budget(
                     budget_id=body.budget_id,
@@ -73,6 +75,7 @@ class BudgetRoutes:
                     expires_on=body.expires_on,
                     opened_by=caller.subject,
                     opened_at=self._desk.now(),
+                    request=self._desk.door.request_id,
                 )
             )
             return Answer(
@@ -115,16 +118,20 @@ class BudgetRoutes:
 
         def perform() -> Answer:
             budget = self._budgets.budget(budget_id)
-            last = budget.expires_on
-            if last is not None and last < self._desk.today(budget.wallet):
-                raise BudgetOver(budget_id, expires_on=last)
+
+            def last_day() -> date | None:
+                last = budget.expires_on
+                if last is not None and last < self._desk.today(budget.wallet):
+                    raise BudgetOver(budget_id, expires_on=last)
+                return last if body.points > 0 else None
+
             return ask(
                 self._desk,
                 self._table,
                 owner=budget.owner,
                 wallet=budget.wallet,
                 points=body.points,
-                expires_on=last if body.points > 0 else None,
+                last_day=last_day,
                 source=body.source,
                 reason=body.reason,
             )
@@ -146,9 +153,15 @@ class BudgetRoutes:
 
         def perform() -> Answer:
             budget = self._budgets.budget(budget_id)
-            self._desk.freeze(
-                kind, budget.owner, budget.wallet, source=body.source, reason=body.reason
-            )
+            Freezing(
+                desk=self._desk,
+                table=self._table,
+                kind=kind,
+                owner=budget.owner,
+                wallet=budget.wallet,
+                source=body.source,
+                reason=body.reason,
+            ).carry_out()
             return Answer(status=200, body=self._view(budget, self._account(budget)))
 
         return self._desk.door.once(perform)

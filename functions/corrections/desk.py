@@ -8,10 +8,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from forecourt.doors import Door
 from forecourt.errors import InvalidRequest
-from forecourt.instants import business_day, compact_instant
+from forecourt.instants import business_day
 from forecourt.keeping import Keeping
 from forecourt.ledger import Entry, Policies
-from forecourt.ledger.commands import Command, Freeze, Unfreeze
+from forecourt.ledger.commands import Command
 from forecourt.ledger.entries import BUDGET_PREFIX
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
@@ -42,6 +42,16 @@ class Desk:
         if expires_on is not None and expires_on < self.today(wallet):
             raise InvalidRequest(findings=[{"at": "/body/expires_on", "reason": "over"}])
 
+    def require_owner(self, owner: str) -> None:
+        """Raise `UnknownMember`, or `MemberErased`, for a member who is not there to be found."""
+        if not owner.startswith(BUDGET_PREFIX):
+            self.loyalty.require_member(owner)
+
+    def is_frozen(self, owner: str, wallet: str) -> bool:
+        """Return whether an account gives nothing; raise as `require_owner` does."""
+        self.require_owner(owner)
+        return self.loyalty.account(owner, wallet).frozen
+
     def policies(self, owner: str) -> Policies:
         """Return by which policies *owner*, a member or a budget, is kept now."""
         policies = self.keeping.program(self.now()).policies()
@@ -50,22 +60,3 @@ class Desk:
     def post(self, command: Command) -> Entry:
         """Carry *command* out by the program in force; return its entry or raise the refusal."""
         return self.ledger.execute(command, policies=self.policies(command.owner)).posted()
-
-    def freeze(
-        self, kind: type[Freeze | Unfreeze], owner: str, wallet: str, *, source: str, reason: str
-    ) -> Entry | None:
-        """Freeze or unfreeze an account; `None` when it was so already, as a retry finds it."""
-        if self.loyalty.account(owner, wallet).frozen is (kind is Freeze):
-            return None
-        now, request_id = self.now(), self.door.request_id
-        return self.post(
-            kind(
-                entry_id=f"{compact_instant(now)}.{kind.__name__.lower()}.{request_id[:16]}",
-                owner=owner,
-                wallet=wallet,
-                source=source,
-                reason=reason,
-                actor=self.door.caller.subject,
-                occurred_at=now,
-            )
-        )

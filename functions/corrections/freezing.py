@@ -2,16 +2,19 @@
 
 from aws_lambda_powertools.event_handler import Response
 
+from forecourt.adjustments_table import AdjustmentsTable
 from forecourt.callers import Permission
 from forecourt.ledger.commands import Freeze, Unfreeze
 from forecourt.once import Answer
+from functions.corrections.asking import Freezing
 from functions.corrections.bodies import FreezingOrder, FrozenView, posted
 from functions.corrections.desk import TAG, Desk, MemberId
 
 
 class FreezingRoutes:
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, *, table: AdjustmentsTable) -> None:
         self._desk = desk
+        self._table = table
         member = "/members/<member_id>"
         for path, route in (
             (f"{member}/freezing", self.freeze),
@@ -34,10 +37,15 @@ class FreezingRoutes:
         member_id = caller.member_named(member_id, Permission.FREEZE_WALLETS)
 
         def perform() -> Answer:
-            desk.loyalty.require_member(member_id)
-            entry = desk.freeze(
-                kind, member_id, body.wallet, source=body.source, reason=body.reason
-            )
+            entry = Freezing(
+                desk=desk,
+                table=self._table,
+                kind=kind,
+                owner=member_id,
+                wallet=body.wallet,
+                source=body.source,
+                reason=body.reason,
+            ).carry_out()
             return Answer(
                 status=200,
                 body={

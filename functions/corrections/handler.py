@@ -68,7 +68,7 @@ adjustments = AdjustmentRoutes(desk, table=asked)
 budgets = BudgetRoutes(
     desk, budgets=BudgetsTable(dynamodb, name=settings.loyalty_table), table=asked
 )
-freezing = FreezingRoutes(desk)
+freezing = FreezingRoutes(desk, table=asked)
 refunds = RefundRoutes(desk, sales=SalesTable(dynamodb, name=settings.sales_table))
 
 

@@ -1,6 +1,7 @@
 """The route that takes back what a sale earned, because the sale was refunded."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
@@ -10,12 +11,13 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from forecourt import rulings
 from forecourt.callers import Permission
-from forecourt.errors import InvalidRequest, SaleNotCredited, SaleShared
+from forecourt.errors import ForecourtError, InvalidRequest, SaleNotCredited, SaleShared
 from forecourt.growing import Growing
 from forecourt.growth import growth_of
 from forecourt.instants import compact_instant
 from forecourt.ledger import Entry, EntryKind
 from forecourt.ledger.commands import Line, Part, Remainder, Reverse, Share
+from forecourt.ledger.procedure import EntryKey
 from forecourt.ledger.refusals import NothingToReverse
 from forecourt.once import Answer
 from forecourt.programs import Programs
@@ -57,33 +59,63 @@ class RefundRoutes:
 
         def perform() -> Answer:
             stored = self._sales.sale(sale_id)
-            if not stored.held:
-                raise SaleNotCredited(sale_id=sale_id, status=str(stored.status))
-            if len(stored.held) > 1:
-                raise SaleShared(sale_id=sale_id, members=len(stored.held))
-            (held,) = stored.held
-            part = part_of(stored, body)
-            member_id, entry_id = held.share.member_id, held.entry_id
-            owners = self._desk.loyalty.owners(member_id)
-            made = self._desk.loyalty.made(owners, entry_id)
-            lies_with = made[0] if made else member_id
-            refund = Reverse(
-                entry_id=refund_id_for(sale_id, body),
-                owner=owners[-1],
-                reverses=entry_id,
-                reverses_owner=lies_with if lies_with != owners[-1] else None,
-                document=body.document,
-                part=part,
-                source=f"refund:{body.document}",
-                reason=body.reason,
-                actor=caller.subject,
-                occurred_at=body.refunded_at,
-            )
-            added = self._added(stored, owners) if body.line is None else None
-            entries = self._take_back([refund, *_also(refund, added)], held.share, stored.sale)
+            had = [each.share.member_id for each in stored.held]
+            moved = stored.ruled.moved if stored.ruled else ()
+            former = {each.share.member_id for each in moved}.difference(had)
+            entries = self._refunded_before(former, sale_id, body)
+            if not entries:
+                try:
+                    entries = self._refund(stored, body)
+                except ForecourtError:
+                    entries = self._refunded_before(had, sale_id, body)
+                    if not entries:
+                        raise
             return Answer(status=201, body=posted(*entries))
 
         return self._desk.door.once(perform)
+
+    def _refunded_before(
+        self, members: Iterable[str], sale_id: str, body: RefundOrder
+    ) -> list[Entry]:
+        """Return what the refund took back from one of *members* before; raise what refused it."""
+        desk, refund_id = self._desk, refund_id_for(sale_id, body)
+        for owner in (each for member_id in members for each in desk.loyalty.owners(member_id)):
+            key = EntryKey(owner, refund_id)
+            first = desk.ledger.first_answer(key, request=desk.door.fingerprint)
+            if first is not None:
+                added = desk.loyalty.judged([(owner, f"{refund_id}.basket")]).values()
+                return [first.posted(), *(entry for entry in added if entry is not None)]
+        return []
+
+    def _refund(self, stored: StoredSale, body: RefundOrder) -> list[Entry]:
+        sale_id = stored.sale.sale_id
+        if not stored.held:
+            raise SaleNotCredited(sale_id=sale_id, status=str(stored.status))
+        if len(stored.held) > 1:
+            raise SaleShared(sale_id=sale_id, members=len(stored.held))
+        (held,) = stored.held
+        owners = self._desk.loyalty.owners(held.share.member_id)
+        made = self._desk.loyalty.made(owners, held.entry_id)
+        lies_with = made[0] if made else held.share.member_id
+        refund_id = refund_id_for(sale_id, body)
+        # One that was answered before a merge has its answer where the points were then.
+        done = self._desk.loyalty.made(owners[:-1], refund_id)
+        owner = done[0] if done else owners[-1]
+        refund = Reverse(
+            entry_id=refund_id,
+            owner=owner,
+            reverses=held.entry_id,
+            reverses_owner=lies_with if lies_with != owner else None,
+            document=body.document,
+            part=part_of(stored, body),
+            source=f"refund:{body.document}",
+            reason=body.reason,
+            actor=self._desk.door.caller.subject,
+            occurred_at=body.refunded_at,
+            request=self._desk.door.fingerprint,
+        )
+        added = self._added(stored, owners) if body.line is None else None
+        return self._take_back([refund, *_also(refund, added)], held.share, stored.sale)
 
     def _added(self, stored: StoredSale, owners: list[str]) -> Entry | None:
         """Return the entry by which a receipt that came late added to what the sale earned."""

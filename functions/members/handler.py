@@ -21,6 +21,7 @@ from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable
 from forecourt.once import Requests
+from forecourt.pools_table import PoolsTable
 from forecourt.portraits_table import PortraitsTable
 from forecourt.presences_table import PresencesTable
 from forecourt.questions_table import QuestionsTable
@@ -132,6 +133,7 @@ wallets = WalletRoutes(
 proofs = ProofRoutes(
     door=door,
     loyalty=loyalty,
+    pools=PoolsTable(dynamodb, name=settings.loyalty_table),
     shelf=Bookshelf(
         boto3.client("s3"), dynamodb, bucket=settings.books_bucket, table=settings.loyalty_table
     ),

@@ -148,13 +148,23 @@ class ProgramRoutes:
         A version that was in force before may be activated again: that is the way back.
         """
         self._door.caller.require(Permission.CHANGE_PROGRAMS)
+        request_id = self._door.exact_id
 
         def attempt() -> Activation:
+            # Before all that may have changed since: what is sold, what is in force, the time.
+            earlier = self._table.activated(request_id)
+            if earlier is not None:
+                return earlier
             stored = self._table.version(version)
             errors = _errors(self._findings(stored))
             if errors:
                 raise InvalidProgram(findings=errors)
-            return self._table.activate(stored, effective_at=body.effective_at, now=self._now())
+            return self._table.activate(
+                stored,
+                effective_at=body.effective_at,
+                now=self._now(),
+                request_id=request_id,
+            )
 
         def perform() -> Answer:
             return Answer(status=200, body=_activation(until_settled(attempt)))

@@ -30,10 +30,15 @@ AskedAt = Annotated[
 ]
 
 
-class Order(Document):
-    """What every redemption says; `source` is the document that the points pay for."""
+class Asked(Document):
+    """What every request says."""
 
     asked_at: AskedAt
+
+
+class Order(Asked):
+    """What every redemption says; `source` is the document that the points pay for."""
+
     source: Source
     reason: Reason = "redemption"
 
@@ -45,7 +50,11 @@ class OfAWallet(Document):
     pool_id: PoolName | None = None
 
 
-class HoldOrder(Order, OfAWallet):
+class RedemptionOrder(Order, OfAWallet):
+    """What a member, or a till in their name, says of one account."""
+
+
+class HoldOrder(RedemptionOrder):
     """
     Sets points aside, for a till to take.
 
@@ -58,39 +67,37 @@ class HoldOrder(Order, OfAWallet):
     ] = HOLD_SECONDS
 
 
-class CaptureOrder(Order, OfAWallet):
+class CaptureOrder(RedemptionOrder):
     """Takes what was set aside, or less; the rest goes back at once."""
 
     points: Points
 
 
-class ReleaseOrder(Order, OfAWallet):
+class ReleaseOrder(RedemptionOrder):
     """Gives back what was set aside."""
 
 
-class SpendingOrder(Order, OfAWallet):
+class SpendingOrder(RedemptionOrder):
     """Spends points at once."""
 
     points: Points
 
 
-class TransferOrder(Document):
+class TransferOrder(Asked):
     """Gives points of the member's own to another member; they keep their last days."""
 
     to: MemberName
     points: Points
     wallet: Wallet = POINTS_WALLET
     purpose: Literal[Purpose.TRANSFER, Purpose.GIFT] = Purpose.TRANSFER
-    asked_at: AskedAt
 
 
-class ConversionOrder(Document):
+class ConversionOrder(Asked):
     """Changes points of one wallet into another's, by the program's rate."""
 
     wallet: Wallet = POINTS_WALLET
     into_wallet: Annotated[Wallet, Field(examples=["partner-airline"])]
     points: Points
-    asked_at: AskedAt
 
 
 class TakenView(BaseModel):

@@ -1,17 +1,32 @@
-"""What every redemption is made with: the door, the books, and who may spend of which account."""
+"""
+What every redemption is made with: the door, the books, and who may spend of which account.
 
-from collections.abc import Callable
+A request has one answer (decision 6). Its entry's id and fingerprint are of the request alone, so
+the ledger recognises it whatever was looked up to carry it out. And who would be refused before
+the ledger is asked, by what is true by now, hears what an earlier attempt came to, if one did.
+"""
+
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from forecourt.doors import Door
-from forecourt.errors import InvalidRequest, MemberErased, UnknownMember, UnknownPool
+from forecourt.errors import (
+    EntryConflict,
+    ForecourtError,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    MemberErased,
+    UnknownMember,
+    UnknownPool,
+)
 from forecourt.instants import business_day, compact_instant
 from forecourt.keeping import Keeping
-from forecourt.ledger import POINTS_WALLET, Account, Entry, Policies
+from forecourt.ledger import POINTS_WALLET, Account, Answer, Entry, Policies
 from forecourt.ledger.commands import Command
+from forecourt.ledger.procedure import EntryKey
 from forecourt.ledger.refusals import AccountFrozen
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
@@ -19,7 +34,7 @@ from forecourt.once import KEPT
 from forecourt.pools import Pool
 from forecourt.pools_table import PoolsTable
 from forecourt.values import dataclass
-from functions.redemption.bodies import OfAWallet
+from functions.redemption.bodies import Asked, OfAWallet
 
 TAG = "redemption"
 CLOCK_MAY_BE_AHEAD = timedelta(minutes=10)  # a phone's, before its request is taken for a mistake
@@ -33,8 +48,11 @@ class Purse:
 
     account: Account
     policies: Policies
-    pool_id: str | None = None
     spender: str | None = None
+
+    @property
+    def wallet(self) -> str:
+        return self.account.wallet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +76,14 @@ class Counter:
     def pool_of(self, member_id: str, pool_id: str) -> Pool:
         """Return a pool that the member is in; raise `UnknownPool`, or `MemberErased`."""
         pool = self.pools.pool(pool_id)
+        self.require_in(pool, member_id)
+        return pool
+
+    def require_in(self, pool: Pool, member_id: str) -> None:
+        """Raise `UnknownPool` unless the member is in the pool, or `MemberErased`."""
         if member_id not in pool.limits:
             self.loyalty.refuse_erased(member_id)
-            raise UnknownPool(pool_id)
-        return pool
+            raise UnknownPool(pool.pool_id)
 
     def policies(self) -> Policies:
         """Return by which policies members' wallets are kept now."""
@@ -71,7 +93,7 @@ class Counter:
         """Return the day that *at* is for *wallet*."""
         return business_day(at, self.policies().of(wallet).zone)
 
-    def require_recent(self, asked_at: datetime) -> None:
+    def _require_recent(self, asked_at: datetime) -> None:
         """
         Raise `InvalidRequest` for a time that the request cannot have been asked for first.
 
@@ -83,9 +105,33 @@ class Counter:
         if asked_at < now - KEPT:
             raise InvalidRequest(findings=[{"at": "/body/asked_at", "reason": "too_old"}])
 
-    def name(self, kind: str, asked_at: datetime) -> str:
-        """Return the id of the entry that a request becomes, in whichever attempt."""
-        return f"{compact_instant(asked_at)}.{kind}.{self.door.request_id[:16]}"
+    def named(self, kind: str, owner: str, asked: Asked) -> dict[str, Any]:
+        """Return what the command has of its request alone, in whichever attempt."""
+        return {
+            "entry_id": f"{compact_instant(asked.asked_at)}.{kind}.{self.door.request_id[:16]}",
+            "owner": owner,
+            "actor": self.door.caller.subject,
+            "occurred_at": asked.asked_at,
+            "request": self.door.fingerprint,
+        }
+
+    def carry_out(
+        self, named: Mapping[str, Any], prepare: Callable[[], tuple[Command, Purse]]
+    ) -> Entry:
+        """
+        Carry out what a request asks for; return its entry or raise the refusal.
+
+        *prepare* makes a command of what is *named* and of what is true now, or refuses.
+        """
+        try:
+            self._require_recent(named["occurred_at"])
+            command, purse = prepare()
+        except ForecourtError:
+            first = self._first_answer(EntryKey(named["owner"], named["entry_id"]))
+            if first is None:
+                raise
+            return first.posted()
+        return self._post(command, purse)
 
     def purse(self, member_id: str, order: OfAWallet, *, spends: bool = True) -> Purse:
         """
@@ -105,17 +151,21 @@ class Counter:
         return Purse(
             account=self.loyalty.account(pool.owner, pool.wallet),
             policies=self.policies().of_a_pool(pool.spending_limits),
-            pool_id=pool.pool_id,
             spender=member_id,
         )
 
-    def post(self, command: Command, purse: Purse) -> Entry:
-        """
-        Carry *command* out on *purse*; return its entry or raise the refusal.
+    def _first_answer(self, key: EntryKey) -> Answer | None:
+        try:
+            return self.ledger.first_answer(key, request=self.door.fingerprint)
+        except EntryConflict:
+            raise IdempotencyKeyReused from None  # the id has the key in it
 
-        Who was erased has a frozen account, so only a refusal has to ask whether they were.
-        """
-        answer = self.ledger.execute(command, policies=purse.policies, account=purse.account)
+    def _post(self, command: Command, purse: Purse) -> Entry:
+        """Who was erased has a frozen account, so only a refusal has to ask whether they were."""
+        try:
+            answer = self.ledger.execute(command, policies=purse.policies, account=purse.account)
+        except EntryConflict:
+            raise IdempotencyKeyReused from None  # the id has the key in it
         owner = purse.account.member_id
         if isinstance(answer.refusal, AccountFrozen) and answer.refusal.owner == owner:
             self.loyalty.refuse_erased(owner)

@@ -1,10 +1,14 @@
 """The routes by which a member gives points to another, or changes them into another wallet's."""
 
+from typing import Any
+
 from aws_lambda_powertools.event_handler import Response
 
 from forecourt.callers import Permission
 from forecourt.errors import ReceiverCannot, UnknownRate
+from forecourt.ledger import Entry
 from forecourt.ledger.commands import Convert, Transfer
+from forecourt.ledger.entries import CONVERSION, RECEIVED
 from forecourt.ledger.refusals import (
     AccountFrozen,
     AccountMerged,
@@ -13,6 +17,7 @@ from forecourt.ledger.refusals import (
 )
 from forecourt.once import Answer
 from functions.redemption.bodies import (
+    Asked,
     ConversionOrder,
     ConvertedView,
     OfAWallet,
@@ -20,7 +25,7 @@ from functions.redemption.bodies import (
     TransferOrder,
     redeemed,
 )
-from functions.redemption.counter import TAG, Counter, MemberId
+from functions.redemption.counter import TAG, Counter, MemberId, Purse
 
 
 class GivingRoutes:
@@ -37,25 +42,22 @@ class GivingRoutes:
         """Give points to another member, as many in a day as the program allows."""
         counter, caller = self._counter, self._counter.door.caller
         member_id = caller.member_named(member_id, Permission.SPEND_POINTS)
-        counter.require_recent(body.asked_at)
+        named = self._named(str(body.purpose), member_id, body, reason=str(body.purpose))
 
-        def perform() -> Answer:
+        def prepare() -> tuple[Transfer, Purse]:
             counter.require_other(body.to)
-            purse = counter.purse(member_id, OfAWallet(wallet=body.wallet))
             given = Transfer(
-                entry_id=counter.name(str(body.purpose), body.asked_at),
-                owner=member_id,
+                **named,
                 wallet=body.wallet,
                 receiver=body.to,
                 points=body.points,
                 purpose=body.purpose,
-                source=f"app:{counter.door.request_id[:16]}",
-                reason=str(body.purpose),
-                actor=caller.subject,
-                occurred_at=body.asked_at,
             )
+            return given, counter.purse(member_id, OfAWallet(wallet=body.wallet))
+
+        def perform() -> Answer:
             try:
-                entry = counter.post(given, purse)
+                entry = counter.carry_out(named, prepare)
             except LedgerRefusal as refusal:
                 if is_about_the_receiver(refusal, giver=member_id):
                     raise ReceiverCannot from None
@@ -68,42 +70,49 @@ class GivingRoutes:
         """Change points into a partner's, or back, by the program's rate; only whole steps."""
         counter, caller = self._counter, self._counter.door.caller
         member_id = caller.member_named(member_id, Permission.SPEND_POINTS)
-        counter.require_recent(body.asked_at)
+        named = self._named("conversion", member_id, body, reason="conversion")
 
-        def perform() -> Answer:
+        def prepare() -> tuple[Convert, Purse]:
             program = counter.keeping.program(counter.now())
             rate = program.rates.get((body.wallet, body.into_wallet))
             if rate is None:
                 raise UnknownRate(wallet=body.wallet, into_wallet=body.into_wallet)
-            purse = counter.purse(member_id, OfAWallet(wallet=body.wallet))
             today = counter.day(body.asked_at, body.into_wallet)
             changed = Convert(
-                entry_id=counter.name("conversion", body.asked_at),
-                owner=member_id,
+                **named,
                 wallet=body.wallet,
                 into_wallet=body.into_wallet,
                 points=body.points,
                 gives=rate.gives,
                 per=rate.per,
                 expires_on=program.terms(body.into_wallet).dates(today)[1],
-                source=f"app:{counter.door.request_id[:16]}",
-                reason="conversion",
-                actor=caller.subject,
-                occurred_at=body.asked_at,
                 program_version=program.version,
             )
-            given = counter.post(changed, purse)
-            gained = body.points // rate.per * rate.gives
+            return changed, counter.purse(member_id, OfAWallet(wallet=body.wallet))
+
+        def perform() -> Answer:
+            given = counter.carry_out(named, prepare)
+            # By the rate it was made at, which need not be today's.
+            gained = counter.loyalty.entry(member_id, f"{given.entry_id}{RECEIVED}")
             return Answer(
                 status=201,
                 body={
                     "given": redeemed(given),
                     "into_wallet": body.into_wallet,
-                    "gained": gained,
+                    "gained": gained_by(gained),
                 },
             )
 
         return counter.door.once(perform)
+
+    def _named(self, kind: str, member_id: str, asked: Asked, *, reason: str) -> dict[str, Any]:
+        source = f"app:{self._counter.door.request_id[:16]}"
+        return self._counter.named(kind, member_id, asked) | {"source": source, "reason": reason}
+
+
+def gained_by(received: Entry) -> int:
+    """Return what the other half of a conversion gained, what paid a debt included."""
+    return -sum(leg.points for leg in received.legs if leg.account == CONVERSION)
 
 
 def is_about_the_receiver(refusal: LedgerRefusal, *, giver: str) -> bool:

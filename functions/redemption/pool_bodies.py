@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, StrictInt
 from forecourt.booking_fields import Wallet
 from forecourt.documents import MAX_IN_A_WALLET, Document
 from forecourt.ledger import POINTS_WALLET
-from functions.redemption.bodies import AskedAt, Points
+from functions.redemption.bodies import Asked, Points
 
 DailyPoints = Annotated[
     Annotated[StrictInt, Field(ge=0, le=MAX_IN_A_WALLET)] | None,
@@ -28,11 +28,10 @@ class LimitOrder(Document):
     daily_points: DailyPoints
 
 
-class PoolMove(Document):
+class PoolMove(Asked):
     """Points a member puts into a pool, or its head takes out; they keep their last days."""
 
     points: Points
-    asked_at: AskedAt
 
 
 class PoolMemberView(BaseModel):

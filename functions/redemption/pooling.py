@@ -17,7 +17,7 @@ from forecourt.ledger import settled
 from forecourt.ledger.commands import Purpose, Transfer
 from forecourt.ledger.spending import counter_of
 from forecourt.once import Answer
-from forecourt.pools import Pool
+from forecourt.pools import Pool, owner_of
 from functions.redemption.bodies import MEMBER_ID, POOL_ID, OfAWallet, RedeemedView, redeemed
 from functions.redemption.counter import Counter, MemberId, Purse
 from functions.redemption.pool_bodies import (
@@ -71,7 +71,7 @@ class PoolRoutes:
             }
             if pool_id not in own and len(own) >= POOLS_MAX:
                 raise TooManyPools(limit=POOLS_MAX)
-            pool, new = counter.pools.open(
+            pool = counter.pools.open(
                 Pool(
                     pool_id=pool_id,
                     wallet=body.wallet,
@@ -81,7 +81,7 @@ class PoolRoutes:
                 )
             )
             return Answer(
-                status=201 if new else 200,
+                status=201,
                 body=self._view(pool, member_id),
                 headers={"Location": f"/members/{member_id}/pools/{pool_id}"},
             )
@@ -118,12 +118,14 @@ class PoolRoutes:
         member_id = caller.member_named(member_id, Permission.KEEP_POOLS)
         other_id = member_id if other_id == "me" else other_id
 
-        def perform() -> Answer:
-            if other_id not in self._headed_by(member_id, pool_id).limits:
+        def change(pool: Pool) -> Pool:
+            self._require_head(pool, member_id)
+            if other_id not in pool.limits:
                 counter.require_other(other_id)
-            pool = counter.pools.change(
-                pool_id, lambda pool: pool.with_member(other_id, body.daily_points)
-            )
+            return pool.with_member(other_id, body.daily_points)
+
+        def perform() -> Answer:
+            pool = counter.pools.change(pool_id, change, request_id=counter.door.exact_id)
             return Answer(status=200, body=self._view(pool, member_id))
 
         return counter.door.once(perform)
@@ -134,12 +136,15 @@ class PoolRoutes:
         member_id = caller.member_named(member_id, Permission.KEEP_POOLS)
         other_id = member_id if other_id == "me" else other_id
 
-        def perform() -> Answer:
+        def change(pool: Pool) -> Pool:
             if other_id != member_id:
-                self._headed_by(member_id, pool_id)
+                self._require_head(pool, member_id)
             else:
-                counter.pool_of(member_id, pool_id)
-            counter.pools.change(pool_id, lambda pool: pool.without_member(other_id))
+                counter.require_in(pool, member_id)
+            return pool.without_member(other_id)
+
+        def perform() -> Answer:
+            counter.pools.change(pool_id, change, request_id=counter.door.exact_id)
             return Answer(status=204)
 
         return counter.door.once(perform)
@@ -150,12 +155,21 @@ class PoolRoutes:
         """Put points of the member's own into a pool they are in."""
         counter, caller = self._counter, self._counter.door.caller
         member_id = caller.member_named(member_id, Permission.SPEND_POINTS)
-        counter.require_recent(body.asked_at)
+        named = self._named(member_id, pool_id, body)
+
+        def prepare() -> tuple[Transfer, Purse]:
+            pool = counter.pool_of(member_id, pool_id)
+            put_in = Transfer(
+                **named,
+                wallet=pool.wallet,
+                receiver=pool.owner,
+                points=body.points,
+                purpose=Purpose.POOL,
+            )
+            return put_in, counter.purse(member_id, OfAWallet(wallet=pool.wallet))
 
         def perform() -> Answer:
-            pool = counter.pool_of(member_id, pool_id)
-            purse = counter.purse(member_id, OfAWallet(wallet=pool.wallet))
-            return self._move(purse, pool, Purpose.POOL, receiver=pool.owner, order=body)
+            return Answer(status=201, body=redeemed(counter.carry_out(named, prepare)))
 
         return counter.door.once(perform)
 
@@ -165,42 +179,39 @@ class PoolRoutes:
         """
         Take points out of a pool into its head's own wallet; only the head may.
 
-        They were others', too, so the limits of what is given away in a day hold for it.
+        They were others', too, so it counts as what the head gives away in a day, out of
+        whichever pool.
         """
         counter, caller = self._counter, self._counter.door.caller
         member_id = caller.member_named(member_id, Permission.SPEND_POINTS)
-        counter.require_recent(body.asked_at)
+        named = self._named(owner_of(pool_id), pool_id, body)
+
+        def prepare() -> tuple[Transfer, Purse]:
+            purse = counter.purse(member_id, OfAWallet(pool_id=pool_id))
+            self._require_head(counter.pools.pool(pool_id), member_id)
+            taken_out = Transfer(
+                **named,
+                wallet=purse.wallet,
+                receiver=member_id,
+                points=body.points,
+                purpose=Purpose.WITHDRAWAL,
+            )
+            return taken_out, purse
 
         def perform() -> Answer:
-            pool = self._headed_by(member_id, pool_id)
-            purse = counter.purse(member_id, OfAWallet(pool_id=pool_id))
-            return self._move(purse, pool, Purpose.TRANSFER, receiver=member_id, order=body)
+            return Answer(status=201, body=redeemed(counter.carry_out(named, prepare)))
 
         return counter.door.once(perform)
 
-    def _move(
-        self, purse: Purse, pool: Pool, purpose: Purpose, *, receiver: str, order: PoolMove
-    ) -> Answer:
-        moved = Transfer(
-            entry_id=self._counter.name("pool", order.asked_at),
-            owner=purse.account.member_id,
-            wallet=pool.wallet,
-            receiver=receiver,
-            points=order.points,
-            purpose=purpose,
-            source=f"pool:{pool.pool_id}",
-            reason="pool",
-            actor=self._counter.door.caller.subject,
-            occurred_at=order.asked_at,
-        )
-        return Answer(status=201, body=redeemed(self._counter.post(moved, purse)))
+    def _named(self, owner: str, pool_id: str, order: PoolMove) -> dict[str, Any]:
+        told = {"source": f"pool:{pool_id}", "reason": "pool"}
+        return self._counter.named("pool", owner, order) | told
 
-    def _headed_by(self, member_id: str, pool_id: str) -> Pool:
-        """Return a pool that the member is the head of; raise `UnknownPool`, or `Forbidden`."""
-        pool = self._counter.pool_of(member_id, pool_id)
+    def _require_head(self, pool: Pool, member_id: str) -> None:
+        """Raise `UnknownPool` for who is not in the pool, and `Forbidden` but for its head."""
+        self._counter.require_in(pool, member_id)
         if pool.head != member_id:
             raise Forbidden
-        return pool
 
     def _view(self, pool: Pool, member_id: str) -> dict[str, Any]:
         now, policies = self._counter.now(), self._counter.policies()

@@ -21,14 +21,15 @@ from forecourt.ledger.entries import Lot
 from forecourt.ledger.refusals import HoldNotOpen
 from forecourt.ledger.spending import counter_of
 from forecourt.once import Answer
+from forecourt.pools import owner_of
 from functions.redemption.bodies import (
     POOL_ID,
     CaptureOrder,
     HoldOrder,
     HoldView,
     OfAWallet,
-    Order,
     RedeemedView,
+    RedemptionOrder,
     ReleaseOrder,
     SpendingOrder,
     redeemed,
@@ -59,14 +60,15 @@ class RedemptionRoutes:
         """Spend points at once: those that run out first, first."""
         counter, caller = self._counter, self._counter.door.caller
         member_id = caller.member_named(member_id, Permission.SPEND_POINTS)
-        counter.require_recent(body.asked_at)
+        named = self._named("spend", member_id, body)
+
+        def prepare() -> tuple[Spend, Purse]:
+            purse = counter.purse(member_id, body)
+            spend = Spend(**named, wallet=purse.wallet, points=body.points, spender=purse.spender)
+            return spend, purse
 
         def perform() -> Answer:
-            purse = counter.purse(member_id, body)
-            spend = Spend(
-                **self._common("spend", purse, body), points=body.points, spender=purse.spender
-            )
-            return Answer(status=201, body=redeemed(counter.post(spend, purse)))
+            return Answer(status=201, body=redeemed(counter.carry_out(named, prepare)))
 
         return counter.door.once(perform)
 
@@ -78,23 +80,34 @@ class RedemptionRoutes:
         """
         counter, caller = self._counter, self._counter.door.caller
         member_id = caller.member_named(member_id, Permission.SPEND_POINTS)
-        counter.require_recent(body.asked_at)
+        named = self._named("hold", member_id, body)
+        until = body.asked_at + timedelta(seconds=body.held_for_seconds)
 
-        def perform() -> Answer:
-            until = body.asked_at + timedelta(seconds=body.held_for_seconds)
+        def prepare() -> tuple[SetAside, Purse]:
             if until <= counter.now():
                 finding = {"at": "/body/held_for_seconds", "reason": "over"}
                 raise InvalidRequest(findings=[finding])
             purse = counter.purse(member_id, body)
             hold = SetAside(
-                **self._common("hold", purse, body),
+                **named,
+                wallet=purse.wallet,
                 points=body.points,
                 hold_expires_at=until,
                 spender=purse.spender,
             )
-            entry = counter.post(hold, purse)
+            return hold, purse
+
+        def perform() -> Answer:
+            entry = counter.carry_out(named, prepare)
             held = Hold(expires_at=until, lots=_held_by(entry))
-            return Answer(status=201, body=_hold_view(entry.entry_id, held, purse))
+            view = _hold_view(
+                entry.entry_id,
+                held,
+                owner=entry.member_id,
+                wallet=entry.wallet,
+                pool_id=body.pool_id,
+            )
+            return Answer(status=201, body=view)
 
         return counter.door.once(perform)
 
@@ -113,7 +126,10 @@ class RedemptionRoutes:
         hold = account.holds.get(hold_id)
         if hold is None or not _is_theirs(hold, purse):
             raise UnknownHold(hold_id)
-        return counter.door.show(_hold_view(hold_id, hold, purse))
+        view = _hold_view(
+            hold_id, hold, owner=account.member_id, wallet=account.wallet, pool_id=pool_id
+        )
+        return counter.door.show(view)
 
     def capture_hold(
         self, member_id: MemberId, hold_id: HoldId, body: CaptureOrder
@@ -125,14 +141,15 @@ class RedemptionRoutes:
         """
         counter = self._counter
         member_id = counter.door.caller.member_named(member_id, Permission.CAPTURE_HOLDS)
-        counter.require_recent(body.asked_at)
+        named = self._named("capture", member_id, body)
+
+        def prepare() -> tuple[Capture, Purse]:
+            purse = self._purse_with(member_id, hold_id, body)
+            capture = Capture(**named, wallet=purse.wallet, hold_id=hold_id, points=body.points)
+            return capture, purse
 
         def perform() -> Answer:
-            purse = self._purse_with(member_id, hold_id, body)
-            capture = Capture(
-                **self._common("capture", purse, body), hold_id=hold_id, points=body.points
-            )
-            return Answer(status=200, body=redeemed(counter.post(capture, purse)))
+            return Answer(status=200, body=redeemed(counter.carry_out(named, prepare)))
 
         return counter.door.once(perform)
 
@@ -142,12 +159,14 @@ class RedemptionRoutes:
         """Give back what a member set aside, before the hold ends by itself."""
         counter = self._counter
         member_id = counter.door.caller.member_named(member_id, Permission.RELEASE_HOLDS)
-        counter.require_recent(body.asked_at)
+        named = self._named("release", member_id, body)
+
+        def prepare() -> tuple[Release, Purse]:
+            purse = self._purse_with(member_id, hold_id, body)
+            return Release(**named, wallet=purse.wallet, hold_id=hold_id), purse
 
         def perform() -> Answer:
-            purse = self._purse_with(member_id, hold_id, body)
-            release = Release(**self._common("release", purse, body), hold_id=hold_id)
-            return Answer(status=200, body=redeemed(counter.post(release, purse)))
+            return Answer(status=200, body=redeemed(counter.carry_out(named, prepare)))
 
         return counter.door.once(perform)
 
@@ -160,16 +179,10 @@ class RedemptionRoutes:
             raise HoldNotOpen(hold_id=hold_id)
         return purse
 
-    def _common(self, kind: str, purse: Purse, order: Order) -> dict[str, Any]:
-        return {
-            "entry_id": self._counter.name(kind, order.asked_at),
-            "owner": purse.account.member_id,
-            "wallet": purse.account.wallet,
-            "source": order.source,
-            "reason": order.reason,
-            "actor": self._counter.door.caller.subject,
-            "occurred_at": order.asked_at,
-        }
+    def _named(self, kind: str, member_id: str, order: RedemptionOrder) -> dict[str, Any]:
+        owner = member_id if order.pool_id is None else owner_of(order.pool_id)
+        told = {"source": order.source, "reason": order.reason}
+        return self._counter.named(kind, owner, order) | told
 
 
 def _is_theirs(hold: Hold, purse: Purse) -> bool:
@@ -185,12 +198,14 @@ def _held_by(entry: Entry) -> dict[Lot, int]:
     }
 
 
-def _hold_view(hold_id: str, hold: Hold, purse: Purse) -> dict[str, Any]:
+def _hold_view(
+    hold_id: str, hold: Hold, *, owner: str, wallet: str, pool_id: str | None
+) -> dict[str, Any]:
     return {
         "hold_id": hold_id,
-        "member_id": purse.account.member_id,
-        "wallet": purse.account.wallet,
-        "pool_id": purse.pool_id,
+        "member_id": owner,
+        "wallet": wallet,
+        "pool_id": pool_id,
         "points": hold.points,
         "lots": taken_view(hold.lots.items()),
         "expires_at": format_instant(hold.expires_at),

@@ -132,7 +132,7 @@ def _seed(dynamodb: Any, table: str) -> None:
         opening_stated=True,
     )
     version = operator.draft(PROGRAM, request_id="bench", drafted_by="bench", drafted_at=now)
-    operator.activate(version, effective_at=now - timedelta(days=1), now=now)
+    operator.activate(version, effective_at=now - timedelta(days=1), now=now, request_id="bench")
     sealer = Sealer(boto3.client("kms"), key_id=os.environ["SEAL_KEY_ID"])
     members = MembersTable(dynamodb, name=table, sealer=sealer)
     identities = IdentitiesTable(

@@ -18,8 +18,10 @@ from forecourt.events import DetailType, events_of
 from forecourt.ledger.daybook import Leaves, leaf_of
 from forecourt.ledger.merkle import leaf_hash, root_of
 from forecourt.loyalty_table import account_key
+from forecourt.pools import Pool
 from tests.functional.bookkeeping import (
     MONDAY,
+    MONDAY_NOON,
     TUESDAY,
     TUESDAY_NOON,
     WEDNESDAY,
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 
 # In this order.
 WRITES = ("leaves", "parquet", "book.json", "item")
+POOL = Pool(
+    pool_id="p-1", wallet="points", head="ann", limits={"ann": None, "bo": 5}, opened_at=MONDAY_NOON
+)
 SCRIPT = Path(__file__).parents[2] / "docs" / "check_proof.py"
 
 
@@ -326,6 +331,58 @@ def test_a_member_gets_a_proof_that_holds_by_the_root_the_bus_was_told(
         forged = json.loads(reply.text)
         forged["content"][2]["actor"] = "forged"
         assert not proof_holds(forged, root=told["root"])
+
+
+@pytest.mark.parametrize(
+    ("owner", "subject", "group"),
+    [
+        ("pool:p-1", "ann", "member"),
+        ("pool:p-1", "staff", "operator"),
+        ("pool:p-1", "staff", "auditor"),
+        ("budget:spring-2027", "staff", "operator"),
+        ("budget:spring-2027", "staff", "auditor"),
+    ],
+)
+def test_an_entry_of_a_pool_or_a_budget_is_proved_to_who_may_read_it(
+    world: World, till: Till, ann: Client, *, owner: str, subject: str, group: str
+) -> None:
+    world.pools.open(POOL)
+    entry = till.earn(owner=owner)
+    till.archive()
+    till.close()
+    reader = Client(handle=ann.handle, subject=subject, groups=f"[{group}]")
+
+    reply = reader.get(f"/members/{owner}/entries/{entry.entry_id}/proof")
+
+    assert reply.status == 200
+    assert proof_holds(reply.body, root=till.books[0].root)
+
+
+@pytest.mark.parametrize(
+    ("owner", "subject", "group", "code"),
+    [
+        ("pool:p-1", "bo", "member", "unknown_pool"),  # in it, and not its head
+        ("pool:p-1", "cy", "member", "unknown_pool"),
+        ("pool:p-2", "ann", "member", "unknown_pool"),
+        ("pool:p-1", "staff", "attendant", "forbidden"),
+        ("budget:spring-2027", "ann", "member", "forbidden"),
+        ("budget:spring-2027", "staff", "attendant", "forbidden"),
+        ("station:s0001", "staff", "auditor", "unknown_member"),
+        ("pool:" + "p" * 80, "staff", "auditor", "invalid_request"),
+    ],
+)
+def test_an_entry_of_a_pool_or_a_budget_is_not_proved_to_others(
+    world: World, till: Till, ann: Client, *, owner: str, subject: str, group: str, code: str
+) -> None:
+    world.pools.open(POOL)
+    entry = till.earn(owner=owner)
+    till.archive()
+    till.close()
+    reader = Client(handle=ann.handle, subject=subject, groups=f"[{group}]")
+
+    reply = reader.get(f"/members/{owner}/entries/{entry.entry_id}/proof")
+
+    assert reply.code == code
 
 
 def test_an_entry_that_came_late_is_proved_by_the_book_it_is_in(till: Till, ann: Client) -> None:

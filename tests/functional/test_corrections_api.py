@@ -122,6 +122,34 @@ def test_points_given_are_good_as_long_as_the_program_says_or_somebody_else(
     }
 
 
+@pytest.mark.parametrize("points", [100, 5000])
+def test_money_of_a_known_holder_is_given_no_last_day(
+    manager: Client, world: World, clock: Any, monkeypatch: pytest.MonkeyPatch, points: int
+) -> None:
+    stored = {"registered_ceiling_fen": 500_000, "anonymous_ceiling_fen": 100_000}
+    money = {**SMALL, "points": points, "wallet": "stored_value"}
+    clock(RECEIVED_AT + timedelta(days=2))
+    world.activate(
+        with_wallets(stored_value={**stored, "adjust_limit_fen": LIMIT}),
+        effective_at=RECEIVED_AT + timedelta(days=1),
+    )
+    keeping = Keeping(handler.loyalty)
+    monkeypatch.setattr(
+        handler.adjustments, "_desk", replace(handler.adjustments._desk, keeping=keeping)
+    )
+    before = world.snapshot()
+
+    reply = asked(manager, {**money, "expires_on": "2026-12-31"})
+
+    assert (reply.status, reply.code) == (409, "never_runs_out")
+    assert reply.facts == {"wallet": "stored_value", "expires_on": "2026-12-31"}
+    assert world.snapshot() == before
+    for last in (None, "never"):
+        assert asked(manager, {**money, "expires_on": last}).status == 201
+    given = 2 * points if points <= LIMIT else 0
+    assert world.loyalty.account("m-1", "stored_value").total == given
+
+
 def test_a_small_adjustment_may_take_away_and_not_more_than_there_is(
     manager: Client, world: World
 ) -> None:

@@ -345,6 +345,23 @@ def test_a_migration_on_purpose_extends_one_last_day_of_everybody_who_has_it(
     assert world.snapshot() == before
 
 
+def test_a_migration_run_again_extends_what_came_with_the_day_since(
+    nights: Nights, world: World
+) -> None:
+    later = YEAR_END + timedelta(days=90)
+    order = {"wallet": "points", "expires_on": YEAR_END.isoformat(), "until": later.isoformat()}
+    for points in (10, 5):
+        nights.earn(points, YEAR_END)
+        nights.find("extend", **order)
+        assert nights.settle() == []
+    before = world.snapshot()
+    nights.find("extend", **order)
+    assert nights.settle() == []
+
+    assert nights.view().buckets == {later: 15}
+    assert world.snapshot() == before
+
+
 def test_a_migration_that_would_shorten_is_refused_before_anything_is_sent(nights: Nights) -> None:
     nights.earn(10, YEAR_END)
 

@@ -606,7 +606,9 @@ def test_two_activations_at_once_are_both_kept(
     def overtaken(*arguments: Any, **named: Any) -> None:
         if rivals:
             rival = rivals.pop()
-            handler.table.activate(rival, effective_at=NOW + timedelta(days=1), now=NOW)
+            handler.table.activate(
+                rival, effective_at=NOW + timedelta(days=1), now=NOW, request_id="rival"
+            )
         store(*arguments, **named)
 
     monkeypatch.setattr(handler.table, "_store_timeline", overtaken)
@@ -618,13 +620,32 @@ def test_two_activations_at_once_are_both_kept(
 
 
 @pytest.mark.usefixtures("two_drafts")
+@pytest.mark.parametrize("at", [None, "2026-11-23T12:00:00Z"])
+def test_an_activation_whose_answer_was_lost_is_not_made_again_over_a_later_one(
+    operator: Client, dynamodb: Any, clock: Callable[[datetime], None], at: str | None
+) -> None:
+    first = activate(operator, 1, at, key="1")
+    for item in dynamodb.scan(TableName=REQUESTS_TABLE)["Items"]:
+        dynamodb.delete_item(TableName=REQUESTS_TABLE, Key={"id": item["id"]})
+    clock(NOW + timedelta(minutes=1))
+    assert activate(operator, 2, at).status == 200
+    clock(NOW + timedelta(days=1))
+    before = items(dynamodb)
+
+    again = activate(operator, 1, at, key="1")
+
+    assert (again.status, again.body) == (200, first.body)
+    assert items(dynamodb) == before
+
+
+@pytest.mark.usefixtures("two_drafts")
 def test_a_draft_that_changed_since_it_was_judged_is_not_activated(dynamodb: Any) -> None:
     judged = handler.table.version(1)
     handler.table.replace_draft(1, {**PROGRAM, "rules": []})
     before = items(dynamodb)
 
     with pytest.raises(StaleWrite):
-        handler.table.activate(judged, effective_at=None, now=NOW)
+        handler.table.activate(judged, effective_at=None, now=NOW, request_id="1")
 
     assert items(dynamodb) == before
 
@@ -643,6 +664,7 @@ def test_a_lost_connection_is_no_conflict(
             Version(version=1, active=False, document={}, drafted_at=NOW, drafted_by="x"),
             effective_at=None,
             now=NOW,
+            request_id="1",
         )
 
 

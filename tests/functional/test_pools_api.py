@@ -109,7 +109,7 @@ def test_a_request_that_comes_again_opens_no_other_pool(anna: Client, world: Wor
 
     again = anna.post("/members/me/pools", {}, key="1")
 
-    assert (again.status, again.body) == (200, first.body)
+    assert (again.status, again.body) == (first.status, first.body)
     assert len(anna.get("/members/me/pools").body["pools"]) == 1
 
 
@@ -270,6 +270,25 @@ def test_what_the_head_takes_out_is_bounded_like_a_gift(
 
     assert (reply.code, reply.facts["limit"]) == ("limit_exceeded", "transfer_points")
     assert world.loyalty.account(ANNA).total == 150
+
+
+def test_who_heads_many_pools_gives_away_no_more_in_a_day_than_anybody(
+    anna: Client, pool_id: str, world: World, clock: Clock
+) -> None:
+    other: str = anna.post("/members/me/pools", {}).body["pool_id"]
+    move(anna, clock, other, 100)
+    gift = {"to": BERT, "points": 11, "asked_at": format_instant(clock.now)}
+    assert move(anna, clock, pool_id, 40, how="withdrawals").status == 201
+    before = [world.loyalty.account(each) for each in (owner(pool_id), owner(other), ANNA)]
+
+    for reply in (
+        move(anna, clock, other, 11, how="withdrawals"),
+        anna.post("/members/me/transfers", gift),
+    ):
+        assert (reply.code, reply.facts["used"]) == ("limit_exceeded", 40)
+
+    assert [world.loyalty.account(each) for each in (owner(pool_id), owner(other), ANNA)] == before
+    assert move(anna, clock, other, 10, how="withdrawals").status == 201
 
 
 def test_nobody_unknown_gets_into_a_pool_or_opens_one(

@@ -235,6 +235,18 @@ def test_what_is_not_captured_goes_back_to_its_own_days(
     assert world.loyalty.account(ANNA).buckets == {DECEMBER: 55}
 
 
+@pytest.mark.parametrize("points", [1, 36])
+def test_a_till_captures_what_was_used_though_nobody_may_redeem_as_little_or_so_odd(
+    anna: Client, till: Client, world: World, clock: Clock, points: int
+) -> None:
+    hold_id = hold(anna, clock, 60).body["hold_id"]
+
+    reply = capture(till, clock, hold_id, points)
+
+    assert (reply.status, reply.body["points"]) == (200, -points)
+    assert has(world) == 100 - points
+
+
 def test_a_hold_is_captured_once_and_not_beyond_what_is_held(
     anna: Client, till: Client, world: World, clock: Clock
 ) -> None:

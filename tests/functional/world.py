@@ -257,13 +257,13 @@ class World:
         self, document: Mapping[str, Any] = LITRES, *, effective_at: datetime = OPEN_SINCE
     ) -> int:
         """Put a program in force; return its version."""
+        request_id = f"request-{effective_at:%Y%m%dT%H%M%S}"
         version = self.operator.draft(
-            document,
-            request_id=f"request-{effective_at:%Y%m%dT%H%M%S}",
-            drafted_by="op",
-            drafted_at=OPEN_SINCE,
+            document, request_id=request_id, drafted_by="op", drafted_at=OPEN_SINCE
         )
-        self.operator.activate(version, effective_at=effective_at, now=OPEN_SINCE)
+        self.operator.activate(
+            version, effective_at=effective_at, now=OPEN_SINCE, request_id=request_id
+        )
         return version.version
 
     def propose(self, weights: Weights, *, run_id: str = LEARNT_IN) -> int:

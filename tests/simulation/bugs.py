@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from forecourt.ledger import Shortfall, WalletPolicy, draft, procedure, reversing
+from forecourt.ledger.canonical import fingerprint
 from forecourt.ledger.chain import seal
 from forecourt.ledger.draft import Draft, spending_order
 from forecourt.ledger.procedure import Answer, Commit, Written
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from forecourt.ledger import Account
+    from forecourt.ledger.commands import Command
     from forecourt.ledger.decisions import Decision, Posting
     from forecourt.ledger.entries import Entry, Lot
     from forecourt.ledger.procedure import KeptRefusal
@@ -77,6 +79,10 @@ class WithoutParked(Store):
 class WithHalfTransfers(Store):
     def write(self, decision: Decision) -> None:
         super().write(replace(decision, postings=decision.postings[:1]))
+
+
+def _by_content(command: Command) -> str:
+    return fingerprint(replace(command, request=""))
 
 
 def _latest_first(lots: Iterable[Lot], *, bonus_first: bool) -> list[Lot]:
@@ -153,6 +159,9 @@ def _throttled_is_refused(command: Any, *, policies: Any) -> Generator[Any, Any,
 BUGS = {
     "the account's version is not checked": Bug(store=WithoutVersions),
     "the entry's id is not checked": Bug(store=WithoutIds),
+    "a command is known by what was looked up for it": Bug(
+        replaced=((procedure, "fingerprint", _by_content),)
+    ),
     "refusals are not kept": Bug(store=WithoutRefusals),
     "what was reversed is not noted": Bug(store=WithoutNotes),
     "what was parked is lost": Bug(store=WithoutParked),

@@ -140,12 +140,13 @@ class _Writer:
         elif self.sent and roll < 0.6:
             command = chance.choice(self.sent)
         elif self.sent and roll < 0.62:
-            command = replace(chance.choice(self.sent), reason="another")
+            command = _another(chance.choice(self.sent))
         else:
             command = self._command(number)
             self.sent.append(command)
             if isinstance(command, c.SetAside):
                 self.holds.append(command)
+        command = self._looked_up_again(command)
         script = "".join(chance.choices(".pntxcC", (22, 4, 2, 1, 1, 1, 1), k=4))
         skew = chance.choice((0, 0, 0, -90, 90))
         self.actions.append(Start(number, command, script, skew))
@@ -154,11 +155,18 @@ class _Writer:
         if "c" in script or "C" in script:
             self.unanswered.append(command)
 
+    def _looked_up_again(self, command: c.Command) -> c.Command:
+        """Return *command* by another rate, as who sends it again may find: its request's still."""
+        if isinstance(command, c.Convert) and self.chance.random() < 0.5:
+            return replace(command, gives=2, expires_on=self._day())
+        return command
+
     def _policy(self) -> WalletPolicy:
         pick = self.chance.choice
         return WalletPolicy(
             zone=pick(ZONES),
             midnight=pick(list(Midnight)),
+            runs_out=pick((True, True, True, False)),
             recall_days=RECALL_DAYS,
             shortfall=pick(list(Shortfall)),
             debt_for_expired=pick((True, False)),
@@ -311,9 +319,10 @@ class _Writer:
             **common,
             into_wallet=into,
             points=self._points(),
-            gives=3,
+            gives=self.chance.choice((3, 3, 4)),
             per=5,
             expires_on=self._day(),
+            request=f"request:{common['source']}",
         )
 
     def _merge(self, common: dict[str, Any]) -> c.Command:
@@ -337,7 +346,15 @@ class _Writer:
         earns = [each for each in self.sent if isinstance(each, c.Earn) and each.expires_on]
         earn = self._of_an_earn(common, earns)
         day = earn.expires_on if earn and earn.expires_on else self.now.date()
-        return c.Extend(**common, expires_on=day, until=day + timedelta(days=31))
+        longer = timedelta(days=self.chance.choice((20, 31, 31)))
+        return c.Extend(**common, expires_on=day, until=day + longer)
+
+
+def _another(command: c.Command) -> c.Command:
+    """Return another command under the same id: it says something else, or its request does."""
+    if command.request:
+        return replace(command, request="another")
+    return replace(command, reason="another")
 
 
 _KINDS: tuple[tuple[str, float], ...] = (

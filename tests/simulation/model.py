@@ -377,6 +377,8 @@ def _adjust(scene: Scene, purse: Purse, command: c.Adjust) -> None:
     if limit is not None and abs(command.points) > limit and command.checker is None:
         raise Refused("checker_needed")
     if command.points > 0:
+        if command.expires_on and not scene.policy.runs_out:
+            raise Refused("never_runs_out")
         scene.roof(purse, command.points)
         scene.give(purse, command.points, command.expires_on)
     else:
@@ -385,11 +387,12 @@ def _adjust(scene: Scene, purse: Purse, command: c.Adjust) -> None:
 
 def _extend(scene: Scene, purse: Purse, command: c.Extend) -> None:
     lots = [lot for lot in purse.lots if lot.last == command.expires_on]
-    if command.expires_on < scene.day(purse) or command.expires_on in purse.longer or not lots:
+    if command.expires_on < scene.day(purse) or not lots:
         raise Refused("nothing_to_extend")
     for lot in lots:
         lot.last = command.until
-    purse.longer[command.expires_on] = command.until
+    longer = purse.longer.get(command.expires_on, command.until)
+    purse.longer[command.expires_on] = max(longer, command.until)
 
 
 def _freeze(_scene: Scene, purse: Purse, command: c.Command) -> None:

@@ -55,8 +55,9 @@ def _transfer(scene: Scene, purse: Purse, other: Purse, command: c.Transfer) -> 
             ("given:points", policy.transfer_points, command.points),
             ("given:count", policy.transfer_count, 1),
         ]
+    person = other if command.purpose is c.Purpose.WITHDRAWAL else purse
     for name, allowed, more in limits:
-        if allowed is not None and scene.used(purse, name) + more > allowed:
+        if allowed is not None and scene.used(person, name) + more > allowed:
             raise Refused("limit_exceeded")
     lots = scene.take(purse, command.points)
     scene.roof(other, max(command.points - other.debt, 0))
@@ -64,7 +65,7 @@ def _transfer(scene: Scene, purse: Purse, other: Purse, command: c.Transfer) -> 
         scene.give(other, lot.points, lot.last, bonus=lot.bonus)
     for name, allowed, more in limits:
         if allowed is not None:
-            scene.count(purse, name, more)
+            scene.count(person, name, more)
 
 
 def _merge(scene: Scene, purse: Purse, other: Purse, command: c.Merge) -> Merged:

@@ -25,6 +25,7 @@ from forecourt.ledger.refusals import (
     InsufficientPoints,
     LedgerRefusal,
     LimitExceeded,
+    NeverRunsOut,
     NotAMultiple,
     OpenMatters,
     TooMany,
@@ -33,6 +34,7 @@ from forecourt.ledger.refusals import (
 )
 from tests.unit.books import DECEMBER, JUNE, MORNING, TODAY, Ledger
 
+WITHDRAWAL = c.Purpose.WITHDRAWAL
 DAY_AFTER = MORNING + timedelta(days=1)
 
 
@@ -252,6 +254,59 @@ def test_a_gift_keeps_its_last_days_and_pays_the_receivers_debt() -> None:
         if leg.account == TRANSFER
     ]
     assert sorted(moved) == [-40, 40]
+
+
+def test_what_a_head_takes_out_of_pools_counts_as_what_they_give_away() -> None:
+    books = Ledger(transfer_points=50, transfer_count=3)
+    for owner in ("pool:1", "pool:2", "ann"):
+        books.earn(100, owner=owner)
+    books.run(c.Transfer, owner="pool:1", receiver="ann", points=30, purpose=WITHDRAWAL)
+
+    with pytest.raises(LimitExceeded) as caught:
+        books.run(c.Transfer, owner="pool:2", receiver="ann", points=21, purpose=WITHDRAWAL)
+    assert caught.value.facts() == {
+        "limit": "transfer_points",
+        "allowed": 50,
+        "used": 30,
+        "requested": 21,
+    }
+    books.run(c.Transfer, owner="pool:2", receiver="ann", points=10, purpose=WITHDRAWAL)
+    with pytest.raises(LimitExceeded):
+        books.run(c.Transfer, receiver="bo", points=11)
+    books.run(c.Transfer, receiver="bo", points=10)
+    # Points were left of the day's fifty, and no further time.
+    with pytest.raises(LimitExceeded):
+        books.run(c.Transfer, owner="pool:1", receiver="ann", points=1, purpose=WITHDRAWAL)
+
+    assert books.account("pool:1").used == books.account("pool:2").used == {}
+    assert (books.has("pool:1"), books.has("pool:2"), books.has()) == (70, 90, 130)
+
+
+def test_an_adjustment_gives_no_last_day_to_what_never_runs_out() -> None:
+    books = Ledger(runs_out=False)
+    before = books.account()
+
+    with pytest.raises(NeverRunsOut) as caught:
+        books.run(c.Adjust, points=10, expires_on=JUNE)
+
+    assert caught.value.facts() == {"wallet": "points", "expires_on": "2026-06-30"}
+    assert books.account() == before
+    books.run(c.Adjust, points=10)
+    books.run(c.Adjust, points=-3, expires_on=JUNE)
+    assert books.account().buckets == {None: 7}
+
+
+@pytest.mark.parametrize("points", [1, 36, 40])
+def test_a_capture_is_what_the_till_used_be_it_less_than_may_be_redeemed_or_between_steps(
+    points: int,
+) -> None:
+    books = Ledger(minimum=35, multiple=5)
+    books.earn(100)
+    hold = books.run(c.SetAside, points=40, hold_expires_at=books.now + timedelta(hours=1))
+
+    books.run(c.Capture, hold_id=hold.entry_id, points=points)
+
+    assert books.has() == 100 - points
 
 
 def test_nobody_gives_to_themselves() -> None:

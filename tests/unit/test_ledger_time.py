@@ -11,6 +11,7 @@ from forecourt.errors import InvalidProgram
 from forecourt.instants import day_bounds
 from forecourt.ledger import CountsFrom, Shortfall, Terms, WalletPolicy
 from forecourt.ledger import commands as c
+from forecourt.ledger.decisions import MAX_EXTENSIONS
 from forecourt.ledger.entries import EXPIRED, EntryKind
 from forecourt.ledger.refusals import (
     InsufficientPoints,
@@ -22,6 +23,7 @@ from forecourt.ledger.refusals import (
 from forecourt.validity import EndOf, Validity
 from tests.unit.books import DECEMBER, JUNE, MORNING, TODAY, Ledger
 
+SEPTEMBER = date(2026, 9, 30)
 ZONES = ["Asia/Shanghai", "America/New_York", "Asia/Kolkata", "UTC"]
 TWO_MONTHS = Validity(months=2, end_of=EndOf.DAY)
 
@@ -278,9 +280,51 @@ def test_a_migration_on_purpose_extends_what_has_one_last_day() -> None:
     assert books.account().buckets == {DECEMBER: 10}
     assert list(books.account().pending.values()) == [5]
     with pytest.raises(NothingToExtend):
-        books.run(c.Extend, expires_on=JUNE, until=DECEMBER)
+        books.run(c.Extend, expires_on=JUNE, until=DECEMBER)  # nothing came since
     with pytest.raises(NothingToExtend):
         books.run(c.Extend, expires_on=date(2026, 5, 1), until=DECEMBER)
+
+
+def test_what_came_later_with_a_day_that_was_extended_is_extended_by_a_further_command() -> None:
+    books = Ledger()
+    books.earn(10, JUNE)
+    books.run(c.Extend, expires_on=JUNE, until=DECEMBER)
+    books.earn(5, JUNE)
+    books.earn(2, JUNE, activates_on=TODAY + timedelta(days=9))
+
+    books.run(c.Extend, expires_on=JUNE, until=DECEMBER)
+
+    assert books.account().buckets == {DECEMBER: 15}
+    assert list(books.account().pending) == [(TODAY + timedelta(days=9), DECEMBER)]
+
+
+@pytest.mark.parametrize("untils", [(SEPTEMBER, DECEMBER), (DECEMBER, SEPTEMBER)])
+def test_what_comes_back_to_a_day_that_was_extended_twice_is_good_for_the_longer_time(
+    untils: tuple[date, date],
+) -> None:
+    books = Ledger()
+    books.earn(10, JUNE)
+    bought = books.spend(4)
+    for points, until in zip((0, 5), untils, strict=True):
+        if points:
+            books.earn(points, JUNE)
+        books.run(c.Extend, expires_on=JUNE, until=until)
+
+    books.reverse(bought)
+
+    first, second = untils
+    expected = {first: 6, second: 5}
+    expected[DECEMBER] += 4
+    assert books.account().buckets == expected
+
+
+def test_a_day_counts_once_however_often_it_is_extended() -> None:
+    books = Ledger()
+    for _ in range(MAX_EXTENSIONS + 1):
+        books.earn(1, JUNE)
+        books.run(c.Extend, expires_on=JUNE, until=DECEMBER)
+
+    assert books.account().buckets == {DECEMBER: MAX_EXTENSIONS + 1}
 
 
 def test_so_many_last_days_are_extended_and_no_more() -> None:

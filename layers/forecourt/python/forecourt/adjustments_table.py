@@ -3,18 +3,19 @@ Adjustments in the Loyalty table (see `forecourt.loyalty_table`).
 
 | item | pk | sk | attributes |
 | --- | --- | --- | --- |
-| asking | `ADJUSTMENTS` | `REQUEST#<request>` | type `asking`, the adjustment, expires_at_epoch |
+| asking | `ADJUSTMENTS` | `REQUEST#<request>` | type `asking`, what it asked, expires_at_epoch |
 | open adjustment | `ADJUSTMENTS` | `OPEN#<id>` | type `adjustment`, the adjustment |
 | decided adjustment | `ADJUSTMENTS` | `DONE#<id>` | the same |
 
 Ids begin with an instant, so what is open is listed oldest first. An asking remembers what a
 request asked for, and when, so that its retry asks for the same and not a second time. What
-needs no second person is never open: its entry tells of it.
+needs no second person is never open: its entry tells of it. Of a request that freezes or
+unfreezes there is only when it asked (`asked_at`).
 """
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -23,7 +24,7 @@ from forecourt.adjustments import Adjustment, Status
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
 from forecourt.errors import AdjustmentDecided, StaleWrite, UnknownAdjustment
-from forecourt.instants import parse_instant
+from forecourt.instants import format_instant, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,9 +113,37 @@ class AdjustmentsTable:
             first, *_ = _reasons(error)
             if first["Code"] != _FAILED:
                 raise StaleWrite from error
-            earlier = adjustment_from_item(first["Item"])
-            return self.adjustment(earlier.adjustment_id) if earlier.open else earlier
+            return self._now(adjustment_from_item(first["Item"]))
         return adjustment
+
+    def asked(self, request_id: str) -> Adjustment | None:
+        """Return what a request asked for first, as it is now; `None`: it never did."""
+        items = batch_get(self._dynamodb, self._name, [asking_key(request_id)], consistent=True)
+        return self._now(adjustment_from_item(items[0])) if items else None
+
+    def begin(self, request_id: str, *, at: datetime) -> datetime:
+        """Keep that a request asks *at* that time; return when it did first."""
+        asking = {
+            "type": "asking",
+            "asked_at": format_instant(at),
+            "expires_at_epoch": int((at + ASKING_KNOWN).timestamp()),
+        }
+        try:
+            self._dynamodb.put_item(
+                TableName=self._name,
+                Item=asking_key(request_id) | to_item(asking),
+                # Excludes another time for a request that asked before.
+                ConditionExpression="attribute_not_exists(pk)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException as known:
+            return _asked_at(known.response["Item"])
+        return at
+
+    def begun_at(self, request_id: str) -> datetime | None:
+        """Return when a request asked first; `None`: it never did."""
+        items = batch_get(self._dynamodb, self._name, [asking_key(request_id)], consistent=True)
+        return _asked_at(items[0]) if items else None
 
     def waiting(self, *, limit: int, after: str | None) -> tuple[list[Adjustment], str | None]:
         """Return a page of what somebody has to decide about, oldest first, and where it ends."""
@@ -166,6 +195,10 @@ class AdjustmentsTable:
             finished,
         )
 
+    def _now(self, asked: Adjustment) -> Adjustment:
+        """Return what became of what was *asked*; what waits for nobody is only asked."""
+        return self.adjustment(asked.adjustment_id) if asked.open else asked
+
     def _replace(self, writes: list[dict[str, Any]], adjustment: Adjustment) -> None:
         for write in writes:
             for arguments in write.values():
@@ -179,6 +212,10 @@ class AdjustmentsTable:
             raise AdjustmentDecided(
                 adjustment_id=stored.adjustment_id, status=str(stored.status)
             ) from error
+
+
+def _asked_at(asking: Mapping[str, Mapping[str, Any]]) -> datetime:
+    return parse_instant(from_item(asking)["asked_at"])
 
 
 def _while_waiting() -> dict[str, Any]:

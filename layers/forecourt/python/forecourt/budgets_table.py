@@ -3,9 +3,9 @@ Budgets in the Loyalty table: which there are, and what each is for.
 
 | item | pk | sk | attributes |
 | --- | --- | --- | --- |
-| budget | `BUDGETS` | `<budget>` | type `budget`, purpose, wallet, expires_on, opened_… |
+| budget | `BUDGETS` | `<budget>` | type `budget`, purpose, wallet, expires_on, opened_…, request |
 
-A budget was `opened_at` some time, `opened_by` a caller.
+A budget was `opened_at` some time, `opened_by` a caller, whose `request` finds it again.
 What a budget has is an account of the owner `budget:<budget>`, written by the ledger and by
 nobody else. This item never changes.
 """
@@ -31,7 +31,11 @@ PARTITION = "BUDGETS"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What may be given for one purpose: out of which wallet, and until when."""
+    """
+    What may be given for one purpose: out of which wallet, and until when.
+
+    `request` names the one that opened it, which says in every attempt that it is new.
+    """
 
     budget_id: str
     purpose: str
@@ -39,6 +43,7 @@ class Budget:
     expires_on: date | None
     opened_by: str
     opened_at: datetime
+    request: str = ""
 
     @property
     def owner(self) -> str:
@@ -61,6 +66,7 @@ def budget_to_item(budget: Budget) -> Item:
             "expires_on": budget.expires_on.isoformat() if budget.expires_on else None,
             "opened_by": budget.opened_by,
             "opened_at": format_instant(budget.opened_at),
+            "request": budget.request or None,
         }
     )
 
@@ -76,6 +82,7 @@ def budget_from_item(item: Mapping[str, Mapping[str, Any]]) -> Budget:
         expires_on=date.fromisoformat(last) if last else None,
         opened_by=values["opened_by"],
         opened_at=parse_instant(values["opened_at"]),
+        request=values.get("request", ""),
     )
 
 
@@ -88,7 +95,7 @@ class BudgetsTable:
 
     def open(self, budget: Budget) -> tuple[Budget, bool]:
         """
-        Open a budget; return it as stored, and whether it is new.
+        Open a budget; return it as stored, and whether its request opened it.
 
         The same again, whoever asks and whenever, is the one there is. Another one under its id
         is `BudgetExists`.
@@ -102,19 +109,25 @@ class BudgetsTable:
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             stored = self.budget(budget.budget_id)
-            if replace(budget, opened_by=stored.opened_by, opened_at=stored.opened_at) != stored:
+            opened = {name: getattr(stored, name) for name in ("opened_by", "opened_at", "request")}
+            if replace(budget, **opened) != stored:
                 raise BudgetExists(budget.budget_id) from None
-            return stored, False
+            return stored, stored.request == budget.request
         return budget, True
 
     def budget(self, budget_id: str) -> Budget:
         """Return a budget as of now; raise `UnknownBudget`."""
+        budget = self.find(budget_id)
+        if budget is None:
+            raise UnknownBudget(budget_id)
+        return budget
+
+    def find(self, budget_id: str) -> Budget | None:
+        """Return a budget as of now, if there is one."""
         response = self._dynamodb.get_item(
             TableName=self._name, Key=budget_key(budget_id), ConsistentRead=True
         )
-        if "Item" not in response:
-            raise UnknownBudget(budget_id)
-        return budget_from_item(response["Item"])
+        return budget_from_item(response["Item"]) if "Item" in response else None
 
     def budgets(self, *, limit: int, after: str | None) -> tuple[list[Budget], str | None]:
         """Return a page of budgets by id, and the id it goes on behind."""

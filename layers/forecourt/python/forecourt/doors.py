@@ -161,18 +161,28 @@ class Door:
         named = f"{self.caller.subject}\n{self._key}".encode("utf-8", "surrogatepass")
         return hashlib.sha256(named).hexdigest()[:32]
 
+    @property
+    def exact_id(self) -> str:
+        """Return a name for the write and what it says, to be remembered beside its work."""
+        return hashlib.sha256(f"{self.request_id}\n{self.fingerprint}".encode()).hexdigest()[:32]
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what the write that is being answered has in common with its retries."""
+        event = self.app.current_event
+        content = [event.path, self._body, event.headers.get("if-match")]
+        return self._fingerprint(json.dumps(content, sort_keys=True).encode())
+
     def once(self, perform: Callable[[], Answer]) -> Response[Any]:
         """Answer a write with what *perform* returns, or returned to this request before."""
         request = self._note_route()
-        event = self.app.current_event
-        content = [event.path, self._body, event.headers.get("if-match")]
         answer = self._requests.once(
             RequestKey(
                 caller=self.caller.subject,
                 method=request.method,
                 route=request.route,
                 key=self._key,
-                fingerprint=self._fingerprint(json.dumps(content, sort_keys=True).encode()),
+                fingerprint=self.fingerprint,
             ),
             perform,
             context=self._context,

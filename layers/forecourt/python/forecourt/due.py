@@ -106,7 +106,8 @@ def command_for(task: Task, account: Account) -> Settle | Extend | None:
     """
     Return what the ledger is asked to do to *account*, as it counts now; `None`: nothing.
 
-    The id is of account and day, so that of two attempts one counts.
+    The id is of account and day, so that of two attempts one counts. That of an extension is of
+    what the account was then: points that come later with the day are extended by the next run.
     """
     common: dict[str, Any] = {
         "owner": account.member_id,
@@ -126,7 +127,7 @@ def command_for(task: Task, account: Account) -> Settle | Extend | None:
     if last not in {*account.buckets, *account.bonus, *(each for _, each in account.pending)}:
         return None
     return Extend(
-        entry_id=f"{began}.extend.{account.wallet}.{last.isoformat()}",
+        entry_id=f"{began}.extend.{account.wallet}.{last.isoformat()}.{account.version}",
         source=f"job:extend:{task.on.isoformat()}",
         reason="migration",
         expires_on=last,

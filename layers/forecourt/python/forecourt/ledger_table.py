@@ -47,6 +47,7 @@ from forecourt.ledger.procedure import (
     ReversalsKey,
     Written,
     ZoneKey,
+    answer_from,
     carry_out,
 )
 from forecourt.loyalty_table import (
@@ -225,6 +226,18 @@ class LedgerTable:
             TableName=self._name, Key=item_key(key), ConsistentRead=True
         )
         return from_ledger_item(response["Item"]) if "Item" in response else None
+
+    def first_answer(self, key: EntryKey, *, request: str) -> Answer | None:
+        """
+        Return what a request was answered that has the id *key*; `None`: it never came so far.
+
+        For who would refuse it now, before asking the ledger. *request* is its fingerprint.
+        Raises `EntryConflict` when another request had the id.
+        """
+        stored = self.answered(key)
+        if stored is None:
+            return None
+        return answer_from(stored, entry_id=key.entry_id, fingerprint=request)
 
     def remind(self, notice: Notice, *, noticed_at: datetime) -> bool:
         """Keep that *notice* was given, which relay tells the bus. `False`: it was before."""

@@ -6,13 +6,15 @@ Stations and programs in the Loyalty table (see `forecourt.loyalty_table`).
 | station | `STATIONS` | `<station>` | type `station`, name, zone, grades, open_since |
 | version | `PROGRAM` | `VERSION#<n:06d>` | type `program`, status, document, drafted_… |
 | drafting | `PROGRAM` | `DRAFTING#<request>` | type `drafting`, version, expires_at_epoch |
+| activating | `PROGRAM` | `ACTIVATING#<request>` | type `activating`, version, effective_at, … |
 | timeline | `PROGRAM` | `TIMELINE` | type `timeline`, activations |
 
 A version was `drafted_at` some time, `drafted_by` a caller. It
 is `draft` until its first activation and `active` from then on; an active one is
 fixed. `activations` is a list of `{effective_at, version}` and only ever grows, but for an
 activation that was to come and is replaced at its very instant. A drafting remembers which
-version a request made, so that its retry makes no second one.
+version a request made, and an activating which activation, so that its retry makes no second
+one; both are known for a week (`expires_at_epoch`).
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from forecourt.loyalty_table import TIMELINE_KEY, LoyaltyTable
 from forecourt.stations_table import Station, station_from_item, station_key, station_to_item
 from forecourt.timelines import (
     Activation,
+    activations_from_list,
     activations_to_list,
     after_activation,
     in_force,
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 DRAFTING_KNOWN = timedelta(days=7)
+ACTIVATING_KNOWN = timedelta(days=7)
 MAX_VERSION = 999_999  # what the sort key has digits for
 
 _FAILED = "ConditionalCheckFailed"
@@ -67,6 +71,11 @@ class Version:
 def version_key(version: int) -> Item:
     """Return the key of a program version."""
     return to_item({"pk": "PROGRAM", "sk": f"VERSION#{version:06}"})
+
+
+def activating_key(request_id: str) -> Item:
+    """Return the key of what remembers which activation a request made."""
+    return to_item({"pk": "PROGRAM", "sk": f"ACTIVATING#{request_id}"})
 
 
 def _version_to_item(version: Version) -> Item:
@@ -214,14 +223,25 @@ class OperatorTable:
         """Return which version is in force when, as of now."""
         return self._loyalty.timeline()
 
+    def activated(self, request_id: str) -> Activation | None:
+        """Return the activation that a request made before; `None`: it made none."""
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=activating_key(request_id), ConsistentRead=True
+        )
+        if "Item" not in response:
+            return None
+        (activation,) = activations_from_list([from_item(response["Item"])])
+        return activation
+
     def activate(
-        self, version: Version, *, effective_at: datetime | None, now: datetime
+        self, version: Version, *, effective_at: datetime | None, now: datetime, request_id: str
     ) -> Activation:
         """
         Put *version* in force from *effective_at* on (`None`: at once); return the activation.
 
         *version* has been read and judged by the caller; should its document change in
-        between, it is a `StaleWrite`. What is so already is not written again.
+        between, it is a `StaleWrite`, and also when the request has activated something before
+        (`activated`). What is so already is not written again.
         """
         timeline = self.timeline()
         if effective_at is None and in_force(timeline, now) == version.version:
@@ -229,7 +249,18 @@ class OperatorTable:
         activation = Activation(effective_at=effective_at or now, version=version.version)
         changed = after_activation(timeline, activation, now=now)
         if changed != timeline:
-            self._store_timeline(version, changed, before=timeline)
+            (told,) = activations_to_list([activation])
+            activating = {
+                "type": "activating",
+                **told,
+                "expires_at_epoch": int((now + ACTIVATING_KNOWN).timestamp()),
+            }
+            self._store_timeline(
+                version,
+                changed,
+                before=timeline,
+                activating=activating_key(request_id) | to_item(activating),
+            )
         return activation
 
     def _store_draft(self, version: Version, *, request_id: str) -> int | None:
@@ -272,7 +303,12 @@ class OperatorTable:
         return None
 
     def _store_timeline(
-        self, version: Version, after: Sequence[Activation], *, before: Sequence[Activation]
+        self,
+        version: Version,
+        after: Sequence[Activation],
+        *,
+        before: Sequence[Activation],
+        activating: Item,
     ) -> None:
         document = {**TIMELINE_KEY, "type": "timeline", "activations": activations_to_list(after)}
         unchanged: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
@@ -303,6 +339,14 @@ class OperatorTable:
                             "Item": to_item(document),
                             # Excludes losing an activation made since the timeline was read.
                             **unchanged,
+                        }
+                    },
+                    {
+                        "Put": {
+                            "TableName": self._name,
+                            "Item": activating,
+                            # Excludes a second activation by one request.
+                            "ConditionExpression": "attribute_not_exists(pk)",
                         }
                     },
                 ]

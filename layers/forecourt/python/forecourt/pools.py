@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 # Who spends in a day is a counter in the account's one item.
 POOL_MEMBERS_MAX = 50
+CHANGES_KNOWN = 16  # of the last requests that changed a pool: a retry comes before so many others
 NO_LIMIT = 1_000_000_000  # no wallet holds more
+
+
+def owner_of(pool_id: str) -> str:
+    """Return under which name the ledger has a pool's account."""
+    return f"{POOL_PREFIX}{pool_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +36,7 @@ class Pool:
     A pool as its head made it; `limits` are points a day by member, `None` without limit.
 
     One whose head was forgotten has none: the others spend what is in it, and nothing else of it
-    changes any more.
+    changes any more. `changes` names the requests that made it what it is, the last ones last.
     """
 
     pool_id: str
@@ -39,6 +45,7 @@ class Pool:
     limits: Mapping[str, int | None]
     opened_at: datetime
     version: int = 1
+    changes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a pool its head is not in, or with more members than its account can count."""
@@ -50,7 +57,7 @@ class Pool:
     @property
     def owner(self) -> str:
         """Return under which name the ledger has its account."""
-        return f"{POOL_PREFIX}{self.pool_id}"
+        return owner_of(self.pool_id)
 
     @property
     def spending_limits(self) -> dict[str, int]:
@@ -59,6 +66,10 @@ class Pool:
             member_id: NO_LIMIT if limit is None else limit
             for member_id, limit in self.limits.items()
         }
+
+    def changed_by(self, request_id: str) -> Pool:
+        """Return the pool as it remembers that a request made it what it is."""
+        return replace(self, changes=(*self.changes, request_id)[-CHANGES_KNOWN:])
 
     def with_member(self, member_id: str, daily_points: int | None) -> Pool:
         """Return the pool with a member who may spend so much in a day."""

@@ -3,9 +3,11 @@ Pools in the Loyalty table (see `forecourt.loyalty_table`).
 
 | item | pk | sk | attributes |
 | --- | --- | --- | --- |
-| pool | `MEMBER#pool:<pool>` | `POOL` | type `pool`, wallet, head, limits, version, opened_at |
+| pool | `MEMBER#pool:<pool>` | `POOL` | type `pool`, wallet, head, limits, version, … |
 | membership | `MEMBER#<member>` | `POOL#<pool>` | type `membership`, wallet, head |
 
+A pool was `opened_at` some time, and remembers by which requests it was changed last
+(`changes`): one that comes again finds its work done, though others have gone on from there.
 A pool and the memberships that say so to its members change in one transaction. What a pool
 has is beside it, under `ACCOUNT#<wallet>`, and is the ledger's.
 """
@@ -58,6 +60,7 @@ def pool_to_item(pool: Pool) -> Item:
             "limits": dict(pool.limits),
             "version": pool.version,
             "opened_at": format_instant(pool.opened_at),
+            "changes": list(pool.changes),
         }
     )
 
@@ -72,6 +75,7 @@ def pool_from_item(item: Mapping[str, Mapping[str, Any]]) -> Pool:
         limits=values["limits"],
         version=values["version"],
         opened_at=parse_instant(values["opened_at"]),
+        changes=tuple(values.get("changes", ())),  # pools from before remember none
     )
 
 
@@ -92,15 +96,15 @@ class PoolsTable:
         self._dynamodb = dynamodb
         self._name = name
 
-    def open(self, pool: Pool) -> tuple[Pool, bool]:
-        """Open a pool; return it, and whether it is new. Its id is its request's, as a retry's."""
+    def open(self, pool: Pool) -> Pool:
+        """Open a pool; its id is its request's, so the one there is was opened by an attempt."""
 
-        def attempt() -> tuple[Pool, bool]:
+        def attempt() -> Pool:
             stored = self._find(pool.pool_id)
             if stored is not None:
-                return stored, False
+                return stored
             self._write(pool, before=None)
-            return pool, True
+            return pool
 
         return until_settled(attempt)
 
@@ -111,13 +115,21 @@ class PoolsTable:
             raise UnknownPool(pool_id)
         return pool
 
-    def change(self, pool_id: str, change: Callable[[Pool], Pool]) -> Pool:
-        """Return a pool after *change*, which is decided again when somebody was faster."""
+    def change(self, pool_id: str, change: Callable[[Pool], Pool], *, request_id: str = "") -> Pool:
+        """
+        Return a pool after *change*, which is decided again when somebody was faster.
+
+        One that the request has changed before is returned as it is now. What may be done twice
+        names none.
+        """
 
         def attempt() -> Pool:
             before = self.pool(pool_id)
+            if request_id in before.changes:
+                return before
             after = change(before)
             if after != before:
+                after = after.changed_by(request_id) if request_id else after
                 self._write(after, before=before)
             return after
 

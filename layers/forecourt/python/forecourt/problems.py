@@ -128,6 +128,7 @@ OUTCOMES: Mapping[type[errors.ForecourtError], Outcome] = {
     refusals.AlreadyReversed: _final(409, "This was reversed before"),
     refusals.CheckerNeeded: _final(409, "Somebody else has to approve this"),
     refusals.CheckerIsMaker: _final(409, "Nobody approves their own adjustment"),
+    refusals.NeverRunsOut: _final(409, "What the wallet holds never runs out"),
     refusals.NothingPending: _final(409, "There is nothing pending"),
     refusals.NothingToExtend: _final(409, "There is nothing to extend"),
     refusals.NothingDue: _final(409, "There is nothing due"),

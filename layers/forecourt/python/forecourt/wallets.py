@@ -157,6 +157,7 @@ def _stored_value(document: Mapping[str, Any], *, zone: ZoneInfo) -> ByHolder:
         holder: Wallet(
             policy=WalletPolicy(
                 zone=zone,
+                runs_out=holder is not Holder.REGISTERED,
                 shortfall=Shortfall.DEBT,
                 bonus_first=document["bonus_first"],
                 ceiling=document[f"{holder}_ceiling_fen"],

@@ -15,9 +15,16 @@ _JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":
 
 
 def fingerprint(command: Command) -> str:
-    """Return the SHA-256 of *command*'s name and content, in hexadecimal."""
-    content = [type(command).__name__, _plain(command)]
-    return sha256(canonical(content)).hexdigest()
+    """
+    Return what *command* is known by: the request it carries out, if it names one.
+
+    Otherwise the SHA-256 of its name and content, in hexadecimal.
+    """
+    if command.request:
+        return command.request
+    content = _plain(command)
+    del content["request"]  # commands had fingerprints before they named requests
+    return sha256(canonical([type(command).__name__, content])).hexdigest()
 
 
 def canonical(content: Any) -> bytes:

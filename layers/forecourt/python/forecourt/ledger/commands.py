@@ -3,7 +3,8 @@ Commands: what somebody wants of the ledger.
 
 A command's `entry_id` is chosen once by whoever begins it, and its dates are fixed then, so a
 retry, however late and under whatever settings, is the same command with the same
-`fingerprint`.
+`fingerprint`. Where somebody's request is carried out by what is true then (a rate, who is in a
+pool), the command names the request, and that is what it is known by.
 """
 
 from __future__ import annotations
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What every command says. `actor` is who or what asks, `source` the document behind it."""
+    """
+    What every command says. `actor` is who or what asks, `source` the document behind it.
+
+    `request` is the fingerprint of the request it carries out, if it has the request's id: two
+    attempts may have looked up different things, and are the same command.
+    """
 
     entry_id: str
     owner: str
@@ -34,6 +40,7 @@ class Command:
     occurred_at: datetime
     program_version: int = 0
     trace: tuple[Mapping[str, object], ...] = ()
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,11 +212,17 @@ class Adjust(Command):
 
 
 class Purpose(StrEnum):
-    """Why points change owner."""
+    """
+    Why points change owner.
+
+    What a member puts into a pool is theirs still, in a way, and not limited. What its head
+    takes out (`WITHDRAWAL`) was others' as well, and counts as what the head gives away.
+    """
 
     TRANSFER = "transfer"
     GIFT = "gift"
     POOL = "pool"
+    WITHDRAWAL = "withdrawal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from forecourt.ledger.entries import ADJUSTMENT, NO_EFFECT, Effect, EntryKind
 from forecourt.ledger.refusals import (
     CheckerIsMaker,
     CheckerNeeded,
+    NeverRunsOut,
     NothingDue,
     NothingPending,
     NothingToExtend,
@@ -18,7 +19,7 @@ from forecourt.ledger.refusals import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from forecourt.ledger.accounts import Account
     from forecourt.ledger.commands import (
@@ -96,6 +97,7 @@ def adjust(account: Account, command: Adjust, *, now: datetime, policy: WalletPo
     draft = Draft(account, now=now, policy=policy)
     draft.program(ADJUSTMENT, -command.points)
     if command.points > 0:
+        refuse_last_day(command.expires_on, wallet=command.wallet, policy=policy)
         draft.check_ceiling(command.points)
         draft.give(command.points, (command.expires_on, False))
     else:
@@ -108,12 +110,24 @@ def needs_checker(points: int, policy: WalletPolicy) -> bool:
     return policy.adjust_limit is not None and abs(points) > policy.adjust_limit
 
 
+def refuse_last_day(last: date | None, *, wallet: str, policy: WalletPolicy) -> None:
+    """Raise `NeverRunsOut` for a last day in a wallet whose content has none."""
+    if last is not None and not policy.runs_out:
+        raise NeverRunsOut(wallet=wallet, expires_on=last.isoformat())
+
+
 def extend(account: Account, command: Extend, *, now: datetime, policy: WalletPolicy) -> Decision:
-    """Let a bucket last longer, and what returns to it later as well."""
+    """
+    Let a bucket last longer, and what returns to it later as well.
+
+    Again, for what came since with the same day; what returns is good until the latest of the
+    days that it was extended to.
+    """
     draft = Draft(account, now=now, policy=policy)
-    if command.expires_on < draft.today or command.expires_on in account.extended:
+    if command.expires_on < draft.today:
         raise NothingToExtend(expires_on=command.expires_on.isoformat())
-    if len(account.extended) >= MAX_EXTENSIONS:
+    before = account.extended.get(command.expires_on)
+    if before is None and len(account.extended) >= MAX_EXTENSIONS:
         raise TooMany(limit="extensions", allowed=MAX_EXTENSIONS)
     waiting = [key for key in draft.pending if key[1] == command.expires_on]
     lots = [lot for lot in draft.free if lot[0] == command.expires_on]
@@ -126,7 +140,7 @@ def extend(account: Account, command: Extend, *, now: datetime, policy: WalletPo
     for since, last in waiting:
         points = draft.take_pending(draft.pending[since, last], since, last)
         draft.wait(points, since, command.until)
-    effect = Effect(extends=(command.expires_on, command.until))
+    effect = Effect(extends=(command.expires_on, max(before or command.until, command.until)))
     return posted(*draft.close(command, EntryKind.EXTEND, effect=effect))
 
 

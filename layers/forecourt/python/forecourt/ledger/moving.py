@@ -44,19 +44,25 @@ if TYPE_CHECKING:
 def transfer(
     giver: Account, receiver: Account, command: Transfer, *, now: datetime, policy: WalletPolicy
 ) -> Decision:
-    """Give points to another; they keep their last valid days, and pay the receiver's debt."""
+    """
+    Give points to another; they keep their last valid days, and pay the receiver's debt.
+
+    A day's limits are a person's: of what a head takes out of a pool they are counted where it
+    goes, or whoever heads eight pools would have them eight times.
+    """
     source = Draft(giver, now=now, policy=policy)
     target = Draft(receiver, now=now, policy=policy)
     _may_give(giver)
     _may_receive(giver, receiver)
     if command.purpose is not Purpose.POOL:
+        person = target if command.purpose is Purpose.WITHDRAWAL else source
         for name, allowed, requested in (
             ("points", policy.transfer_points, command.points),
             ("count", policy.transfer_count, 1),
         ):
             if allowed is not None:
                 limit = f"transfer_{name}"
-                source.use(f"given:{name}", requested, limit=limit, allowed=allowed)
+                person.use(f"given:{name}", requested, limit=limit, allowed=allowed)
     taken = source.take(command.points)
     target.check_ceiling(max(command.points - target.debt, 0))
     source.program(TRANSFER, command.points)

@@ -67,6 +67,7 @@ def parked_from_record(record: Mapping[str, Any], *, owner: str, entry_id: str) 
                 occurred_at=parse_instant(command["occurred_at"]),
                 program_version=command["program_version"],
                 trace=tuple(command["trace"]),
+                request=command.get("request", ""),
             )
             for command in record["commands"]
         ),
@@ -87,6 +88,8 @@ def _command_to_record(command: Reverse) -> Record:
     }
     if command.reverses_owner is not None:
         record["reverses_owner"] = command.reverses_owner
+    if command.request:
+        record["request"] = command.request
     return record
 
 

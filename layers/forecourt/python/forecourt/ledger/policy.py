@@ -87,7 +87,8 @@ class WalletPolicy:
     """
     The rules of one wallet, by which its commands are decided.
 
-    What is not `spendable` is only counted: growth value, by tiers. For `recall_days` the
+    What is not `spendable` is only counted: growth value, by tiers. What never `runs_out` is
+    given no last day by hand: a known holder's money. For `recall_days` the
     account recalls what ran out, for whoever asks about a day that is over. `slide` makes
     validity depend on activity: earning (and spending, with `spending_slides`) carries
     everything to the day `slide` gives. `grace_days` lets points come back after their last
@@ -102,6 +103,7 @@ class WalletPolicy:
     zone: ZoneInfo = _UTC
     midnight: Midnight = Midnight.PROGRAM
     spendable: bool = True
+    runs_out: bool = True
     recall_days: int = 0
     shortfall: Shortfall = Shortfall.DEBT
     debt_for_expired: bool = False
@@ -151,8 +153,8 @@ class Policies:
         return self.by_wallet.get(wallet, self.default)
 
     def of_budgets(self) -> Policies:
-        """Return these for budgets: a ceiling is a member's, and bounds no campaign."""
-        return self._each(ceiling=None)
+        """Return these for budgets: a ceiling, and what never ends, are a member's."""
+        return self._each(ceiling=None, runs_out=True)
 
     def of_a_pool(self, member_limits: Mapping[str, int]) -> Policies:
         """Return these for a pool of which each of its members may spend so much in a day."""

@@ -318,18 +318,27 @@ def _kept(command: Command, refusal: LedgerRefusal, now: datetime) -> KeptRefusa
     )
 
 
+def answer_from(stored: object, *, entry_id: str, fingerprint: str) -> Answer:
+    """
+    Return the answer that *stored* is, to a repeat of what it answered first.
+
+    Raises `EntryConflict` when the id was used for something with another fingerprint.
+    """
+    if isinstance(stored, Entry) and stored.fingerprint == fingerprint:
+        return Answer(entry=stored, repeated=True)
+    if isinstance(stored, KeptRefusal) and stored.fingerprint == fingerprint:
+        return Answer(refusal=ledger_refusal(stored.code, stored.facts), repeated=True)
+    raise EntryConflict(entry_id)
+
+
 def _again(command: Command, stored: object) -> Answer:
     """Return the first answer to *command*, which *stored* is, or was for something else."""
-    if isinstance(stored, Entry) and _is_of(stored, command):
+    if isinstance(stored, Entry) and not stored.fingerprint and _says(stored, command):
         return Answer(entry=stored, repeated=True)
-    if isinstance(stored, KeptRefusal) and stored.fingerprint == fingerprint(command):
-        return Answer(refusal=ledger_refusal(stored.code, stored.facts), repeated=True)
-    raise EntryConflict(command.entry_id)
+    return answer_from(stored, entry_id=command.entry_id, fingerprint=fingerprint(command))
 
 
-def _is_of(entry: Entry, command: Command) -> bool:
-    if entry.fingerprint:
-        return entry.fingerprint == fingerprint(command)
+def _says(entry: Entry, command: Command) -> bool:
     # Older than fingerprints: such entries are earns, and what they say is all they are.
     return isinstance(command, Earn) and (entry.given, entry.source, entry.occurred_at) == (
         command.points,

@@ -8,7 +8,7 @@ What the books do not allow.
                             TransferToSelf
   x holds                   HoldNotOpen, CaptureExceedsHold
   x reversals               NotReversible, NothingToReverse, OverReversed, AlreadyReversed
-  x adjustments             CheckerNeeded, CheckerIsMaker
+  x adjustments             CheckerNeeded, CheckerIsMaker, NeverRunsOut
   x nothing there           NothingPending, NothingToExtend, NothingDue
 """
 
@@ -205,6 +205,14 @@ class CheckerIsMaker(LedgerRefusal):
 
     code = "checker_is_maker"
     actor: str
+
+
+class NeverRunsOut(LedgerRefusal):
+    """What lies in the wallet never runs out, and is given no last day."""
+
+    code = "never_runs_out"
+    wallet: str
+    expires_on: str
 
 
 class NothingPending(LedgerRefusal):

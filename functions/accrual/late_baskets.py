@@ -13,16 +13,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from forecourt.ledger import EntryKind
-from forecourt.ledger.commands import Earn, Exactly, Reverse
+from forecourt.ledger.commands import Earn, EarnNothing, Exactly, Reverse
 from forecourt.ledger.refusals import AccountMerged, CeilingExceeded
 from forecourt.loyalty_table import trace_to_map
 from forecourt.multiples import MultipleKind
 from forecourt.program import evaluate
 from forecourt.rulings import Movement, carried_over
 from forecourt.stored_baskets import is_difference
+from functions.accrual.worthless import note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from forecourt.baskets import Basket
     from forecourt.ledger import Entry, Policies
@@ -133,17 +134,20 @@ class LateBaskets:
         points = self._difference(stored, share, told.basket, gave)
         if made is not None:
             points = self._left_of(points, holding.entry_id, made)
+        common: dict[str, Any] = {
+            "entry_id": entry_id,
+            "owner": owners[-1],
+            "source": f"sale:{stored.sale.sale_id}",
+            "reason": "basket",
+            "actor": "accrual",
+            "program_version": self.judging.version if self.judging else 0,
+            "trace": tuple(trace_to_map(each) for each in evaluation.trace),
+            "occurred_at": stored.sale.key.completed_at,
+        }
         if points == 0 or (points < 0 and gave is None):
-            self.loyalty.record_evaluation(
-                owners[-1],
-                stored.sale,
-                version=self.judging.version if self.judging else None,
-                evaluation=evaluation,
-                entry_id=entry_id,
-            )
+            note(self.ledger, EarnNothing(**common), policies=self.policies)
             return 0
-        command = self._command(stored, entry_id, points, evaluation, gave, owner=owners[-1])
-        return self._post(command)
+        return self._post(_difference_by(points, evaluation, gave, common))
 
     def _left_of(self, points: int, entry_id: str, made: Made) -> int:
         """Return *points*, less the part that a refund has taken of the entry: it is of both."""
@@ -152,41 +156,6 @@ class LateBaskets:
         judged = self.loyalty.worth(owner, entry_id)
         size = carried_over(abs(points), taken=left, given=judged)
         return size if points > 0 else -size
-
-    def _command(
-        self,
-        stored: StoredSale,
-        entry_id: str,
-        points: int,
-        evaluation: Evaluation,
-        gave: Entry | None,
-        *,
-        owner: str,
-    ) -> Earn | Reverse:
-        common: dict[str, Any] = {
-            "entry_id": entry_id,
-            "owner": owner,
-            "source": f"sale:{stored.sale.sale_id}",
-            "reason": "basket",
-            "actor": "accrual",
-            "program_version": self.judging.version if self.judging else 0,
-            "trace": tuple(trace_to_map(each) for each in evaluation.trace),
-            "occurred_at": stored.sale.key.completed_at,
-        }
-        if points > 0 or gave is None:
-            return Earn(
-                points=points,
-                expires_on=evaluation.expires_on,
-                activates_on=evaluation.activates_on,
-                **common,
-            )
-        return Reverse(
-            reverses=gave.entry_id,
-            reverses_owner=gave.member_id if gave.member_id != owner else None,
-            document=entry_id,
-            part=Exactly(points=-points),
-            **common,
-        )
 
     def _post(self, command: Earn | Reverse) -> int:
         answer = self.ledger.execute(command, policies=self.policies)
@@ -199,3 +168,22 @@ class LateBaskets:
         if isinstance(answer.refusal, CeilingExceeded):
             return 0  # kept in the entry's place: to try again would not make the wallet larger
         return answer.posted().points
+
+
+def _difference_by(
+    points: int, evaluation: Evaluation, gave: Entry | None, common: Mapping[str, Any]
+) -> Earn | Reverse:
+    if points > 0 or gave is None:
+        return Earn(
+            points=points,
+            expires_on=evaluation.expires_on,
+            activates_on=evaluation.activates_on,
+            **common,
+        )
+    return Reverse(
+        reverses=gave.entry_id,
+        reverses_owner=gave.member_id if gave.member_id != common["owner"] else None,
+        document=common["entry_id"],
+        part=Exactly(points=-points),
+        **common,
+    )

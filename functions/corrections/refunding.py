@@ -12,11 +12,11 @@ from forecourt import rulings
 from forecourt.callers import Permission
 from forecourt.errors import InvalidRequest, SaleNotCredited, SaleShared
 from forecourt.growing import Growing
-from forecourt.growth import growth_of
+from forecourt.growth import growth_entry_id, growth_of
 from forecourt.instants import compact_instant
 from forecourt.ledger import Entry, EntryKind
 from forecourt.ledger.commands import Line, Part, Remainder, Reverse, Share
-from forecourt.ledger.refusals import NothingToReverse
+from forecourt.ledger.refusals import AccountMerged, NothingToReverse
 from forecourt.once import Answer
 from forecourt.programs import Programs
 from forecourt.sales import Sale
@@ -61,29 +61,54 @@ class RefundRoutes:
                 raise SaleNotCredited(sale_id=sale_id, status=str(stored.status))
             if len(stored.held) > 1:
                 raise SaleShared(sale_id=sale_id, members=len(stored.held))
-            (held,) = stored.held
-            part = part_of(stored, body)
-            member_id, entry_id = held.share.member_id, held.entry_id
-            owners = self._desk.loyalty.owners(member_id)
-            made = self._desk.loyalty.made(owners, entry_id)
-            lies_with = made[0] if made else member_id
-            refund = Reverse(
-                entry_id=refund_id_for(sale_id, body),
-                owner=owners[-1],
-                reverses=entry_id,
-                reverses_owner=lies_with if lies_with != owners[-1] else None,
-                document=body.document,
-                part=part,
-                source=f"refund:{body.document}",
-                reason=body.reason,
-                actor=caller.subject,
-                occurred_at=body.refunded_at,
-            )
-            added = self._added(stored, owners) if body.line is None else None
-            entries = self._take_back([refund, *_also(refund, added)], held.share, stored.sale)
+            try:
+                entries = self._refund(stored, body)
+            except AccountMerged:
+                # Its member became one with another just now: so it is theirs to give back.
+                entries = self._refund(stored, body)
             return Answer(status=201, body=posted(*entries))
 
         return self._desk.door.once(perform)
+
+    def _refund(self, stored: StoredSale, body: RefundOrder) -> list[Entry]:
+        """Take the points back, then the growth value; return the points' entries if there are."""
+        sale_id, (held,) = stored.sale.sale_id, stored.held
+        owners = self._desk.loyalty.owners(held.share.member_id)
+        refund = Reverse(
+            entry_id=refund_id_for(sale_id, body),
+            owner=owners[-1],
+            reverses=held.entry_id,
+            reverses_owner=self._lies_with(owners, held.entry_id),
+            document=body.document,
+            part=part_of(stored, body),
+            source=f"refund:{body.document}",
+            reason=body.reason,
+            actor=self._desk.door.caller.subject,
+            occurred_at=body.refunded_at,
+        )
+        added = self._added(stored, owners) if body.line is None else None
+        entries, nothing = [], None
+        for each in [refund, *_also(refund, added)]:
+            try:
+                entries.append(self._desk.post(each))
+            except NothingToReverse as refusal:
+                nothing = refusal  # the fuel may have earned nothing, and what was with it did
+        if self._has_growth(held.share, stored.sale):
+            policies = self._desk.keeping.program(self._desk.now()).policies()
+            growing = Growing(ledger=self._desk.ledger, policies=policies)
+            lies_with = self._lies_with(owners, growth_entry_id(held.entry_id))
+            took = growing.take_back(replace(refund, reverses_owner=lies_with))
+            # A sale may be worth growth value and no points.
+            if took is not None and not entries:
+                return [took]
+        if nothing is not None and not entries:
+            raise nothing
+        return entries
+
+    def _lies_with(self, owners: list[str], entry_id: str) -> str | None:
+        """Return who has an entry, unless it is, or will be, the last of its *owners*."""
+        made = self._desk.loyalty.made(owners, entry_id)
+        return made[0] if made and made[0] != owners[-1] else None
 
     def _added(self, stored: StoredSale, owners: list[str]) -> Entry | None:
         """Return the entry by which a receipt that came late added to what the sale earned."""
@@ -93,25 +118,6 @@ class RefundRoutes:
         made = self._desk.loyalty.made(owners, told.difference_id(entry_id))
         entry = made[1] if made else None
         return entry if entry is not None and entry.kind is EntryKind.EARN else None
-
-    def _take_back(self, refunds: list[Reverse], share: rulings.Share, sale: Sale) -> list[Entry]:
-        """Take the points back, then the growth value; return the points' entries if there are."""
-        entries, nothing = [], None
-        for each in refunds:
-            try:
-                entries.append(self._desk.post(each))
-            except NothingToReverse as refusal:
-                nothing = refusal  # the fuel may have earned nothing, and what was with it did
-        if self._has_growth(share, sale):
-            policies = self._desk.keeping.program(self._desk.now()).policies()
-            growing = Growing(ledger=self._desk.ledger, policies=policies)
-            took = growing.take_back(refunds[0])
-            # A sale may be worth growth value and no points.
-            if took is not None and not entries:
-                return [took]
-        if nothing is not None and not entries:
-            raise nothing
-        return entries
 
     def _has_growth(self, share: rulings.Share, sale: Sale) -> bool:
         program = self._programs.at(sale.key.completed_at)

@@ -603,7 +603,7 @@ def test_refunds_of_the_whole_receipt_by_amount_take_back_all_it_earned(
 def test_what_only_the_receipt_earned_is_refunded_by_itself(
     manager: Client, sold: str, world: World
 ) -> None:
-    world.loyalty.record_evaluation("m-1", SALE, version=1, evaluation=None)
+    world.earn_nothing("m-1")
     added(world, 10)
 
     assert refund(manager, sold).body["points"] == -10
@@ -616,7 +616,7 @@ def test_a_receipt_that_changed_nothing_is_no_entry_to_refund(
     world.post(earned("m-1", 100))
     world.tell(SALE, receipt())
     entry_id = f"{SALE.sale_id}~basket.R-1"
-    world.loyalty.record_evaluation("m-1", SALE, version=1, evaluation=None, entry_id=entry_id)
+    world.earn_nothing("m-1", entry_id=entry_id)
 
     assert refund(manager, sold).body["points"] == -100
     assert world.loyalty.account("m-1").parked == 0
@@ -684,7 +684,7 @@ def test_a_refund_before_its_sales_growth_value_waits_for_it(
 def test_a_sale_worth_growth_value_alone_can_be_refunded(
     manager: Client, sold: str, grown: Earn, world: World
 ) -> None:
-    world.loyalty.record_evaluation("m-1", SALE, version=2, evaluation=None)
+    world.earn_nothing("m-1")
     world.post(grown)
 
     reply = refund(manager, sold)

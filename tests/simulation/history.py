@@ -289,11 +289,15 @@ class _Writer:
         )
         if chance.random() < 0.2:
             # The refund overtakes what it refunds: it names an id that is sent later.
-            earn = self._earn(common | {"entry_id": f"{common['entry_id']}.late"})
-            self.sent.append(earn)
-            self.unanswered.append(earn)
-            return replace(reverse, reverses=earn.entry_id, part=c.Remainder())
+            makes = chance.choice((self._earn, self._earn, self._earn_nothing))
+            late = makes(common | {"entry_id": f"{common['entry_id']}.late"})
+            self.sent.append(late)
+            self.unanswered.append(late)
+            return replace(reverse, reverses=late.entry_id, part=c.Remainder())
         return reverse
+
+    def _earn_nothing(self, common: dict[str, Any]) -> c.Command:
+        return c.EarnNothing(**common)
 
     def _adjust(self, common: dict[str, Any]) -> c.Command:
         points = self._points() * self.chance.choice((1, -1))
@@ -342,6 +346,7 @@ class _Writer:
 
 _KINDS: tuple[tuple[str, float], ...] = (
     ("earn", 30),
+    ("earn_nothing", 1),
     ("spend", 14),
     ("hold", 12),
     ("capture", 10),

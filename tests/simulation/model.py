@@ -35,6 +35,7 @@ class Trial:
         self.past: dict[tuple[str, str], Past] = {}
         self.undone: dict[tuple[str, str], Undone] = {}
         self.merged: dict[tuple[str, str], Merged] = {}
+        self.void: set[tuple[str, str]] = set()
 
 
 class Model:
@@ -70,6 +71,7 @@ class Model:
         for key, undone in trial.undone.items():
             self.undone.setdefault(key, []).append((self.moment, undone))
         self.posted |= dict.fromkeys(trial.past, self.moment)
+        self.refused |= dict.fromkeys(trial.void, self.moment)
 
     def keep_refusal(self, key: tuple[str, str]) -> None:
         self.moment += 1
@@ -96,6 +98,8 @@ class Model:
         purse = trial.purses[place] = self.at(place, version)
         if purse.gone_to is not None and not isinstance(command, c.Unmerge):
             raise Refused("account_merged")
+        if isinstance(command, c.EarnNothing):
+            return self.end_waiting(command, now=now, policies=policies)
         scene.live(purse)
         match command:
             case c.Transfer() | c.Merge() | c.Convert():
@@ -113,6 +117,16 @@ class Model:
                     trial.past[command.owner, command.entry_id] = past
         nothing = Past("other", [], 0, command, scene.today)
         trial.past.setdefault((command.owner, command.entry_id), nothing)
+        return trial
+
+    def end_waiting(self, command: c.Command, *, now: datetime, policies: Policies) -> Trial:
+        """Return what becomes of the purse when no points will ever come under that id."""
+        trial, place = Trial(), (command.owner, command.wallet)
+        purse = self.at(place)
+        if purse.parked.pop(command.entry_id, None):
+            Scene(policies.of(command.wallet), now).live(purse)
+            trial.purses[place] = purse
+        trial.void.add((command.owner, command.entry_id))
         return trial
 
     def _move(

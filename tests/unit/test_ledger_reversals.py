@@ -201,6 +201,35 @@ def test_the_same_document_does_not_wait_twice() -> None:
         books.run(c.Reverse, reverses="later", document="refund:1")
 
 
+def test_what_waits_for_points_that_never_come_is_answered_and_waits_no_longer() -> None:
+    books = Ledger()
+    books.earn(10)
+    for number in (1, 2):
+        books.run(c.Reverse, reverses="later", document=f"refund:{number}")
+
+    decision = books.carry_out(books.command(c.EarnNothing, entry_id="later"))
+
+    (posting,) = decision.postings
+    assert [
+        (each.kind, each.legs, each.reason, each.refers_to, each.entry_id.endswith(".applied"))
+        for each in posting.entries
+    ] == [(EntryKind.REVERSE, (), "nothing_to_reverse", "later", True)] * 2
+    assert decision.answers == ("ann", "later")
+    assert (books.has(), books.account().parked, books.parked) == (10, 0, {})
+
+
+def test_points_that_never_come_move_no_account_for_which_nothing_waits() -> None:
+    books = Ledger()
+    books.earn(10)
+    books.run(c.Reverse, reverses="another", document="refund:1")
+    before = books.account()
+
+    decision = books.carry_out(books.command(c.EarnNothing, entry_id="later"))
+
+    assert (decision.postings, decision.unmoved) == ((), before)
+    assert (books.account(), list(books.parked)) == (before, ["another"])
+
+
 def test_a_refund_of_a_sale_that_never_comes_stays_parked() -> None:
     books = Ledger()
     books.run(c.Reverse, reverses="never", document="refund:1")

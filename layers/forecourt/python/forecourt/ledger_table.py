@@ -4,16 +4,17 @@ The ledger's part of the Loyalty table, and the one way to write it.
 | item | pk | sk | written |
 | --- | --- | --- | --- |
 | account | `MEMBER#<owner>` | `ACCOUNT#<wallet>` | with every posting |
-| entry, refusal | `MEMBER#<owner>` | `T#<entry id>` | once, never changed |
+| entry, refusal, evaluation | `MEMBER#<owner>` | `T#<entry id>` | once, never changed |
 | what was reversed of an entry | `MEMBER#<owner>` | `R#<entry id>` | with each reversal |
 | reversals that wait for an entry | `MEMBER#<owner>` | `P#<entry id>` | when parked, applied |
 | reminder | `MEMBER#<owner>` | `N#<last day>#<days before>#<wallet>` | once; goes after its day |
 
 A posting is one transaction of the first two, four write units for items up to 1 KB; a
-movement between two accounts has two of each. No index holds entries. An account with
-something to come due has `due_on`, the key of a sparse index for the expiry job: the first
-such day and one of sixteen letters, so that a day on which all run out is no hot key. It
-changes only when that day does, and so does the index.
+movement between two accounts has two of each. An *evaluation* says that what could have earned
+points did not: its transaction checks the account instead of writing it. No index holds
+entries. An account with something to come due has `due_on`, the key of a sparse index for the
+expiry job: the first such day and one of sixteen letters, so that a day on which all run out is
+no hot key. It changes only when that day does, and so does the index.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from forecourt import contention
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
 from forecourt.instants import format_instant, parse_instant
+from forecourt.ledger import POINTS_WALLET
 from forecourt.ledger.notes import (
     parked_from_record,
     parked_to_record,
@@ -64,7 +66,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from forecourt.ledger import Account, Answer, Entry, Policies
-    from forecourt.ledger.commands import Command
+    from forecourt.ledger.commands import Command, EarnNothing
     from forecourt.ledger.decisions import Decision, Parked, Posting, Reversals
     from forecourt.ledger.procedure import Key, Request
     from forecourt.reminders import Notice
@@ -116,6 +118,26 @@ def refusal_to_item(refusal: KeptRefusal) -> Item:
             "code": refusal.code,
             "facts": dict(refusal.facts),
             "refused_at": format_instant(refusal.refused_at),
+        }
+    )
+
+
+def instead_to_item(answer: KeptRefusal | EarnNothing) -> Item:
+    """Encode what answers a command instead of an entry."""
+    return (
+        refusal_to_item(answer) if isinstance(answer, KeptRefusal) else evaluation_to_item(answer)
+    )
+
+
+def evaluation_to_item(command: EarnNothing) -> Item:
+    """Encode that nothing is earned under an id."""
+    return timeline_entry_key(command.owner, command.entry_id) | to_item(
+        {
+            "type": "evaluation",
+            "wallet": command.wallet if command.wallet != POINTS_WALLET else None,
+            "program_version": command.program_version or None,
+            "trace": [dict(each) for each in command.trace],
+            "occurred_at": format_instant(command.occurred_at),
         }
     )
 
@@ -330,6 +352,10 @@ class LedgerTable:
     def _writes(self, decision: Decision) -> list[dict[str, Any]]:
         """Return the transaction: the answer to the command first, its condition is the id."""
         writes: list[dict[str, Any]] = []
+        if decision.instead is not None:
+            item = instead_to_item(decision.instead)
+            # Excludes a second answer to the same command, and a zero beside an entry.
+            writes.append(self._put(item, ConditionExpression="attribute_not_exists(pk)"))
         for posting in decision.postings:
             writes += [
                 # Excludes a second answer to the same command.
@@ -350,6 +376,15 @@ class LedgerTable:
             else:
                 key = item_key(ParkedKey(parked.owner, parked.entry_id))
                 writes.append({"Delete": {"TableName": self._name, "Key": key, **unchanged}})
+        if decision.unmoved is not None:
+            account = decision.unmoved
+            check = {
+                "TableName": self._name,
+                "Key": account_key(account.member_id, account.wallet),
+                # Excludes a reversal parked meanwhile for what never comes, or where it went.
+                **_unchanged("version", account.version),
+            }
+            writes.append({"ConditionCheck": check})
         if decision.absent is not None:
             check = {
                 "TableName": self._name,

@@ -72,6 +72,15 @@ class Earn(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarnNothing(Command):
+    """
+    Say that nothing is given under this id, now or ever: what could have earned points did not.
+
+    Moves nothing and is no entry. What waits to reverse the earn waits for nothing and ends.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Activate(Command):
     """Make what is pending until `activates_on` active now."""
 

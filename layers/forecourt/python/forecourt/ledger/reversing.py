@@ -47,9 +47,12 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from forecourt.ledger.accounts import Account
-    from forecourt.ledger.commands import Part, Reverse
+    from forecourt.ledger.commands import Earn, EarnNothing, Part, Reverse
     from forecourt.ledger.entries import Entry
     from forecourt.ledger.policy import WalletPolicy
+    from forecourt.ledger.procedure import KeptRefusal
+
+APPLIED = ".applied"  # behind the id of a reversal that waited, whatever came of it
 
 
 def reverse(books: Books, command: Reverse, *, now: datetime, policy: WalletPolicy) -> Decision:
@@ -93,11 +96,46 @@ def reverse_parked(
             replace(command, reason=reason or command.reason),
             points,
             already=already,
-            entry_id=f"{command.entry_id}.applied",
+            entry_id=f"{command.entry_id}{APPLIED}",
             unparks=True,
         )
         entries.append(entry)
     return entries, account, replace(note, version=1) if note else None
+
+
+def never(
+    books: Books,
+    command: Earn | EarnNothing,
+    *,
+    instead: KeptRefusal | EarnNothing,
+    now: datetime,
+    policy: WalletPolicy,
+) -> Decision:
+    """
+    Answer *command* with something *instead* of an entry, and end what waited for the entry.
+
+    Each reversal that waited leaves an entry that moves nothing and says why. Where none did,
+    the account has to be as it was read: one that is parked meanwhile would wait for ever.
+    """
+    waiting, account, entries = books.parked, books.account, []
+    for each in waiting.commands if waiting else ():
+        draft = Draft(account, now=now, policy=policy)
+        entry, account = draft.close(
+            replace(each, reason=NothingToReverse.code),
+            EntryKind.REVERSE,
+            entry_id=f"{each.entry_id}{APPLIED}",
+            refers_to=command.entry_id,
+            effect=Effect(unparks=True),
+        )
+        entries.append(entry)
+    if waiting is None:
+        return Decision(postings=(), instead=instead, unmoved=account)
+    return Decision(
+        postings=(Posting(entries=tuple(entries), account=account),),
+        instead=instead,
+        parked=replace(waiting, commands=()),
+        parked_before=len(waiting.commands),
+    )
 
 
 def _park(books: Books, command: Reverse, *, now: datetime, policy: WalletPolicy) -> Decision:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.keeping import Keeping
 from forecourt.ledger import Policies, WalletPolicy
 from forecourt.ledger.commands import Reverse
 from forecourt.ledger_table import LedgerTable
+from forecourt.programs import Programs
+from functions.corrections import handler as corrections
 from tests.functional.clients import Counting, Interrupting
 from tests.functional.conftest import LOYALTY_TABLE
+from tests.functional.http import Client
 from tests.functional.test_accrual_of_baskets import WITH_SHOP, program
 from tests.functional.test_accrual_of_rulings import Books, merge
+from tests.functional.tiered import tiered
 from tests.functional.world import LITRES, with_wallets
 from tests.specimens import RECEIVED_AT, SALE, earned, earned_nothing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from forecourt.ledger import Answer, Entry
+    from tests.functional.http import Reply
     from tests.functional.world import World
 
 NOTHING_BELOW_FIFTY_LITRES = {
@@ -187,3 +197,122 @@ def test_a_sale_worth_nothing_takes_one_transaction_and_no_read(books: Books) ->
     ledger.execute(earned_nothing("m1"), policies=Policies(), account=account)
 
     assert counting.calls == {"transact_write_items": 1}
+
+
+# --- and whosever the sale is by then ----------------------------------------------------------
+
+
+@pytest.fixture
+def desk(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Return the manager's desk, an hour after the sale."""
+    at = RECEIVED_AT + timedelta(hours=1)
+    fresh = replace(corrections.desk, keeping=Keeping(world.loyalty), now=lambda: at)
+    monkeypatch.setattr(corrections.refunds, "_desk", fresh)
+    monkeypatch.setattr(corrections.refunds, "_programs", Programs(world.loyalty))
+    return Client(handle=corrections.handle, subject="sub-manager", groups="[manager]")
+
+
+def refund_at(desk: Client, document: str = "R-1", **body: Any) -> Reply:
+    return desk.post(
+        f"/sales/{SALE.sale_id}/refunds",
+        {"document": document, "refunded_at": "2026-11-23T09:00:00Z", **body},
+    )
+
+
+class Meanwhile:
+    """A ledger whose *count*-th command lets something happen before it is carried out."""
+
+    def __init__(self, ledger: LedgerTable, count: int, happens: Callable[[], object]) -> None:
+        self._ledger = ledger
+        self._left = count
+        self._happens = happens
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    def execute(self, *args: Any, **named: Any) -> Answer:
+        self._left -= 1
+        if self._left == 0:
+            self._happens()
+        return self._ledger.execute(*args, **named)
+
+
+@pytest.mark.parametrize("document", [LITRES, NOTHING_BELOW_FIFTY_LITRES], ids=["39", "0"])
+def test_a_refund_between_the_account_that_went_and_the_one_it_went_to_is_not_lost(
+    books: Books, desk: Client, monkeypatch: pytest.MonkeyPatch, document: dict[str, Any]
+) -> None:
+    books.world.activate(document)
+    books.sold()
+    merge(books, "m1", into="m3")
+    replies: list[Reply] = []
+    ledger = Meanwhile(books.accrual.ledger, 2, lambda: replies.append(refund_at(desk)))
+    monkeypatch.setattr(books.accrual, "ledger", ledger)
+
+    seen = books.catch_up()
+    books.catch_up(seen)
+
+    (reply,) = replies
+    assert (reply.status, reply.body["kind"], reply.body["member_id"]) == (201, "park", "m3")
+    assert books.points("m1", "m3") == [0, 0]
+    assert nothing_waits(books, "m3")
+    again = refund_at(desk, "R-2")
+    assert (again.status, again.code) == (409, "nothing_to_reverse")
+
+
+@pytest.mark.parametrize("judged", ["before the merge", "after it"])
+def test_a_refund_whose_member_becomes_one_with_another_meanwhile_takes_from_the_other(
+    books: Books, desk: Client, monkeypatch: pytest.MonkeyPatch, judged: str
+) -> None:
+    books.world.activate()
+    books.sold()
+    if judged == "before the merge":
+        books.catch_up()
+    routes = corrections.refunds._desk
+    ledger = Meanwhile(routes.ledger, 1, lambda: merge(books, "m1", into="m3"))
+    monkeypatch.setattr(corrections.refunds, "_desk", replace(routes, ledger=ledger))
+
+    reply = refund_at(desk)
+    books.catch_up()
+
+    assert (reply.status, reply.body["member_id"]) == (201, "m3")
+    assert books.points("m1", "m3") == [0, 0]
+    assert nothing_waits(books, "m3")
+
+
+def test_growth_value_is_taken_back_where_it_is_when_the_points_stayed_behind(
+    books: Books, desk: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The members became one between a sale's points and its growth value."""
+    books.world.activate(tiered())
+    books.sold()
+
+    def become_one() -> None:
+        for wallet in ("points", "growth"):
+            merge(books, "m1", into="m3", wallet=wallet)
+
+    monkeypatch.setattr(books.accrual, "ledger", Meanwhile(books.accrual.ledger, 2, become_one))
+    books.catch_up()
+    assert books.growth("m3") == [302]
+
+    refund_at(desk)
+
+    assert (books.points("m3"), books.growth("m3")) == ([0], [0])
+
+
+def test_a_share_that_was_refused_by_an_account_that_went_is_given_where_it_went(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its member became one with another just before a ruling gave them the sale."""
+    books.world.activate()
+    books.sold()
+    books.catch_up()
+    books.world.rule(SALE, "m2")
+    ledger = Meanwhile(books.accrual.ledger, 2, lambda: merge(books, "m2", into="m3"))
+    monkeypatch.setattr(books.accrual, "ledger", ledger)
+    ruled = books.records()
+    assert books.accrual.handle({"Records": ruled}, books.context) != {"batchItemFailures": []}
+
+    books.catch_up(ruled)
+    books.catch_up(ruled)
+
+    assert books.points("m1", "m2", "m3") == [0, 0, 39]

@@ -152,6 +152,7 @@ def post(stored: StoredSale, standings: Standings) -> int | None:
             points=evaluation.points,
             expires_on=evaluation.expires_on,
             activates_on=evaluation.activates_on,
+            items=evaluation.items,
             trace=trace,
             **about,
         )

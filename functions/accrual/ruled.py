@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from forecourt.by_line import in_proportion
 from forecourt.growth import tier_of_sale
 from forecourt.ledger import EntryKind, wallet_of
 from forecourt.ledger.commands import Earn, EarnNothing, Reverse
@@ -172,6 +173,7 @@ class Mover:
                 points=points,
                 expires_on=evaluation.expires_on,
                 activates_on=evaluation.activates_on,
+                items=in_proportion(points, evaluation.items),
                 **about,
             ),
             policies=self.policies,

@@ -1,6 +1,7 @@
 """The route that takes back what a sale earned, because the sale was refunded."""
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
@@ -9,8 +10,9 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from forecourt import rulings
+from forecourt.by_line import earned_by_line
 from forecourt.callers import Permission
-from forecourt.errors import InvalidRequest, SaleNotCredited, SaleShared
+from forecourt.errors import InvalidRequest, SaleNotCredited, SaleShared, StaleWrite
 from forecourt.growing import Growing
 from forecourt.growth import growth_entry_id, growth_of
 from forecourt.instants import compact_instant
@@ -21,6 +23,7 @@ from forecourt.once import Answer
 from forecourt.programs import Programs
 from forecourt.sales import Sale
 from forecourt.sales_table import SalesTable
+from forecourt.stored_baskets import refunded_before
 from forecourt.stored_sales import StoredSale
 from functions.corrections.bodies import PostedView, RefundOrder, posted
 from functions.corrections.desk import TAG, Desk
@@ -45,8 +48,9 @@ class RefundRoutes:
 
         Shares of the amount add up before they are rounded, so refunds that make up the whole
         take back exactly what was earned; the amount is that of the whole receipt, where a till
-        told one. What is spent by then becomes a debt, unless the program says otherwise. Growth
-        value of the sale goes in the same proportion.
+        told one. A `line` takes back what that line earned, as far as it is left. What is spent
+        by then becomes a debt, unless the program says otherwise. Growth value of the sale goes
+        in the same proportion, and by line not at all.
         """
         caller = self._desk.door.caller
         caller.require(Permission.REFUND_POINTS)
@@ -86,14 +90,14 @@ class RefundRoutes:
             actor=self._desk.door.caller.subject,
             occurred_at=body.refunded_at,
         )
-        added = self._added(stored, owners) if body.line is None else None
         entries, nothing = [], None
-        for each in [refund, *_also(refund, added)]:
+        for each in self._reversals(stored, refund, owners):
             try:
                 entries.append(self._desk.post(each))
             except NothingToReverse as refusal:
                 nothing = refusal  # the fuel may have earned nothing, and what was with it did
-        if self._has_growth(held.share, stored.sale):
+        # Growth value is the whole sale's: no line has any of its own.
+        if body.line is None and self._has_growth(held.share, stored.sale):
             policies = self._desk.keeping.program(self._desk.now()).policies()
             growing = Growing(ledger=self._desk.ledger, policies=policies)
             lies_with = self._lies_with(owners, growth_entry_id(held.entry_id))
@@ -101,41 +105,56 @@ class RefundRoutes:
             # A sale may be worth growth value and no points.
             if took is not None and not entries:
                 return [took]
-        if nothing is not None and not entries:
-            raise nothing
+        if not entries:
+            raise nothing or NothingToReverse(entry_id=held.entry_id)
         return entries
+
+    def _reversals(
+        self, stored: StoredSale, refund: Reverse, owners: list[str]
+    ) -> Iterator[Reverse]:
+        """Yield what takes the points back, those that a receipt added when it came late behind."""
+        told, (held,) = stored.basket, stored.held
+        program = self._programs.at(stored.sale.key.completed_at)
+        if told is None or program is None or held.entry_id not in told.after:
+            yield refund
+            return
+        made = self._desk.loyalty.made(owners, held.entry_id)
+        settled = self._desk.loyalty.made(owners, told.difference_id(held.entry_id))
+        if isinstance(refund.part, Line) and None in (made, settled):
+            raise StaleWrite  # what its lines earn is on its way through accrual
+        gave, added = (each[1] if each else None for each in (made, settled))
+        first: Part | None = refund.part
+        further = first
+        match refund.part:
+            case Line(item=number):
+                sale, basket = part_of_sale(stored.sale, held.share), told.basket
+                lines = earned_by_line(program, sale, basket, whole=stored.sale, gave=gave)
+                first, further = _line(number, lines.first), _line(number, lines.further)
+            case Share(part=amount_fen, whole=whole_fen) if added is not None:
+                further = Share(part=amount_fen, whole=whole_fen - refunded_before(added))
+        if first is not None:
+            yield replace(refund, part=first)
+        if further is not None and added is not None and added.kind is EntryKind.EARN:
+            yield replace(
+                refund,
+                entry_id=f"{refund.entry_id}.basket",
+                reverses=added.entry_id,
+                reverses_owner=added.member_id if added.member_id != refund.owner else None,
+                part=further,
+            )
 
     def _lies_with(self, owners: list[str], entry_id: str) -> str | None:
         """Return who has an entry, unless it is, or will be, the last of its *owners*."""
         made = self._desk.loyalty.made(owners, entry_id)
         return made[0] if made and made[0] != owners[-1] else None
 
-    def _added(self, stored: StoredSale, owners: list[str]) -> Entry | None:
-        """Return the entry by which a receipt that came late added to what the sale earned."""
-        told, entry_id = stored.basket, stored.held[0].entry_id
-        if told is None or entry_id not in told.after:
-            return None
-        made = self._desk.loyalty.made(owners, told.difference_id(entry_id))
-        entry = made[1] if made else None
-        return entry if entry is not None and entry.kind is EntryKind.EARN else None
-
     def _has_growth(self, share: rulings.Share, sale: Sale) -> bool:
         program = self._programs.at(sale.key.completed_at)
-        part = replace(sale, volume_ml=share.volume_ml, amount_fen=share.amount_fen)
-        return program is not None and growth_of(program, part) is not None
+        return program is not None and growth_of(program, part_of_sale(sale, share)) is not None
 
 
-def _also(refund: Reverse, added: Entry | None) -> list[Reverse]:
-    """Return what takes the same part back of what a late receipt added."""
-    if added is None:
-        return []
-    further = replace(
-        refund,
-        entry_id=f"{refund.entry_id}.basket",
-        reverses=added.entry_id,
-        reverses_owner=added.member_id if added.member_id != refund.owner else None,
-    )
-    return [further]
+def _line(number: str, items: Mapping[str, int]) -> Line | None:
+    return Line(item=number, points=items[number]) if number in items else None
 
 
 def refund_id_for(sale_id: str, refund: RefundOrder) -> str:
@@ -144,10 +163,17 @@ def refund_id_for(sale_id: str, refund: RefundOrder) -> str:
     return f"{compact_instant(refund.refunded_at)}.refund.{named.hexdigest()[:16]}"
 
 
+def part_of_sale(sale: Sale, share: rulings.Share) -> Sale:
+    """Return what somebody has of *sale*, as a sale."""
+    return replace(sale, volume_ml=share.volume_ml, amount_fen=share.amount_fen)
+
+
 def part_of(stored: StoredSale, refund: RefundOrder) -> Part:
     """Return which part of what a sale earned a refund takes back."""
     if refund.line is not None:
-        return Line(item=refund.line)
+        if stored.basket is None or refund.line > len(stored.basket.basket.lines):
+            raise InvalidRequest(findings=[{"at": "/body/line", "reason": "no_such_line"}])
+        return Line(item=str(refund.line))
     if refund.amount_fen is None:
         return Remainder()
     if refund.amount_fen > stored.paid_fen:

@@ -278,6 +278,7 @@ class _Writer:
                 c.Share(part=chance.randint(1, whole), whole=whole),
                 c.Share(part=1, whole=3),
                 c.Line(item=chance.choice("abc")),
+                c.Line(item=chance.choice("ab"), points=self._points()),
             )
         )
         common |= {"owner": original.owner, "wallet": original.wallet}
@@ -357,8 +358,8 @@ _KINDS: tuple[tuple[str, float], ...] = (
     ("adjust", 4),
     ("transfer", 8),
     ("convert", 3),
-    ("merge", 0.6),
-    ("unmerge", 1.2),
+    ("merge", 0.9),
+    ("unmerge", 2.4),
     ("freeze", 1.2),
     ("set_zone", 1.5),
     ("extend", 2),

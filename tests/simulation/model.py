@@ -244,17 +244,18 @@ def _share_of(past: Past, undone: Undone, command: c.Reverse) -> int:
     if isinstance(part, c.Exactly):
         points = part.points
     elif isinstance(part, c.Share):
-        if whole not in (0, part.whole) or done + part.part > part.whole:
+        if done + part.part > part.whole:
             raise Refused("over_reversed")
         done, whole = done + part.part, part.whole
         otherwise = undone.points - undone.by_share
         by_share = max(undone.by_share, (past.points - otherwise) * done // whole)
         points = by_share - undone.by_share
     elif isinstance(part, c.Line):
-        if part.item in items or part.item not in past.items:
+        earned = past.items or {part.item: part.points}
+        if part.item in items or earned.get(part.item) is None:
             raise Refused("nothing_to_reverse")
         items.add(part.item)
-        points = past.items[part.item]
+        points = min(earned[part.item], left)
     else:
         points = left
     if points > left:

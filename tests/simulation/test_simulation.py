@@ -56,7 +56,7 @@ def test_the_histories_meet_every_kind_of_entry_and_most_refusals() -> None:
     kinds: set[EntryKind] = set()
     refusals: set[str] = set()
 
-    for seed in range(150):
+    for seed in range(100):
         world = World(history_of(seed))
         world.run()
         for item in world.store.items.values():

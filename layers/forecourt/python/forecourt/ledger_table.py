@@ -30,7 +30,7 @@ from forecourt import contention
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
 from forecourt.instants import format_instant, parse_instant
-from forecourt.ledger import POINTS_WALLET
+from forecourt.ledger import POINTS_WALLET, Reversals
 from forecourt.ledger.notes import (
     parked_from_record,
     parked_to_record,
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
     from forecourt.ledger import Account, Answer, Entry, Policies
     from forecourt.ledger.commands import Command, EarnNothing
-    from forecourt.ledger.decisions import Decision, Parked, Posting, Reversals
+    from forecourt.ledger.decisions import Decision, Parked, Posting
     from forecourt.ledger.procedure import Key, Request
     from forecourt.reminders import Notice
 
@@ -229,11 +229,12 @@ class LedgerTable:
             response = self._respond(request, known)
             known = {}
 
-    def reversed_of(self, entry: Entry) -> int:
-        """Return how many points of *entry* were reversed by now."""
+    def reversals_of(self, entry: Entry) -> Reversals:
+        """Return what of *entry* was reversed by now."""
         key = ReversalsKey(entry.member_id, entry.entry_id)
-        note: Reversals | None = self._read((key,), {}).items.get(key)
-        return note.reversed if note else 0
+        none = Reversals(owner=key.owner, entry_id=key.entry_id, given=entry.given)
+        note: Reversals = self._read((key,), {}).items.get(key, none)
+        return note
 
     def accounts(self, keys: Iterable[AccountKey], *, consistent: bool = True) -> list[Account]:
         """Return those of the accounts that there are, in one round trip for up to 100."""

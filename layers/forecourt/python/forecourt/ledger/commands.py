@@ -155,9 +155,10 @@ class Exactly:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
     """
-    `part` of `whole`, as the refunded amount of the paid amount.
+    `part` of `whole`, as the refunded amount of the paid amount; all of an entry in one unit.
 
     Shares add up before they are rounded down, so parts that make the whole reverse the whole.
+    When more is known of what was paid, another share of the same entry may name another whole.
     """
 
     part: int
@@ -166,9 +167,14 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What one line of the document earned."""
+    """
+    What one line of the document earned, as far as other reversals have left it.
+
+    `points` is that where the entry does not say what its lines earned.
+    """
 
     item: str
+    points: int | None = None
 
 
 Part = Remainder | Exactly | Share | Line

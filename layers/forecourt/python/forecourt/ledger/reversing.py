@@ -194,21 +194,27 @@ def _part(original: Entry, note: Reversals, part: Part) -> tuple[Reversals, int]
             return note, points
         case Share():
             return _share(note, part)
-        case Line(item=item):
-            if item in note.items or item not in original.items:
+        case Line(item=item, points=said):
+            earned = original.items.get(item) if original.items else said
+            if item in note.items or earned is None:
                 raise NothingToReverse(entry_id=original.entry_id)
-            return replace(note, items=(*note.items, item)), original.items[item]
+            points = min(earned, note.given - note.reversed)
+            return replace(note, items=(*note.items, item)), points
         case _:
             return note, note.given - note.reversed
 
 
 def _share(note: Reversals, share: Share) -> tuple[Reversals, int]:
-    """Return what a share takes: of what was given, less what was reversed for other reasons."""
-    if note.part + share.part > share.whole or note.whole not in (0, share.whole):
-        raise OverReversed(given=note.whole, reversed=note.part, requested=share.part)
+    """
+    Return what a share takes: of what was given, less what was reversed for other reasons.
+
+    The last share to come knows best what the whole is: earlier ones are parts of it, too.
+    """
     part = note.part + share.part
+    if part > share.whole:
+        raise OverReversed(given=share.whole, reversed=note.part, requested=share.part)
     shared = note.given - (note.reversed - note.by_share)
-    # Never less than was taken: the other reversal may have come between two shares.
+    # Never less than was taken: the whole was less, or the other reversal came between two shares.
     target = max(divide(shared * part, share.whole, Rounding.FLOOR), note.by_share)
     points = target - note.by_share
     return replace(note, part=part, whole=share.whole, by_share=target), points

@@ -1,23 +1,23 @@
-"""A refund that comes before its sale is answered, whatever becomes of the sale."""
+"""A refund that comes too early, or in the middle of something, is answered and not lost."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.keeping import Keeping
 from forecourt.ledger import Policies, WalletPolicy
 from forecourt.ledger.commands import Reverse
 from forecourt.ledger_table import LedgerTable
-from forecourt.programs import Programs
 from functions.corrections import handler as corrections
 from tests.functional.clients import Counting, Interrupting
 from tests.functional.conftest import LOYALTY_TABLE
-from tests.functional.http import Client
-from tests.functional.test_accrual_of_baskets import WITH_SHOP, program
+from tests.functional.refunding import desk_of, refund_at
+from tests.functional.test_accrual_of_baskets import (
+    WITH_SHOP,
+    program,
+)
 from tests.functional.test_accrual_of_rulings import Books, merge
 from tests.functional.tiered import tiered
 from tests.functional.world import LITRES, with_wallets
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from forecourt.ledger import Answer, Entry
-    from tests.functional.http import Reply
+    from tests.functional.http import Client, Reply
     from tests.functional.world import World
 
 NOTHING_BELOW_FIFTY_LITRES = {
@@ -204,19 +204,7 @@ def test_a_sale_worth_nothing_takes_one_transaction_and_no_read(books: Books) ->
 
 @pytest.fixture
 def desk(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """Return the manager's desk, an hour after the sale."""
-    at = RECEIVED_AT + timedelta(hours=1)
-    fresh = replace(corrections.desk, keeping=Keeping(world.loyalty), now=lambda: at)
-    monkeypatch.setattr(corrections.refunds, "_desk", fresh)
-    monkeypatch.setattr(corrections.refunds, "_programs", Programs(world.loyalty))
-    return Client(handle=corrections.handle, subject="sub-manager", groups="[manager]")
-
-
-def refund_at(desk: Client, document: str = "R-1", **body: Any) -> Reply:
-    return desk.post(
-        f"/sales/{SALE.sale_id}/refunds",
-        {"document": document, "refunded_at": "2026-11-23T09:00:00Z", **body},
-    )
+    return desk_of(world, monkeypatch)
 
 
 class Meanwhile:
@@ -268,7 +256,7 @@ def test_a_refund_whose_member_becomes_one_with_another_meanwhile_takes_from_the
     if judged == "before the merge":
         books.catch_up()
     routes = corrections.refunds._desk
-    ledger = Meanwhile(routes.ledger, 1, lambda: merge(books, "m1", into="m3"))
+    ledger: Any = Meanwhile(routes.ledger, 1, lambda: merge(books, "m1", into="m3"))
     monkeypatch.setattr(corrections.refunds, "_desk", replace(routes, ledger=ledger))
 
     reply = refund_at(desk)

@@ -14,7 +14,8 @@ movement between two accounts has two of each. An *evaluation* says that what co
 points did not: its transaction checks the account instead of writing it. No index holds
 entries. An account with something to come due has `due_on`, the key of a sparse index for the
 expiry job: the first such day and one of sixteen letters, so that a day on which all run out is
-no hot key. It changes only when that day does, and so does the index.
+no hot key. It changes only when that day does, and so does the index. Reversals that wait are in
+the index as well, under the day from which on they have waited long.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ from forecourt.loyalty_table import (
     account_from_item,
     account_key,
     account_to_item,
+    due_letter,
     entry_from_item,
     entry_to_item,
     member_key,
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
 
 DUE_INDEX = "due"
 LONGEST_PAUSE_SECONDS = 1.0
+WAITS_LONG = timedelta(days=2)  # one whole business day; what overtakes a sale is hours ahead
 REMINDERS_KEPT = timedelta(days=31)  # after their day; as long as a late job may look for them
 
 # Failures of a single request that pass by themselves.
@@ -148,10 +151,11 @@ def reversals_to_item(note: Reversals) -> Item:
     return key | to_item({"type": "reversals", **reversals_to_record(note)})
 
 
-def parked_to_item(parked: Parked) -> Item:
-    """Encode reversals that wait."""
+def parked_to_item(parked: Parked, *, posted_on: date | None = None) -> Item:
+    """Encode reversals that wait; from `WAITS_LONG` after *posted_on* on they are found as due."""
     key = item_key(ParkedKey(parked.owner, parked.entry_id))
-    return key | to_item({"type": "parked", **parked_to_record(parked)})
+    due_on = posted_on and f"{(posted_on + WAITS_LONG).isoformat()}#{due_letter(parked.owner)}"
+    return key | to_item({"type": "parked", **parked_to_record(parked), "due_on": due_on})
 
 
 def from_ledger_item(item: Mapping[str, Mapping[str, Any]]) -> object:
@@ -275,8 +279,12 @@ class LedgerTable:
             return False
         return True
 
-    def due(self, key: str) -> Iterator[AccountKey]:
-        """Yield the accounts under one of `due_keys`, from the index, page by page."""
+    def due(self, key: str) -> Iterator[AccountKey | ParkedKey]:
+        """
+        Yield what is under one of `due_keys`, from the index, page by page.
+
+        Accounts, and what waits for a sale and has waited long.
+        """
         arguments: dict[str, Any] = {
             "IndexName": DUE_INDEX,
             "KeyConditionExpression": "due_on = :key",
@@ -285,8 +293,11 @@ class LedgerTable:
         while True:
             response = self._dynamodb.query(TableName=self._name, **arguments)
             for values in map(from_item, response["Items"]):
-                owner = values["pk"].removeprefix("MEMBER#")
-                yield AccountKey(owner, values["sk"].removeprefix("ACCOUNT#"))
+                owner, sort = values["pk"].removeprefix("MEMBER#"), values["sk"]
+                if sort.startswith("P#"):
+                    yield ParkedKey(owner, sort.removeprefix("P#"))
+                else:
+                    yield AccountKey(owner, sort.removeprefix("ACCOUNT#"))
             if "LastEvaluatedKey" not in response:
                 return
             arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
@@ -373,7 +384,8 @@ class LedgerTable:
             # Excludes losing a reversal that was parked meanwhile.
             unchanged = _unchanged("parked_count", decision.parked_before)
             if parked.commands:
-                writes.append(self._put(parked_to_item(parked), **unchanged))
+                posted_on = decision.entry.posted_on
+                writes.append(self._put(parked_to_item(parked, posted_on=posted_on), **unchanged))
             else:
                 key = item_key(ParkedKey(parked.owner, parked.entry_id))
                 writes.append({"Delete": {"TableName": self._name, "Key": key, **unchanged}})

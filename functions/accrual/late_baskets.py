@@ -9,7 +9,7 @@ finds it there. What is given after the receipt is judged with it and needs no d
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from forecourt.by_line import divided, in_proportion
@@ -21,6 +21,7 @@ from forecourt.loyalty_table import trace_to_map
 from forecourt.program import evaluate
 from forecourt.rulings import Movement, carried_over
 from forecourt.stored_baskets import is_difference, refunded_trace
+from forecourt.values import dataclass
 from functions.accrual.worthless import note
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ of the receipt, and what is left of them came by the difference.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forecourt.growth import tier_of_entry
 from forecourt.program import evaluate
 from forecourt.rounding import apportion
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

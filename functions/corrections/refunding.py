@@ -1,7 +1,7 @@
 """The route that takes back what a sale earned, because the sale was refunded."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
@@ -90,12 +90,7 @@ class RefundRoutes:
             actor=self._desk.door.caller.subject,
             occurred_at=body.refunded_at,
         )
-        entries, nothing = [], None
-        for each in self._reversals(stored, refund, owners):
-            try:
-                entries.append(self._desk.post(each))
-            except NothingToReverse as refusal:
-                nothing = refusal  # the fuel may have earned nothing, and what was with it did
+        entries = self._take_back(stored, refund, owners)
         # Growth value is the whole sale's: no line has any of its own.
         if body.line is None and self._has_growth(held.share, stored.sale):
             policies = self._desk.keeping.program(self._desk.now()).policies()
@@ -106,18 +101,15 @@ class RefundRoutes:
             if took is not None and not entries:
                 return [took]
         if not entries:
-            raise nothing or NothingToReverse(entry_id=held.entry_id)
+            raise NothingToReverse(entry_id=held.entry_id)
         return entries
 
-    def _reversals(
-        self, stored: StoredSale, refund: Reverse, owners: list[str]
-    ) -> Iterator[Reverse]:
-        """Yield what takes the points back, those that a receipt added when it came late behind."""
+    def _take_back(self, stored: StoredSale, refund: Reverse, owners: list[str]) -> list[Entry]:
+        """Take the points back, and behind them those that a receipt added when it came late."""
         told, (held,) = stored.basket, stored.held
         program = self._programs.at(stored.sale.key.completed_at)
         if told is None or program is None or held.entry_id not in told.after:
-            yield refund
-            return
+            return self._post(refund)
         made = self._desk.loyalty.made(owners, held.entry_id)
         settled = self._desk.loyalty.made(owners, told.difference_id(held.entry_id))
         if isinstance(refund.part, Line) and None in (made, settled):
@@ -132,16 +124,26 @@ class RefundRoutes:
                 first, further = _line(number, lines.first), _line(number, lines.further)
             case Share(part=amount_fen, whole=whole_fen) if added is not None:
                 further = Share(part=amount_fen, whole=whole_fen - refunded_before(added))
-        if first is not None:
-            yield replace(refund, part=first)
-        if further is not None and added is not None and added.kind is EntryKind.EARN:
-            yield replace(
-                refund,
-                entry_id=f"{refund.entry_id}.basket",
-                reverses=added.entry_id,
-                reverses_owner=added.member_id if added.member_id != refund.owner else None,
-                part=further,
-            )
+        entries = self._post(replace(refund, part=first)) if first is not None else []
+        if further is None or added is None or added.kind is not EntryKind.EARN:
+            return entries
+        if any(each.posted_at < added.posted_at for each in entries):
+            return entries  # a repeat: the difference is less by it already
+        also = replace(
+            refund,
+            entry_id=f"{refund.entry_id}.basket",
+            reverses=added.entry_id,
+            reverses_owner=added.member_id if added.member_id != refund.owner else None,
+            part=further,
+        )
+        return [*entries, *self._post(also)]
+
+    def _post(self, refund: Reverse) -> list[Entry]:
+        """Post a refund; the fuel may have earned nothing, and what was with it did."""
+        try:
+            return [self._desk.post(refund)]
+        except NothingToReverse:
+            return []
 
     def _lies_with(self, owners: list[str], entry_id: str) -> str | None:
         """Return who has an entry, unless it is, or will be, the last of its *owners*."""

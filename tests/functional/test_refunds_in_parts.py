@@ -92,6 +92,27 @@ def test_refunds_by_amount_before_and_after_the_receipt_take_back_all_that_the_s
     assert (over.status, over.code) == (409, "over_reversed")
 
 
+def test_a_refund_that_is_sent_again_after_the_receipt_was_settled_takes_nothing_more(
+    books: Books, desk: Client
+) -> None:
+    """The difference that the receipt makes is less by it already."""
+    books.world.activate(program())
+    books.sold()
+    books.catch_up()
+    books.world.tell(SALE, WITH_SHOP)
+    most = WITH_SHOP.total_fen * 3 // 4
+    first = refund_at(desk, amount_fen=most, key="1")
+    books.catch_up()
+    before = books.points("m1")
+
+    again = refund_at(desk, amount_fen=most, key="2")
+
+    assert (again.status, again.body) == (201, first.body)
+    assert books.points("m1") == before
+    refund_at(desk, "R-2", amount_fen=WITH_SHOP.total_fen - most)
+    assert books.points("m1") == [0]
+
+
 # --- line by line ------------------------------------------------------------------------------
 
 

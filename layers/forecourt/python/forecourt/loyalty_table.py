@@ -32,9 +32,9 @@ The Loyalty table.
 | segment of hashing anew | `REKEYING` | `<ring>#<segment>` |
 
 A posting is two writes, the entry and the account, and stays two: the one index is of accounts
-by the first day on which something comes due (`ledger_table`). Entry ids begin with an instant,
-so the `T#` range of a member is their statement in order of time. An *evaluation* there says
-that a sale was judged and earned nothing.
+by the first day on which something comes due, and of refunds that wait (`ledger_table`). Entry
+ids begin with an instant, so the `T#` range of a member is their statement in order of time. An
+*evaluation* there says that a sale was judged and earned nothing.
 
 This module has accrual's access, `ledger_table` the ledger's, `stations_table` that to
 stations and their cases, `candidates_table` and `decided_sales` matching's; `members_table`,

@@ -37,6 +37,7 @@ ERRORS_MAX = 5
 # What the functions themselves find alarming, by function and metric.
 ALARMING_METRICS = {
     "closing": {"EntriesRecovered": "the archive had missed entries that were posted"},
+    "due": {"RefundsWaiting": "a refund has waited a day for its sale"},
     "ingest": {
         "MessagesQuarantined": "a station sent what is no message of ours",
         "TransactionsLost": "a pump overwrote sales before they were read",

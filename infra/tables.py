@@ -153,8 +153,8 @@ class Tables(Construct):
             projection_type=dynamodb.ProjectionType.ALL,
         )
         self.loyalty = ItemTable(self, "Loyalty", keys=keys, target=target)
-        # Accounts only, and of these only keys: a posting writes here when the next day on which
-        # something is due changes, and not otherwise.
+        # Accounts, and refunds that wait, and of these only keys: a posting writes here when the
+        # next day on which something is due changes, and not otherwise.
         self.loyalty.add_global_secondary_index(
             index_name=DUE_INDEX,
             partition_key=dynamodb.Attribute(name="due_on", type=STRING),

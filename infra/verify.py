@@ -149,7 +149,7 @@ def tell(files: VerificationFiles, report: Mapping[str, Any], console: Console) 
         f"accounts: {report['accounts']}, entries: {report['entries']}, "
         f"closed days: {report['books']}, differences: {report['differences']}, "
         f"days not as booked: {len(report['days_not_as_booked'])}, "
-        f"not at zero: {len(report['not_at_zero'])}",
+        f"not at zero: {len(report['not_at_zero'])}, refunds that wait: {report['waiting']}",
         markup=False,
         soft_wrap=True,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from forecourt.instants import format_instant
-from forecourt.ledger.commands import Earn
+from forecourt.ledger.commands import Earn, EarnNothing
 from forecourt.messages import SaleMessage, read_message
 from forecourt.proposals import Proposal
 from forecourt.sales import Evidence, EvidenceKind, Sale, SaleKey
@@ -66,6 +66,21 @@ def earned(member_id: str, points: int, *, sale_id: str = SALE.sale_id, **change
         program_version=1,
         trace=({"rule": "petrol", "outcome": "earned", "points": points},),
         occurred_at=SALE.key.completed_at,
+    )
+    return replace(command, **changes)
+
+
+def earned_nothing(member_id: str, sale: Sale = SALE, **changes: Any) -> EarnNothing:
+    """Return the command by which accrual says that a sale earns nothing."""
+    command = EarnNothing(
+        entry_id=sale.sale_id,
+        owner=member_id,
+        source=f"sale:{sale.sale_id}",
+        reason="fuel",
+        actor="accrual",
+        program_version=1,
+        trace=({"rule": "", "outcome": "no_rule", "points": 0},),
+        occurred_at=sale.key.completed_at,
     )
     return replace(command, **changes)
 

@@ -25,7 +25,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from forecourt.growing import Growing
 from forecourt.growth import growth_of, tier_of_sale
 from forecourt.ledger import Policies
-from forecourt.ledger.commands import Earn
+from forecourt.ledger.commands import Earn, EarnNothing
 from forecourt.ledger.refusals import AccountMerged, CeilingExceeded
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable, trace_to_map
@@ -38,6 +38,7 @@ from forecourt.values import dataclass
 from functions.accrual.growth_accounts import GrowthAccounts
 from functions.accrual.judging import earning
 from functions.accrual.ruled import Mover
+from functions.accrual.worthless import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,9 +119,17 @@ def post(stored: StoredSale, standings: Standings) -> int | None:
     if member_id is None:
         raise ValueError(sale.sale_id)  # the stream's filter lets only matched sales through
     version = in_force(standings.timeline, sale.key.completed_at)
+    about: dict[str, Any] = {
+        "owner": member_id,
+        "source": f"sale:{sale.sale_id}",
+        "reason": "fuel",
+        "actor": "accrual",
+        "program_version": version or 0,
+        "occurred_at": sale.key.completed_at,
+    }
     if version is None:
-        new = loyalty.record_evaluation(member_id, sale, version=None, evaluation=None)
-        return 0 if new else None
+        nothing = EarnNothing(entry_id=sale.sale_id, **about)
+        return 0 if note(ledger, nothing, policies=Policies()) else None
     now = datetime.now(UTC)
     # What the sale earns is of its own time; how the account is kept, of now.
     judging, keeping = program(version), program(in_force(standings.timeline, now) or version)
@@ -129,16 +138,14 @@ def post(stored: StoredSale, standings: Standings) -> int | None:
         grown = growth_accounts.of(member_id, standings, loyalty)
         tier = tier_of_sale(judging, sale, grown, now=now)
     evaluation = evaluate(judging, sale, stored.basket_for(sale.sale_id), tier=tier)
-    about: dict[str, Any] = {
-        "owner": member_id,
-        "source": f"sale:{sale.sale_id}",
-        "reason": "fuel",
-        "actor": "accrual",
-        "program_version": version,
-        "occurred_at": sale.key.completed_at,
-    }
+    trace = tuple(trace_to_map(each) for each in evaluation.trace)
     if evaluation.points == 0:
-        new = loyalty.record_evaluation(member_id, sale, version=version, evaluation=evaluation)
+        new = note(
+            ledger,
+            EarnNothing(entry_id=sale.sale_id, trace=trace, **about),
+            policies=keeping.policies(),
+            account=standings.accounts.pop(member_id, None),
+        )
         points = 0 if new else None
     else:
         command = Earn(
@@ -146,7 +153,8 @@ def post(stored: StoredSale, standings: Standings) -> int | None:
             points=evaluation.points,
             expires_on=evaluation.expires_on,
             activates_on=evaluation.activates_on,
-            trace=tuple(trace_to_map(each) for each in evaluation.trace),
+            items=evaluation.items,
+            trace=trace,
             **about,
         )
         points = post_points(

@@ -12,18 +12,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from forecourt.by_line import divided, in_proportion
+from forecourt.growth import tier_of_entry
 from forecourt.ledger import EntryKind
-from forecourt.ledger.commands import Earn, Exactly, Reverse
+from forecourt.ledger.commands import Earn, EarnNothing, Exactly, Reverse
 from forecourt.ledger.refusals import AccountMerged, CeilingExceeded
 from forecourt.loyalty_table import trace_to_map
-from forecourt.multiples import MultipleKind
 from forecourt.program import evaluate
 from forecourt.rulings import Movement, carried_over
-from forecourt.stored_baskets import is_difference
+from forecourt.stored_baskets import is_difference, refunded_trace
 from forecourt.values import dataclass
+from functions.accrual.worthless import note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from forecourt.baskets import Basket
     from forecourt.ledger import Entry, Policies
@@ -104,17 +106,10 @@ class LateBaskets:
     def _difference(
         self, stored: StoredSale, share: Share, basket: Basket, judged: Entry | None
     ) -> int:
-        tier = self._tier_in(judged)
+        tier = tier_of_entry(self.judging, judged)
         evaluations = [self.judge(stored, share, each, tier=tier) for each in (None, basket)]
         without, given = (each.points if each else 0 for each in evaluations)
         return given - without
-
-    def _tier_in(self, judged: Entry | None) -> Tier | None:
-        """Return the tier that an entry was judged in: the member may have another one by now."""
-        if judged is None or self.judging is None or self.judging.tiers is None:
-            return None
-        names = {each["rule"] for each in judged.trace if each["outcome"] == MultipleKind.TIER}
-        return next((each for each in self.judging.tiers.ladder if each.name in names), None)
 
     def _settle(self, stored: StoredSale, told: ToldBasket, holding: Holding) -> int:
         """
@@ -128,65 +123,45 @@ class LateBaskets:
             return 0
         made = self.loyalty.made(owners, holding.entry_id)
         gave = made[1] if made else None
-        evaluation = self.judge(stored, share, told.basket, tier=self._tier_in(gave))
-        if evaluation is None:
+        reversals = self.ledger.reversals_of(gave) if gave is not None else None
+        tier = tier_of_entry(self.judging, gave)
+        alone = self.judge(stored, share, None, tier=tier)
+        evaluation = self.judge(stored, share, told.basket, tier=tier)
+        if alone is None or evaluation is None:
             return 0
-        points = self._difference(stored, share, told.basket, gave)
+        points = whole = evaluation.points - alone.points
         if made is not None:
-            points = self._left_of(points, holding.entry_id, made)
-        if points == 0 or (points < 0 and gave is None):
-            self.loyalty.record_evaluation(
-                owners[-1],
-                stored.sale,
-                version=self.judging.version if self.judging else None,
-                evaluation=evaluation,
-                entry_id=entry_id,
-            )
-            return 0
-        command = self._command(stored, entry_id, points, evaluation, gave, owner=owners[-1])
-        return self._post(command)
-
-    def _left_of(self, points: int, entry_id: str, made: Made) -> int:
-        """Return *points*, less the part that a refund has taken of the entry: it is of both."""
-        owner, gave = made
-        left = gave.given - self.ledger.reversed_of(gave) if gave is not None else 0
-        judged = self.loyalty.worth(owner, entry_id)
-        size = carried_over(abs(points), taken=left, given=judged)
-        return size if points > 0 else -size
-
-    def _command(
-        self,
-        stored: StoredSale,
-        entry_id: str,
-        points: int,
-        evaluation: Evaluation,
-        gave: Entry | None,
-        *,
-        owner: str,
-    ) -> Earn | Reverse:
+            # A refund has taken its part of both, whatever it named.
+            judged = self.loyalty.worth(made[0], holding.entry_id)
+            left = reversals.given - reversals.reversed if reversals else 0
+            points = _less(whole, left=left, judged=judged)
+        trace = [trace_to_map(each) for each in evaluation.trace]
+        if reversals is not None and reversals.part:
+            trace.append(refunded_trace(whole - points, amount_fen=reversals.part))
         common: dict[str, Any] = {
             "entry_id": entry_id,
-            "owner": owner,
+            "owner": owners[-1],
             "source": f"sale:{stored.sale.sale_id}",
             "reason": "basket",
             "actor": "accrual",
             "program_version": self.judging.version if self.judging else 0,
-            "trace": tuple(trace_to_map(each) for each in evaluation.trace),
+            "trace": tuple(trace),
             "occurred_at": stored.sale.key.completed_at,
         }
-        if points > 0 or gave is None:
-            return Earn(
+        if points == 0 or (points < 0 and gave is None):
+            note(self.ledger, EarnNothing(**common), policies=self.policies)
+            return 0
+        if points < 0 and gave is not None:
+            return self._post(_less_of(gave, -points, common))
+        lines = divided(alone.points, evaluation.items, fuel=told.basket.fuel_number)
+        return self._post(
+            Earn(
                 points=points,
                 expires_on=evaluation.expires_on,
                 activates_on=evaluation.activates_on,
+                items=in_proportion(points, lines.further),
                 **common,
             )
-        return Reverse(
-            reverses=gave.entry_id,
-            reverses_owner=gave.member_id if gave.member_id != owner else None,
-            document=entry_id,
-            part=Exactly(points=-points),
-            **common,
         )
 
     def _post(self, command: Earn | Reverse) -> int:
@@ -200,3 +175,19 @@ class LateBaskets:
         if isinstance(answer.refusal, CeilingExceeded):
             return 0  # kept in the entry's place: to try again would not make the wallet larger
         return answer.posted().points
+
+
+def _less(points: int, *, left: int, judged: int) -> int:
+    """Return what of a difference, up or down, is left when so much of what was *judged* is."""
+    size = carried_over(abs(points), taken=left, given=judged)
+    return size if points > 0 else -size
+
+
+def _less_of(gave: Entry, points: int, common: Mapping[str, Any]) -> Reverse:
+    return Reverse(
+        reverses=gave.entry_id,
+        reverses_owner=gave.member_id if gave.member_id != common["owner"] else None,
+        document=common["entry_id"],
+        part=Exactly(points=points),
+        **common,
+    )

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from forecourt.by_line import in_proportion
 from forecourt.growth import tier_of_sale
 from forecourt.ledger import EntryKind, wallet_of
-from forecourt.ledger.commands import Earn, Reverse
+from forecourt.ledger.commands import Earn, EarnNothing, Reverse
 from forecourt.ledger.entries import DEBT
 from forecourt.ledger.refusals import AlreadyReversed, CeilingExceeded, NothingToReverse
 from forecourt.loyalty_table import trace_to_map
@@ -25,6 +26,7 @@ from functions.accrual.growth_accounts import latest
 from functions.accrual.judging import earning
 from functions.accrual.late_baskets import LateBaskets
 from functions.accrual.ruled_growth import MovingGrowth
+from functions.accrual.worthless import note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,10 +112,9 @@ class Mover:
         self, applied: AppliedRuling, movement: Movement
     ) -> tuple[Made | None, Entry | None, bool]:
         """Return what was made of the share, what took it back, and whether only just now."""
-        member_id, entry_id = movement.share.member_id, movement.reverses or ""
-        owners = self.loyalty.owners(member_id)
-        made = self.loyalty.made(owners, entry_id)
-        owner, lies_with = owners[-1], made[0] if made else member_id
+        entry_id, owners = movement.reverses or "", self.loyalty.owners(movement.share.member_id)
+        made, owner = self.loyalty.made(owners, entry_id), owners[-1]
+        lies_with = made[0] if made else owner
         ruling = applied.ruling
         answer = self.ledger.execute(
             Reverse(
@@ -149,31 +150,32 @@ class Mover:
     ) -> int:
         share, ruling, entry_id = movement.share, applied.ruling, movement.movement_id
         *before, owner = self.loyalty.owners(share.member_id)
-        if before and self.loyalty.judged([(each, entry_id) for each in before]):
+        if self.loyalty.made(before, entry_id):
             return 0  # given before the account went into another one, and gone there with it
         part = replace(stored.sale, volume_ml=share.volume_ml, amount_fen=share.amount_fen)
         tier = self._tier(part, owner)
         evaluation = self.late.judge(stored, share, stored.basket_for(entry_id), tier=tier)
-        version = self.judging.version if self.judging else None
         points = carried_over(evaluation.points, taken=taken, given=given) if evaluation else 0
+        about: dict[str, Any] = {
+            "entry_id": entry_id,
+            "owner": owner,
+            "source": f"sale:{ruling.sale_id}",
+            "reason": ruling.reason,
+            "actor": ruling.actor,
+            "program_version": self.judging.version if self.judging else 0,
+            "trace": tuple(trace_to_map(each) for each in evaluation.trace) if evaluation else (),
+            "occurred_at": stored.sale.key.completed_at,
+        }
         if evaluation is None or points == 0:
-            self.loyalty.record_evaluation(
-                owner, stored.sale, version=version, evaluation=evaluation, entry_id=entry_id
-            )
+            note(self.ledger, EarnNothing(**about), policies=self.policies)
             return 0
         answer = earning(self.ledger, self.judging)(
             Earn(
-                entry_id=entry_id,
-                owner=owner,
                 points=points,
                 expires_on=evaluation.expires_on,
                 activates_on=evaluation.activates_on,
-                source=f"sale:{ruling.sale_id}",
-                reason=ruling.reason,
-                actor=ruling.actor,
-                program_version=version or 0,
-                trace=tuple(trace_to_map(each) for each in evaluation.trace),
-                occurred_at=stored.sale.key.completed_at,
+                items=in_proportion(points, evaluation.items),
+                **about,
             ),
             policies=self.policies,
         )

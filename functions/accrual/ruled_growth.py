@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from forecourt.growing import Growing
 from forecourt.growth import growth_entry_id, growth_of
-from forecourt.ledger.commands import Reverse
+from forecourt.ledger.commands import EarnNothing, Reverse
 from forecourt.rulings import carried_over
 from forecourt.values import dataclass
 from forecourt.wallets import GROWTH_WALLET
+from functions.accrual.worthless import note
 
 if TYPE_CHECKING:
     from forecourt.growth import Growth
@@ -46,7 +47,7 @@ class MovingGrowth:
         if movement.reverses is None or growth is None:
             return
         made = self.loyalty.made(owners, growth_entry_id(movement.reverses))
-        lies_with = made[0] if made else movement.share.member_id
+        lies_with = made[0] if made else owner
         took = Growing(ledger=self.ledger, policies=self.policies).take_back(
             Reverse(
                 entry_id=movement.movement_id,
@@ -72,29 +73,23 @@ class MovingGrowth:
         *before, owner = owners
         if growth is None:
             return
-        if before and self.loyalty.judged([(each, entry_id) for each in before]):
+        if self.loyalty.made(before, entry_id):
             return  # given before the account went into another one, and gone there with it
-        ruling, version = self.applied.ruling, self.judging.version
+        ruling = self.applied.ruling
         value = carried_over(growth.value, taken=self.taken, given=self.given)
-        if value == 0:
-            # What takes the share back again must not wait for growth value that never comes.
-            self.loyalty.record_evaluation(
-                owner,
-                sale,
-                version=version,
-                evaluation=None,
-                entry_id=entry_id,
-                wallet=GROWTH_WALLET,
-            )
-            return
-        about = {
+        about: dict[str, Any] = {
             "owner": owner,
             "source": f"sale:{ruling.sale_id}",
             "reason": ruling.reason,
             "actor": ruling.actor,
-            "program_version": version,
+            "program_version": self.judging.version,
             "occurred_at": sale.key.completed_at,
         }
+        if value == 0:
+            # What takes the share back again must not wait for growth value that never comes.
+            nothing = EarnNothing(entry_id=entry_id, wallet=GROWTH_WALLET, **about)
+            note(self.ledger, nothing, policies=self.policies)
+            return
         growing = Growing(ledger=self.ledger, policies=self.policies)
         growing.give(replace(growth, value=value), movement.movement_id, about=about)
 

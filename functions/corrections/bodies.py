@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StrictInt
 
+from forecourt.basket_fields import MAX_LINES
 from forecourt.booking_fields import Reason, Source, Wallet
 from forecourt.documents import MAX_IN_A_WALLET, Day, DayText, Document, Instant, InstantText
 from forecourt.ledger import POINTS_WALLET, Entry
@@ -38,13 +39,14 @@ class RefundOrder(Document):
     """
     A refund of a sale, whole unless `amount_fen` or a `line` of it says how much.
 
+    `line` is the number of a line on the till's receipt, from 1 as `GET /sales/{id}` lists them.
     `document` is the refund's own number: one document has one effect.
     """
 
     document: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", examples=["R-20261123-0042"])]
     refunded_at: Instant
     amount_fen: Annotated[StrictInt, Field(ge=1)] | None = None
-    line: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    line: Annotated[StrictInt, Field(ge=1, le=MAX_LINES, examples=[2])] | None = None
     reason: Reason = "refund"
 
 

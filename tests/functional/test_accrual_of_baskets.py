@@ -45,8 +45,8 @@ RULES: list[dict[str, Any]] = [
 ]
 
 
-def program(rules: list[dict[str, Any]] = RULES) -> dict[str, Any]:
-    document = {**LITRES, "rules": rules, "baskets": {}}
+def program(rules: list[dict[str, Any]] = RULES, **more: Any) -> dict[str, Any]:
+    document = {**LITRES, "rules": rules, "baskets": {}, **more}
     return ProgramDocument.model_validate(document).model_dump(mode="json")
 
 

@@ -57,7 +57,7 @@ class Farewell:
     def sold(self, told: Sale = SALE, member_id: str = "m1") -> StoredSale:
         stored = self.waiting(told, PERSONAL)
         assert self.world.decided.decide(stored, credited_to(member_id), decided_at=RECEIVED_AT)
-        self.world.loyalty.record_evaluation(member_id, told, version=None, evaluation=None)
+        self.world.earn_nothing(member_id, told)
         return self.world.stored(told)
 
     def waiting(self, told: Sale, evidence: Sequence[Evidence] = PERSONAL) -> StoredSale:
@@ -557,9 +557,7 @@ class InFlight:
     ) -> None:
         """Let accrual be through with the sale; the bus has the event from then on."""
         heard(self.world)  # whatever came before
-        self.world.loyalty.record_evaluation(
-            member_id, told, version=None, evaluation=None, entry_id=entry_id
-        )
+        self.world.earn_nothing(member_id, told, entry_id=entry_id or told.sale_id)
         self.messages += heard(self.world, DetailType.SALE_EARNED_NOTHING)
 
     def told(self) -> None:

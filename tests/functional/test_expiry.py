@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.due import LOOK_BACK_DAYS
+from forecourt.instants import compact_instant
 from forecourt.ledger import commands as c
 from forecourt.ledger.refusals import InsufficientPoints
 from forecourt.queues import NotSent
@@ -385,3 +386,67 @@ def test_a_program_that_changes_its_validity_leaves_what_was_given_as_it_was(
     nights.night()
 
     assert nights.account() == before
+
+
+# --- refunds that wait ------------------------------------------------------------------------
+
+
+def test_a_refund_that_waits_for_a_whole_day_is_told_until_its_sale_comes(
+    nights: Nights, counted: Any
+) -> None:
+    sale = f"{compact_instant(nights.now)}.sale"
+    for number in (1, 2):
+        nights.run(c.Reverse, reverses=sale, document=f"R-{number}")
+    told = []
+
+    for days in (0, 1, 1, 1):
+        nights.pass_days(days)
+        counted()
+        assert nights.find() == 0
+        told.append(counted()["RefundsWaiting"])
+    nights.ledger.execute(
+        c.EarnNothing(
+            entry_id=sale,
+            owner="ann",
+            source="sale:1",
+            reason="fuel",
+            actor="accrual",
+            occurred_at=nights.now,
+        ),
+        policies=nights.policies,
+    )
+    counted()
+    nights.find()
+
+    assert told == [0, 0, 1, 1]
+    assert counted()["RefundsWaiting"] == 0
+
+
+def test_a_refund_that_waits_is_no_account_to_settle_remind_or_extend(
+    nights: Nights, counted: Any
+) -> None:
+    nights.earn(40, YEAR_END)
+    nights.run(c.Reverse, reverses="never", document="R-1")
+    nights.pass_days(2)
+    before = nights.world.snapshot()
+    counted()
+
+    assert nights.find("remind") == 0
+    extension = {"wallet": "points", "expires_on": "2026-11-30", "until": "2026-12-31"}
+    assert nights.find("extend", **extension) == 0
+
+    assert counted()["RefundsWaiting"] == 0
+    assert nights.world.snapshot() == before
+
+
+def test_a_refund_that_waits_for_longer_than_the_job_looks_back_is_told_when_asked_for(
+    nights: Nights, counted: Any
+) -> None:
+    nights.run(c.Reverse, reverses="never", document="R-1")
+    nights.pass_days(LOOK_BACK_DAYS + 3)
+    counted()
+
+    nights.find()
+    assert counted()["RefundsWaiting"] == 0
+    nights.find(since=TODAY.isoformat())
+    assert counted()["RefundsWaiting"] == 1

@@ -14,8 +14,8 @@ from forecourt.loyalty_table import (
     entry_from_item,
     entry_to_item,
 )
-from forecourt.program import Evaluation, Trace
 from forecourt.timelines import Activation
+from tests.functional.conftest import LOYALTY_TABLE
 from tests.functional.world import LITRES
 from tests.specimens import OPEN_SINCE, SALE, earned
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 EMPTY = Account(member_id="m1", buckets={})
 AT = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
-NOTHING = Evaluation(
-    points=0, expires_on=None, trace=(Trace(rule_id="litre", outcome="below_minimum"),)
-)
 DAY = date(2026, 11, 22)
 
 
@@ -53,25 +50,23 @@ def test_a_member_without_entries_has_an_empty_account(world: World) -> None:
     assert world.loyalty.account("nobody") == Account(member_id="nobody", buckets={})
 
 
-@pytest.mark.parametrize(
-    ("version", "evaluation"), [(1, NOTHING), (None, None)], ids=["judged", "before the program"]
-)
-def test_a_sale_worth_nothing_is_recorded_once(
-    world: World, version: int | None, evaluation: Evaluation | None
-) -> None:
-    assert world.loyalty.record_evaluation("m1", SALE, version=version, evaluation=evaluation)
+@pytest.mark.parametrize("version", [1, 0], ids=["judged", "before the program"])
+def test_a_sale_worth_nothing_is_recorded_once(world: World, version: int) -> None:
+    assert not world.earn_nothing("m1", program_version=version).repeated
     before = world.snapshot()
 
-    assert not world.loyalty.record_evaluation("m1", SALE, version=version, evaluation=evaluation)
+    assert world.earn_nothing("m1", program_version=version).repeated
     assert world.snapshot() == before
     assert world.loyalty.judged([("m1", SALE.sale_id)]) == {SALE.sale_id: None}
+    (kept,) = world.items(LOYALTY_TABLE)
+    assert (kept["type"], kept.get("program_version")) == ("evaluation", version or None)
 
 
 def test_a_zero_is_never_recorded_beside_an_entry(world: World) -> None:
     world.post(earned("m1", 39))
     before = world.snapshot()
 
-    assert not world.loyalty.record_evaluation("m1", SALE, version=1, evaluation=NOTHING)
+    assert world.earn_nothing("m1").repeated
     assert world.snapshot() == before
 
 

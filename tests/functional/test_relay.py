@@ -21,7 +21,6 @@ from forecourt.ledger.daybook import Book
 from forecourt.ledger.merkle import HASH_BYTES, root_of
 from forecourt.ledger_table import LedgerTable
 from forecourt.messages import NozzleReading
-from forecourt.program import Evaluation
 from forecourt.questions_table import Says
 from forecourt.reconciliation import Finding, FindingKind, reconcile
 from forecourt.reminders import Notice
@@ -186,8 +185,7 @@ def budget_opened(world: World) -> None:
 
 
 def sale_earned_nothing(world: World) -> None:
-    nothing = Evaluation(points=0, expires_on=None, trace=())
-    world.loyalty.record_evaluation("m1", SALE, version=1, evaluation=nothing)
+    world.earn_nothing("m1")
 
 
 def confirmation_asked(world: World) -> None:
@@ -448,8 +446,7 @@ def test_what_is_deleted_for_good_is_nobodys_news_either(
         confirmation_answered,
     ):
         cause(world)
-    nothing = Evaluation(points=0, expires_on=None, trace=())
-    assert world.loyalty.record_evaluation("m2", SALE, version=1, evaluation=nothing)
+    assert not world.earn_nothing("m2").repeated
     world.records(LOYALTY_TABLE)
     for item in world.dynamodb.scan(TableName=LOYALTY_TABLE)["Items"]:
         key = {"pk": item["pk"], "sk": item["sk"]}

@@ -125,6 +125,7 @@ def test_an_honest_ledger_is_verified_whole_and_found_right(till: Till, run: Any
         "entries": 4,
         "differences": 0,
         "owners_different": 0,
+        "waiting": 0,
         "books": 0,
         "days_not_as_booked": [],
         "not_at_zero": {},

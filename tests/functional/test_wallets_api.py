@@ -13,7 +13,6 @@ from forecourt.ledger import commands as c
 from forecourt.ledger.refusals import InsufficientPoints
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
-from forecourt.program import Evaluation, Trace
 from forecourt.sales import Sale, SaleKey
 from forecourt.sales_table import SalesTable
 from forecourt.stored_sales import Status, StoredSale
@@ -21,7 +20,7 @@ from functions.members import handler
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.tiered import tiered
 from tests.functional.world import LITRES, POLICIES
-from tests.specimens import credited_to, earned
+from tests.specimens import credited_to, earned, earned_nothing
 
 if TYPE_CHECKING:
     from forecourt.ledger import Entry
@@ -117,10 +116,8 @@ class Pump:
     def earn_nothing(self, minute: int, *, member_id: str) -> None:
         sale = sale_at(minute, grade="0")
         self.store(sale, member_id=member_id)
-        evaluation = Evaluation(
-            points=0, expires_on=None, trace=(Trace(rule_id="", outcome="no_rule"),)
-        )
-        assert self.loyalty.record_evaluation(member_id, sale, version=1, evaluation=evaluation)
+        answer = self.ledger.execute(earned_nothing(member_id, sale), policies=POLICIES)
+        assert not answer.repeated
 
 
 @pytest.fixture

@@ -58,8 +58,10 @@ from tests.functional.conftest import (
 from tests.specimens import (
     OPEN_SINCE,
     RECEIVED_AT,
+    SALE,
     STATION_ID,
     credited_to,
+    earned_nothing,
     payload,
     proposal,
     sale_document,
@@ -69,7 +71,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from forecourt.baskets import Basket
-    from forecourt.ledger import Entry
+    from forecourt.ledger import Answer, Entry
     from forecourt.ledger.commands import Command
     from forecourt.rulings import Ruling
     from forecourt.sales import Evidence, Sale
@@ -277,6 +279,11 @@ class World:
     def post(self, command: Command) -> Entry:
         """Carry out a command of the ledger; return its entry."""
         return self.ledger.execute(command, policies=POLICIES).posted()
+
+    def earn_nothing(self, member_id: str, sale: Sale = SALE, **changes: Any) -> Answer:
+        """Let accrual have judged that a sale, or what else an `entry_id` names, earns nothing."""
+        command = earned_nothing(member_id, sale, **changes)
+        return self.ledger.execute(command, policies=POLICIES)
 
     def records(self, table: str, *, status: str | None = None) -> list[dict[str, Any]]:
         """

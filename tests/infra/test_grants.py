@@ -68,6 +68,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("GetItem", "Loyalty", ("MEMBER#*",)),
         ("PutItem", "Loyalty", ("MEMBER#*",)),
         ("DeleteItem", "Loyalty", ("MEMBER#*",)),
+        ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
     },
     "claims": ASSIGNS
     | RULES

@@ -14,6 +14,7 @@ from unittest.mock import patch
 from forecourt.ledger import Shortfall, WalletPolicy, draft, procedure, reversing
 from forecourt.ledger.canonical import fingerprint
 from forecourt.ledger.chain import seal
+from forecourt.ledger.decisions import Decision
 from forecourt.ledger.draft import Draft, spending_order
 from forecourt.ledger.procedure import Answer, Commit, Written
 from forecourt.ledger.refusals import InsufficientPoints
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from zoneinfo import ZoneInfo
 
-    from forecourt.ledger import Account
+    from forecourt.ledger import Account, Books
     from forecourt.ledger.commands import Command
-    from forecourt.ledger.decisions import Decision, Posting
+    from forecourt.ledger.decisions import Posting
     from forecourt.ledger.entries import Entry, Lot
     from forecourt.ledger.procedure import KeptRefusal
     from forecourt.rounding import Rounding
@@ -74,6 +75,11 @@ class WithoutNotes(Store):
 class WithoutParked(Store):
     def write(self, decision: Decision) -> None:
         super().write(replace(decision, parked=None))
+
+
+class WithoutLookingAgain(Store):
+    def still(self, _account: Account | None) -> bool:
+        return True
 
 
 class WithHalfTransfers(Store):
@@ -142,6 +148,11 @@ def _without_return(*_: object, **__: object) -> tuple[Posting, ...]:
     return ()
 
 
+def _still_waiting(books: Books, command: Any, *, instead: Any, **_: object) -> Decision:
+    del command
+    return Decision(postings=(), instead=instead, unmoved=books.account)
+
+
 def _throttled_is_refused(command: Any, *, policies: Any) -> Generator[Any, Any, Answer]:
     inner = procedure.carry_out(command, policies=policies)
     response = None
@@ -165,6 +176,7 @@ BUGS = {
     "refusals are not kept": Bug(store=WithoutRefusals),
     "what was reversed is not noted": Bug(store=WithoutNotes),
     "what was parked is lost": Bug(store=WithoutParked),
+    "a refund comes between a judgement of nothing and its writing": Bug(store=WithoutLookingAgain),
     "a transfer is half written": Bug(store=WithHalfTransfers),
     "the latest last day is spent first": Bug(replaced=((draft, "spending_order", _latest_first),)),
     "a reversal forgets the debt": Bug(replaced=((reversing, "_take_back", _without_debt),)),
@@ -182,6 +194,9 @@ BUGS = {
     "what ran out before is forgotten": Bug(replaced=((Draft, "_recalled", _only_the_last),)),
     "a refund does not return to its budget": Bug(
         replaced=((reversing, "counterpart", _without_return),)
+    ),
+    "what waits for nothing goes on waiting": Bug(
+        replaced=((procedure, "never", _still_waiting), (reversing, "never", _still_waiting))
     ),
     "throttling is told as a refusal": Bug(
         replaced=((simulator, "carry_out", _throttled_is_refused),)

@@ -286,6 +286,7 @@ class _Writer:
                 c.Share(part=chance.randint(1, whole), whole=whole),
                 c.Share(part=1, whole=3),
                 c.Line(item=chance.choice("abc")),
+                c.Line(item=chance.choice("ab"), points=self._points()),
             )
         )
         common |= {"owner": original.owner, "wallet": original.wallet}
@@ -297,11 +298,15 @@ class _Writer:
         )
         if chance.random() < 0.2:
             # The refund overtakes what it refunds: it names an id that is sent later.
-            earn = self._earn(common | {"entry_id": f"{common['entry_id']}.late"})
-            self.sent.append(earn)
-            self.unanswered.append(earn)
-            return replace(reverse, reverses=earn.entry_id, part=c.Remainder())
+            makes = chance.choice((self._earn, self._earn, self._earn_nothing))
+            late = makes(common | {"entry_id": f"{common['entry_id']}.late"})
+            self.sent.append(late)
+            self.unanswered.append(late)
+            return replace(reverse, reverses=late.entry_id, part=c.Remainder())
         return reverse
+
+    def _earn_nothing(self, common: dict[str, Any]) -> c.Command:
+        return c.EarnNothing(**common)
 
     def _adjust(self, common: dict[str, Any]) -> c.Command:
         points = self._points() * self.chance.choice((1, -1))
@@ -359,6 +364,7 @@ def _another(command: c.Command) -> c.Command:
 
 _KINDS: tuple[tuple[str, float], ...] = (
     ("earn", 30),
+    ("earn_nothing", 1),
     ("spend", 14),
     ("hold", 12),
     ("capture", 10),
@@ -369,8 +375,8 @@ _KINDS: tuple[tuple[str, float], ...] = (
     ("adjust", 4),
     ("transfer", 8),
     ("convert", 3),
-    ("merge", 0.6),
-    ("unmerge", 1.2),
+    ("merge", 0.9),
+    ("unmerge", 2.4),
     ("freeze", 1.2),
     ("set_zone", 1.5),
     ("extend", 2),

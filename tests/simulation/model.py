@@ -35,6 +35,7 @@ class Trial:
         self.past: dict[tuple[str, str], Past] = {}
         self.undone: dict[tuple[str, str], Undone] = {}
         self.merged: dict[tuple[str, str], Merged] = {}
+        self.void: set[tuple[str, str]] = set()
 
 
 class Model:
@@ -70,6 +71,7 @@ class Model:
         for key, undone in trial.undone.items():
             self.undone.setdefault(key, []).append((self.moment, undone))
         self.posted |= dict.fromkeys(trial.past, self.moment)
+        self.refused |= dict.fromkeys(trial.void, self.moment)
 
     def keep_refusal(self, key: tuple[str, str]) -> None:
         self.moment += 1
@@ -96,6 +98,8 @@ class Model:
         purse = trial.purses[place] = self.at(place, version)
         if purse.gone_to is not None and not isinstance(command, c.Unmerge):
             raise Refused("account_merged")
+        if isinstance(command, c.EarnNothing):
+            return self.end_waiting(command, now=now, policies=policies)
         scene.live(purse)
         match command:
             case c.Transfer() | c.Merge() | c.Convert():
@@ -113,6 +117,16 @@ class Model:
                     trial.past[command.owner, command.entry_id] = past
         nothing = Past("other", [], 0, command, scene.today)
         trial.past.setdefault((command.owner, command.entry_id), nothing)
+        return trial
+
+    def end_waiting(self, command: c.Command, *, now: datetime, policies: Policies) -> Trial:
+        """Return what becomes of the purse when no points will ever come under that id."""
+        trial, place = Trial(), (command.owner, command.wallet)
+        purse = self.at(place)
+        if purse.parked.pop(command.entry_id, None):
+            Scene(policies.of(command.wallet), now).live(purse)
+            trial.purses[place] = purse
+        trial.void.add((command.owner, command.entry_id))
         return trial
 
     def _move(
@@ -230,17 +244,18 @@ def _share_of(past: Past, undone: Undone, command: c.Reverse) -> int:
     if isinstance(part, c.Exactly):
         points = part.points
     elif isinstance(part, c.Share):
-        if whole not in (0, part.whole) or done + part.part > part.whole:
+        if done + part.part > part.whole:
             raise Refused("over_reversed")
         done, whole = done + part.part, part.whole
         otherwise = undone.points - undone.by_share
         by_share = max(undone.by_share, (past.points - otherwise) * done // whole)
         points = by_share - undone.by_share
     elif isinstance(part, c.Line):
-        if part.item in items or part.item not in past.items:
+        earned = past.items or {part.item: part.points}
+        if part.item in items or earned.get(part.item) is None:
             raise Refused("nothing_to_reverse")
         items.add(part.item)
-        points = past.items[part.item]
+        points = min(earned[part.item], left)
     else:
         points = left
     if points > left:

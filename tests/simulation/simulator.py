@@ -29,8 +29,8 @@ from forecourt.ledger.procedure import (
     Commit,
     EntryKey,
     Found,
-    Keep,
     KeptRefusal,
+    ParkedKey,
     Pause,
     Read,
     ReversalsKey,
@@ -47,7 +47,7 @@ from tests.simulation.history import BUDGET, RECALL_DAYS, Advance, Resume, Start
 from tests.simulation.model import Model
 from tests.simulation.moves import other_place_of
 from tests.simulation.oracle import Refused, Scene
-from tests.simulation.store import STALE, Store
+from tests.simulation.store import EVALUATION, STALE, Store
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -108,6 +108,7 @@ class World:
         self.ids: set[EntryKey] = set()
         self.in_transfer: dict[tuple[str, str], int] = {}
         self.closed_holds: set[str] = set()
+        self.never: set[tuple[str, str]] = set()  # ids under which no points will come
         self.answers: dict[tuple[str, str, str], object] = {}
         self.under_way: dict[int, Delivery] = {}
         self.commands = 0
@@ -175,11 +176,13 @@ class World:
         if isinstance(request, Commit):
             written = self.store.commit(request.decision)
             if written.done:
+                if isinstance(request.decision.instead, KeptRefusal):
+                    self._refused(delivery, request.decision.instead)
                 self._committed(delivery, request.decision)
         else:
             written = self.store.keep(request.refusal)
             if written.done:
-                self._refused(delivery, request)
+                self._refused(delivery, request.refusal)
         return letter == "C", written
 
     def _read(self, delivery: Delivery, request: Read, *, in_parts: bool) -> Found | None:
@@ -205,14 +208,20 @@ class World:
         policies = self.history.policies(command.owner)
         for posting in decision.postings:
             self._check_posting(posting)
+        if decision.instead is not None:
+            self.never.add(decision.answers)
         note = decision.reversals
         if note is not None:
             stored = self.store.get(ReversalsKey(note.owner, note.entry_id))
             original = self.store.get(EntryKey(note.owner, note.entry_id))
             check(0 <= stored.reversed <= original.given, "reversed <= given", note.entry_id)
         check(not any(self.in_transfer.values()), "what is in transfer is at zero", command)
+        now = decision.entry.posted_at if decision.postings else self.now + delivery.skew
         try:
-            trial = self.model.attempt(command, now=decision.entry.posted_at, policies=policies)
+            if isinstance(decision.instead, KeptRefusal):
+                trial = self.model.end_waiting(command, now=now, policies=policies)
+            else:
+                trial = self.model.attempt(command, now=now, policies=policies)
         except Refused as refused:
             raise Violation("the model refuses", *refused.args, command) from refused
         steps = {
@@ -286,9 +295,9 @@ class World:
             if policy.slide is None and not account.extended and not _held_too_long(account, now):
                 check(available == scene.spendable(purse), "available at read", now)
 
-    def _refused(self, delivery: Delivery, request: Keep) -> None:
+    def _refused(self, delivery: Delivery, refusal: KeptRefusal) -> None:
         """Check that the model refused as well, at some moment since the command was read."""
-        command, refusal = delivery.command, request.refusal
+        command = delivery.command
         moments = range(delivery.known, self.model.moment + 1)
         place = (command.owner, command.wallet)
         versions = range(delivery.seen[AccountKey(*place)], self.model.count(place) + 1)
@@ -328,7 +337,11 @@ class World:
 
     def _conflicts(self, command: Command) -> None:
         stored = self.store.get(EntryKey(command.owner, command.entry_id))
-        check(stored.fingerprint != fingerprint(command), "a conflict is one", command)
+        check(
+            stored == EVALUATION or stored.fingerprint != fingerprint(command),
+            "a conflict is one",
+            command,
+        )
 
     def _check_everything(self) -> None:
         stored: dict[AccountKey, list[Entry]] = {}
@@ -360,6 +373,9 @@ class World:
         for key, item in self.store.items.items():
             reread = _reread(item)
             check(reread == item, "a note reads as it was written", key)
+        for owner, entry_id in self.never:
+            waiting = self.store.get(ParkedKey(owner, entry_id))
+            check(waiting is None, "nothing waits for what never comes", owner, entry_id)
 
 
 def _reread(item: Any) -> Any:

@@ -14,8 +14,10 @@ from forecourt.ledger.procedure import (
 )
 
 if TYPE_CHECKING:
+    from forecourt.ledger import Account
     from forecourt.ledger.decisions import Decision, Posting
 
+EVALUATION = "evaluation"  # what a table has where nothing was earned
 STALE = Written(done=False)
 DONE = Written(done=True)
 
@@ -31,7 +33,7 @@ class Store:
 
     def commit(self, decision: Decision) -> Written:
         """Write all of *decision* or nothing, under the conditions the table design names."""
-        first = EntryKey(decision.entry.member_id, decision.entry.entry_id)
+        first = EntryKey(*decision.answers)
         if self.taken(first):
             return self.answered(first)
         if decision.absent and EntryKey(*decision.absent) in self.items:
@@ -39,8 +41,8 @@ class Store:
         for posting in decision.postings:
             if any(self.taken(EntryKey(each.member_id, each.entry_id)) for each in posting.entries):
                 return STALE
-            if not self.unchanged(posting):
-                return STALE
+        if not (all(map(self.unchanged, decision.postings)) and self.still(decision.unmoved)):
+            return STALE
         note = decision.reversals
         if note is not None:
             before = self.items.get(ReversalsKey(note.owner, note.entry_id))
@@ -54,6 +56,9 @@ class Store:
         return DONE
 
     def write(self, decision: Decision) -> None:
+        if decision.instead is not None:
+            kept = decision.instead if isinstance(decision.instead, KeptRefusal) else EVALUATION
+            self.items[EntryKey(*decision.answers)] = kept
         for posting in decision.postings:
             for entry in posting.entries:
                 self.items[EntryKey(entry.member_id, entry.entry_id)] = entry
@@ -81,6 +86,12 @@ class Store:
     def taken(self, key: EntryKey) -> bool:
         return key in self.items
 
+    def still(self, account: Account | None) -> bool:
+        return account is None or self.version_of(account) == account.version
+
     def unchanged(self, posting: Posting) -> bool:
-        account = self.items.get(AccountKey(posting.account.member_id, posting.account.wallet))
-        return (account.version if account else 0) == posting.before
+        return self.version_of(posting.account) == posting.before
+
+    def version_of(self, account: Account) -> int:
+        stored = self.items.get(AccountKey(account.member_id, account.wallet))
+        return stored.version if stored else 0

@@ -113,6 +113,8 @@ class Ledger:
                     other=self.account(budget) if budget else None,
                     parked=self.parked.get(entry_id),
                 )
+            case c.EarnNothing(entry_id=entry_id):
+                books = replace(books, parked=self.parked.get(entry_id))
         return books
 
     def earn(self, points: int, expires_on: date | None = JUNE, **values: Any) -> Entry:

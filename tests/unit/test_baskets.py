@@ -302,8 +302,8 @@ def test_shares_of_what_was_bought_are_no_more_than_all_of_it() -> None:
     third = replace(FILL, volume_ml=13_333, amount_fen=10_000)
 
     assert share_of(lines, third, FILL) == (
-        Bought(category=Category.FUEL, grade="92", volume_ml=13_333, amount_fen=10_000),
-        Bought(category=Category.SHOP, grade=None, volume_ml=0, amount_fen=333),
+        Bought(number="1", category=Category.FUEL, grade="92", volume_ml=13_333, amount_fen=10_000),
+        Bought(number="2", category=Category.SHOP, grade=None, volume_ml=0, amount_fen=333),
     )
     assert share_of(lines, FILL, FILL) == lines
 

@@ -110,13 +110,37 @@ def test_refunds_of_more_than_was_given_are_refused(first: c.Part, second: c.Par
     assert books.has() == 10
 
 
-def test_shares_of_two_different_wholes_do_not_add_up_and_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("whole", "parts", "taken"),
+    [
+        (400, (150, 150), [33, 29, 38]),  # a receipt told of more than the fuel
+        (300, (100, 100), [33, 33, 34]),
+        (250, (75, 75), [33, 37, 30]),  # or of a discount
+        (110, (5, 5), [33, 62, 5]),
+    ],
+)
+def test_shares_are_of_the_whole_that_was_named_last_and_all_of_it_is_all(
+    whole: int, parts: tuple[int, ...], taken: list[int]
+) -> None:
     books = Ledger()
     sale = books.earn(100)
-    books.reverse(sale, c.Share(part=1, whole=3))
+    shares = [c.Share(part=100, whole=300), *(c.Share(part=part, whole=whole) for part in parts)]
 
-    with pytest.raises(OverReversed):
-        books.reverse(sale, c.Share(part=1, whole=4))
+    assert [-books.reverse(sale, share).points for share in shares] == taken
+    assert books.notes[sale.entry_id].complete
+
+
+def test_a_share_takes_nothing_while_the_whole_is_more_than_was_thought() -> None:
+    books = Ledger()
+    sale = books.earn(100)
+    books.reverse(sale, c.Share(part=100, whole=200))
+
+    taken = [
+        -books.reverse(sale, c.Share(part=part, whole=1000)).points for part in (300, 100, 500)
+    ]
+
+    assert taken == [0, 0, 50]
+    assert books.notes[sale.entry_id].complete
 
 
 @pytest.mark.parametrize("before", [1, 2])
@@ -199,6 +223,35 @@ def test_the_same_document_does_not_wait_twice() -> None:
 
     with pytest.raises(AlreadyReversed):
         books.run(c.Reverse, reverses="later", document="refund:1")
+
+
+def test_what_waits_for_points_that_never_come_is_answered_and_waits_no_longer() -> None:
+    books = Ledger()
+    books.earn(10)
+    for number in (1, 2):
+        books.run(c.Reverse, reverses="later", document=f"refund:{number}")
+
+    decision = books.carry_out(books.command(c.EarnNothing, entry_id="later"))
+
+    (posting,) = decision.postings
+    assert [
+        (each.kind, each.legs, each.reason, each.refers_to, each.entry_id.endswith(".applied"))
+        for each in posting.entries
+    ] == [(EntryKind.REVERSE, (), "nothing_to_reverse", "later", True)] * 2
+    assert decision.answers == ("ann", "later")
+    assert (books.has(), books.account().parked, books.parked) == (10, 0, {})
+
+
+def test_points_that_never_come_move_no_account_for_which_nothing_waits() -> None:
+    books = Ledger()
+    books.earn(10)
+    books.run(c.Reverse, reverses="another", document="refund:1")
+    before = books.account()
+
+    decision = books.carry_out(books.command(c.EarnNothing, entry_id="later"))
+
+    assert (decision.postings, decision.unmoved) == ((), before)
+    assert (books.account(), list(books.parked)) == (before, ["another"])
 
 
 def test_a_refund_of_a_sale_that_never_comes_stays_parked() -> None:
@@ -315,6 +368,30 @@ def test_a_partial_refund_prorates_what_was_earned_and_what_was_spent_apart() ->
     half = c.Share(part=1, whole=2)
 
     assert (books.reverse(earned, half).points, books.reverse(spent, half).points) == (-35, 75)
+
+
+def test_of_a_line_no_more_is_taken_than_other_refunds_have_left() -> None:
+    books = Ledger()
+    sale = books.earn(100, items={"1": 70, "2": 30})
+    books.reverse(sale, c.Exactly(points=50))
+
+    assert books.reverse(sale, c.Line(item="1")).points == -50
+    with pytest.raises(NothingToReverse):
+        books.reverse(sale, c.Line(item="2"))
+    assert (books.has(), books.account().debt) == (0, 0)
+
+
+def test_what_a_line_earned_is_what_the_entry_says_and_the_command_only_where_it_says_nothing() -> (
+    None
+):
+    books = Ledger()
+    says, silent = books.earn(100, items={"1": 70}), books.earn(100)
+
+    assert books.reverse(says, c.Line(item="1", points=5)).points == -70
+    assert books.reverse(silent, c.Line(item="1", points=5)).points == -5
+    for sale, line in ((says, "2"), (silent, "1")):
+        with pytest.raises(NothingToReverse):
+            books.reverse(sale, c.Line(item=line, points=5))
 
 
 def test_a_refund_of_one_line_takes_what_that_line_earned() -> None:
@@ -442,3 +519,24 @@ def test_an_id_that_was_answered_with_nothing_has_nothing_to_reverse() -> None:
             now=books.now,
             policies=books.policies,
         )
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        c.Remainder(),
+        c.Exactly(points=7),
+        c.Share(part=1, whole=3),
+        c.Line(item="2"),
+        c.Line(item="2", points=7),
+    ],
+    ids=str,
+)
+def test_every_part_of_a_refund_that_waits_reads_as_it_was_written(part: c.Part) -> None:
+    books = Ledger()
+    books.run(c.Reverse, reverses="later", document="refund:1", part=part)
+    parked = books.parked["later"]
+
+    record = parked_to_record(parked)
+
+    assert parked_from_record(record, owner="ann", entry_id="later") == parked

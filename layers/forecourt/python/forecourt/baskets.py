@@ -93,6 +93,16 @@ class Basket:
         return next(filter(_is_fill, self.lines))
 
     @property
+    def fuel_number(self) -> str:
+        """Return the number of the fill's line, as lines are named in what they earn."""
+        return next(number for number, line in self.numbered if _is_fill(line))
+
+    @property
+    def numbered(self) -> tuple[tuple[str, Line], ...]:
+        """Return the lines with their numbers, from 1 in the order of the receipt."""
+        return tuple((str(place), line) for place, line in enumerate(self.lines, 1))
+
+    @property
     def total_fen(self) -> int:
         """Return what was to be paid."""
         return sum(line.amount_fen for line in self.lines)
@@ -126,8 +136,9 @@ class BasketTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bought:
-    """What a rule may count of a line."""
+    """What a rule may count of a line; `number` is the line's, `""` without a receipt."""
 
+    number: str = ""
     category: Category
     grade: str | None
     volume_ml: int
@@ -145,9 +156,10 @@ def terms_from_document(document: Mapping[str, Any] | None) -> BasketTerms | Non
     )
 
 
-def fuel_of(sale: Sale) -> Bought:
-    """Return what a pump tells of a sale, of which nothing else is known."""
+def fuel_of(sale: Sale, *, number: str = "") -> Bought:
+    """Return what a pump tells of a sale, of which nothing else is known, or is to count."""
     return Bought(
+        number=number,
         category=Category.FUEL,
         grade=sale.grade,
         volume_ml=sale.volume_ml,
@@ -161,7 +173,9 @@ def bought(basket: Basket, sale: Sale, terms: BasketTerms) -> tuple[Bought, ...]
 
     Litres and their price are the pump's, as they are without a basket.
     """
-    goods = [line for line in basket.lines if line.amount_fen >= 0]
+    numbers, goods = zip(
+        *((number, line) for number, line in basket.numbered if line.amount_fen >= 0), strict=True
+    )
     full = [sale.amount_fen if _is_fill(line) else line.amount_fen for line in goods]
     charged = full
     for category in Category:  # `DISCOUNT` is the last: it is of what the others left
@@ -171,12 +185,13 @@ def bought(basket: Basket, sale: Sale, terms: BasketTerms) -> tuple[Bought, ...]
     earning = _reduced(charged, not_earning, [True] * len(goods))
     return tuple(
         Bought(
+            number=number,
             category=line.category,
             grade=sale.grade if _is_fill(line) else None,
             volume_ml=_part(sale.volume_ml, now, before) if _is_fill(line) else 0,
             amount_fen=now,
         )
-        for line, before, now in zip(goods, charged, earning, strict=True)
+        for number, line, before, now in zip(numbers, goods, charged, earning, strict=True)
         if terms.counts(line.category)
     )
 
@@ -185,6 +200,7 @@ def share_of(lines: Sequence[Bought], part: Sale, whole: Sale) -> tuple[Bought, 
     """Return *part*'s share of what was bought with *whole*; remainders are nobody's."""
     return tuple(
         Bought(
+            number=line.number,
             category=line.category,
             grade=line.grade,
             volume_ml=_part(line.volume_ml, part.volume_ml, whole.volume_ml),

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from forecourt.instants import business_day
-from forecourt.multiples import Multiples
+from forecourt.multiples import MultipleKind, Multiples
 from forecourt.program import evaluate
 from forecourt.rulings import SEPARATOR
 from forecourt.tiers import GrowthBasis
@@ -22,7 +22,7 @@ from forecourt.wallets import GROWTH_WALLET
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    from forecourt.ledger import Account
+    from forecourt.ledger import Account, Entry
     from forecourt.program import Program
     from forecourt.sales import Sale
     from forecourt.tiers import Tier
@@ -69,6 +69,14 @@ def tier_of_sale(program: Program, sale: Sale, growth: Account, *, now: datetime
         terms=program.terms(GROWTH_WALLET),
         own=own.value if own else 0,
     )
+
+
+def tier_of_entry(program: Program | None, judged: Entry | None) -> Tier | None:
+    """Return the tier that an entry was judged in: the member may have another one by now."""
+    if judged is None or program is None or program.tiers is None:
+        return None
+    names = {each["rule"] for each in judged.trace if each["outcome"] == MultipleKind.TIER}
+    return next((each for each in program.tiers.ladder if each.name in names), None)
 
 
 def growth_entry_id(entry_id: str) -> str:

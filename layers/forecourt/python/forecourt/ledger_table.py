@@ -4,16 +4,18 @@ The ledger's part of the Loyalty table, and the one way to write it.
 | item | pk | sk | written |
 | --- | --- | --- | --- |
 | account | `MEMBER#<owner>` | `ACCOUNT#<wallet>` | with every posting |
-| entry, refusal | `MEMBER#<owner>` | `T#<entry id>` | once, never changed |
+| entry, refusal, evaluation | `MEMBER#<owner>` | `T#<entry id>` | once, never changed |
 | what was reversed of an entry | `MEMBER#<owner>` | `R#<entry id>` | with each reversal |
 | reversals that wait for an entry | `MEMBER#<owner>` | `P#<entry id>` | when parked, applied |
 | reminder | `MEMBER#<owner>` | `N#<last day>#<days before>#<wallet>` | once; goes after its day |
 
 A posting is one transaction of the first two, four write units for items up to 1 KB; a
-movement between two accounts has two of each. No index holds entries. An account with
-something to come due has `due_on`, the key of a sparse index for the expiry job: the first
-such day and one of sixteen letters, so that a day on which all run out is no hot key. It
-changes only when that day does, and so does the index.
+movement between two accounts has two of each. An *evaluation* says that what could have earned
+points did not: its transaction checks the account instead of writing it. No index holds
+entries. An account with something to come due has `due_on`, the key of a sparse index for the
+expiry job: the first such day and one of sixteen letters, so that a day on which all run out is
+no hot key. It changes only when that day does, and so does the index. Reversals that wait are in
+the index as well, under the day from which on they have waited long.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from forecourt import contention
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
 from forecourt.instants import format_instant, parse_instant
+from forecourt.ledger import POINTS_WALLET, Reversals
 from forecourt.ledger.notes import (
     parked_from_record,
     parked_to_record,
@@ -54,6 +57,7 @@ from forecourt.loyalty_table import (
     account_from_item,
     account_key,
     account_to_item,
+    due_letter,
     entry_from_item,
     entry_to_item,
     member_key,
@@ -65,13 +69,14 @@ if TYPE_CHECKING:
     from datetime import date
 
     from forecourt.ledger import Account, Answer, Entry, Policies
-    from forecourt.ledger.commands import Command
-    from forecourt.ledger.decisions import Decision, Parked, Posting, Reversals
+    from forecourt.ledger.commands import Command, EarnNothing
+    from forecourt.ledger.decisions import Decision, Parked, Posting
     from forecourt.ledger.procedure import Key, Request
     from forecourt.reminders import Notice
 
 DUE_INDEX = "due"
 LONGEST_PAUSE_SECONDS = 1.0
+WAITS_LONG = timedelta(days=2)  # one whole business day; what overtakes a sale is hours ahead
 REMINDERS_KEPT = timedelta(days=31)  # after their day; as long as a late job may look for them
 
 # Failures of a single request that pass by themselves.
@@ -121,16 +126,37 @@ def refusal_to_item(refusal: KeptRefusal) -> Item:
     )
 
 
+def instead_to_item(answer: KeptRefusal | EarnNothing) -> Item:
+    """Encode what answers a command instead of an entry."""
+    return (
+        refusal_to_item(answer) if isinstance(answer, KeptRefusal) else evaluation_to_item(answer)
+    )
+
+
+def evaluation_to_item(command: EarnNothing) -> Item:
+    """Encode that nothing is earned under an id."""
+    return timeline_entry_key(command.owner, command.entry_id) | to_item(
+        {
+            "type": "evaluation",
+            "wallet": command.wallet if command.wallet != POINTS_WALLET else None,
+            "program_version": command.program_version or None,
+            "trace": [dict(each) for each in command.trace],
+            "occurred_at": format_instant(command.occurred_at),
+        }
+    )
+
+
 def reversals_to_item(note: Reversals) -> Item:
     """Encode what was reversed of an entry."""
     key = item_key(ReversalsKey(note.owner, note.entry_id))
     return key | to_item({"type": "reversals", **reversals_to_record(note)})
 
 
-def parked_to_item(parked: Parked) -> Item:
-    """Encode reversals that wait."""
+def parked_to_item(parked: Parked, *, posted_on: date | None = None) -> Item:
+    """Encode reversals that wait; from `WAITS_LONG` after *posted_on* on they are found as due."""
     key = item_key(ParkedKey(parked.owner, parked.entry_id))
-    return key | to_item({"type": "parked", **parked_to_record(parked)})
+    due_on = posted_on and f"{(posted_on + WAITS_LONG).isoformat()}#{due_letter(parked.owner)}"
+    return key | to_item({"type": "parked", **parked_to_record(parked), "due_on": due_on})
 
 
 def from_ledger_item(item: Mapping[str, Mapping[str, Any]]) -> object:
@@ -208,11 +234,12 @@ class LedgerTable:
             response = self._respond(request, known)
             known = {}
 
-    def reversed_of(self, entry: Entry) -> int:
-        """Return how many points of *entry* were reversed by now."""
+    def reversals_of(self, entry: Entry) -> Reversals:
+        """Return what of *entry* was reversed by now."""
         key = ReversalsKey(entry.member_id, entry.entry_id)
-        note: Reversals | None = self._read((key,), {}).items.get(key)
-        return note.reversed if note else 0
+        none = Reversals(owner=key.owner, entry_id=key.entry_id, given=entry.given)
+        note: Reversals = self._read((key,), {}).items.get(key, none)
+        return note
 
     def accounts(self, keys: Iterable[AccountKey], *, consistent: bool = True) -> list[Account]:
         """Return those of the accounts that there are, in one round trip for up to 100."""
@@ -265,8 +292,12 @@ class LedgerTable:
             return False
         return True
 
-    def due(self, key: str) -> Iterator[AccountKey]:
-        """Yield the accounts under one of `due_keys`, from the index, page by page."""
+    def due(self, key: str) -> Iterator[AccountKey | ParkedKey]:
+        """
+        Yield what is under one of `due_keys`, from the index, page by page.
+
+        Accounts, and what waits for a sale and has waited long.
+        """
         arguments: dict[str, Any] = {
             "IndexName": DUE_INDEX,
             "KeyConditionExpression": "due_on = :key",
@@ -275,8 +306,11 @@ class LedgerTable:
         while True:
             response = self._dynamodb.query(TableName=self._name, **arguments)
             for values in map(from_item, response["Items"]):
-                owner = values["pk"].removeprefix("MEMBER#")
-                yield AccountKey(owner, values["sk"].removeprefix("ACCOUNT#"))
+                owner, sort = values["pk"].removeprefix("MEMBER#"), values["sk"]
+                if sort.startswith("P#"):
+                    yield ParkedKey(owner, sort.removeprefix("P#"))
+                else:
+                    yield AccountKey(owner, sort.removeprefix("ACCOUNT#"))
             if "LastEvaluatedKey" not in response:
                 return
             arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
@@ -343,6 +377,10 @@ class LedgerTable:
     def _writes(self, decision: Decision) -> list[dict[str, Any]]:
         """Return the transaction: the answer to the command first, its condition is the id."""
         writes: list[dict[str, Any]] = []
+        if decision.instead is not None:
+            item = instead_to_item(decision.instead)
+            # Excludes a second answer to the same command, and a zero beside an entry.
+            writes.append(self._put(item, ConditionExpression="attribute_not_exists(pk)"))
         for posting in decision.postings:
             writes += [
                 # Excludes a second answer to the same command.
@@ -359,10 +397,20 @@ class LedgerTable:
             # Excludes losing a reversal that was parked meanwhile.
             unchanged = _unchanged("parked_count", decision.parked_before)
             if parked.commands:
-                writes.append(self._put(parked_to_item(parked), **unchanged))
+                posted_on = decision.entry.posted_on
+                writes.append(self._put(parked_to_item(parked, posted_on=posted_on), **unchanged))
             else:
                 key = item_key(ParkedKey(parked.owner, parked.entry_id))
                 writes.append({"Delete": {"TableName": self._name, "Key": key, **unchanged}})
+        if decision.unmoved is not None:
+            account = decision.unmoved
+            check = {
+                "TableName": self._name,
+                "Key": account_key(account.member_id, account.wallet),
+                # Excludes a reversal parked meanwhile for what never comes, or where it went.
+                **_unchanged("version", account.version),
+            }
+            writes.append({"ConditionCheck": check})
         if decision.absent is not None:
             check = {
                 "TableName": self._name,

@@ -32,9 +32,9 @@ The Loyalty table.
 | segment of hashing anew | `REKEYING` | `<ring>#<segment>` |
 
 A posting is two writes, the entry and the account, and stays two: the one index is of accounts
-by the first day on which something comes due (`ledger_table`). Entry ids begin with an instant,
-so the `T#` range of a member is their statement in order of time. An *evaluation* there says
-that a sale was judged and earned nothing.
+by the first day on which something comes due, and of refunds that wait (`ledger_table`). Entry
+ids begin with an instant, so the `T#` range of a member is their statement in order of time. An
+*evaluation* there says that a sale was judged and earned nothing.
 
 This module has accrual's access, `ledger_table` the ledger's, `stations_table` that to
 stations and their cases, `candidates_table` and `decided_sales` matching's; `members_table`,
@@ -54,7 +54,6 @@ from typing import TYPE_CHECKING, Any
 from forecourt.attributes import Item, from_item, to_item
 from forecourt.batches import batch_get
 from forecourt.errors import MemberErased, UnknownEntry, UnknownMember
-from forecourt.instants import format_instant
 from forecourt.ledger import POINTS_WALLET, Account, Entry
 from forecourt.ledger.records import (
     account_from_record,
@@ -62,6 +61,7 @@ from forecourt.ledger.records import (
     entry_from_record,
     entry_to_record,
 )
+from forecourt.ledger.refusals import AccountMerged
 from forecourt.timelines import activations_from_list
 from forecourt.values import dataclass
 from forecourt.wallets import GROWTH_WALLET
@@ -70,8 +70,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
-    from forecourt.program import Evaluation, Trace
-    from forecourt.sales import Sale
+    from forecourt.program import Trace
     from forecourt.timelines import Activation
 
 # Under whom a sale was judged, and the entry it made, if it made one.
@@ -270,41 +269,6 @@ class LoyaltyTable:
         document: dict[str, Any] = from_item(response["Item"])["document"]
         return document
 
-    def record_evaluation(
-        self,
-        member_id: str,
-        sale: Sale,
-        *,
-        version: int | None,
-        evaluation: Evaluation | None,
-        entry_id: str | None = None,
-        wallet: str = POINTS_WALLET,
-    ) -> bool:
-        """
-        Keep that *sale* was judged and earned nothing. `False`: known already.
-
-        *entry_id* is that of the entry it would have made in *wallet*, unless that is the sale's.
-        """
-        item = timeline_entry_key(member_id, entry_id or sale.sale_id) | to_item(
-            {
-                "type": "evaluation",
-                "wallet": wallet if wallet != POINTS_WALLET else None,
-                "program_version": version,
-                "trace": [trace_to_map(each) for each in evaluation.trace] if evaluation else [],
-                "occurred_at": format_instant(sale.key.completed_at),
-            }
-        )
-        try:
-            self._dynamodb.put_item(
-                TableName=self._name,
-                Item=item,
-                # Excludes a repeat, and a zero beside an entry for the same sale.
-                ConditionExpression="attribute_not_exists(pk)",
-            )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
-
     def judged(self, sales: Sequence[tuple[str, str]]) -> dict[str, Entry | None]:
         """
         Return what became of sales, given as (member id, entry id), by entry id.
@@ -325,12 +289,17 @@ class LoyaltyTable:
         Return under which of a member's *owners* an id was answered, and the entry it made.
 
         The last one counts: an account that was merged meanwhile refused what then went to the
-        one that has its points now.
+        one that has its points now. That refusal alone is no answer: what it sent on may be
+        under way still, and comes to the last of *owners*.
         """
         for owner in reversed(owners):
-            judged = self.judged([(owner, entry_id)])
-            if judged:
-                return owner, judged[entry_id]
+            response = self._dynamodb.get_item(
+                TableName=self._name, Key=timeline_entry_key(owner, entry_id), ConsistentRead=True
+            )
+            item = response.get("Item")
+            if item is None or item.get("code") == {"S": AccountMerged.code}:
+                continue
+            return owner, entry_from_item(item) if item["type"]["S"] == "entry" else None
         return None
 
     def worth(self, owner: str, entry_id: str) -> int:

@@ -20,7 +20,7 @@ from forecourt.instants import business_day
 from forecourt.ledger.entries import POINTS_WALLET
 from forecourt.ledger.policy import Policies, Terms, WalletPolicy
 from forecourt.multiples import Multiples, multiples_from_document
-from forecourt.rounding import Rounding, divide
+from forecourt.rounding import Rounding, apportion, divide
 from forecourt.tiers import growth_rule_from_document, tiers_from_document
 from forecourt.validity import Validity, validity_from_document
 from forecourt.values import dataclass
@@ -142,12 +142,17 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What a sale earns, from when (`None`: at once) and until when it is good, and why."""
+    """
+    What a sale earns, from when (`None`: at once) and until when it is good, and why.
+
+    `items` says how much of it each line of the receipt earned, by its number; all of it.
+    """
 
     points: int
     expires_on: date | None
     trace: tuple[Trace, ...]
     activates_on: date | None = None
+    items: Mapping[str, int] = field(default_factory=dict)
 
 
 def program_from_document(document: Mapping[str, Any], *, version: int) -> Program:
@@ -204,17 +209,22 @@ def evaluate(
     The trace is kept with every sale, so it is silent about rules for other things: the
     version it is stored beside says which these were.
     """
-    lines: tuple[Bought, ...] = (baskets.fuel_of(sale),)
+    number = basket.fuel_number if basket is not None else ""
+    lines: tuple[Bought, ...] = (baskets.fuel_of(sale, number=number),)
     if basket is not None and program.baskets is not None:
         lines = baskets.bought(basket, whole or sale, program.baskets)
         lines = baskets.share_of(lines, sale, whole) if whole else lines
     on = business_day(sale.key.completed_at, program.zone)
     trace: list[Trace] = []
+    items: dict[str, int] = {}
     for rule, covered in _covered(program.rules, lines):
         # Goods have no grade: a campaign for one does not multiply a rule that is about them.
         grade = next((line.grade for line in covered if line.grade), "")
         factor = program.multiples.factor(tier, grade=grade, station_id=sale.key.station_id, on=on)
-        trace += _judge(rule, covered, factor)
+        earned = _earned(rule, covered, factor)
+        if earned is not None:
+            items |= {line.number: part for line, part in zip(covered, earned, strict=True)}
+        trace += _traced(rule, earned, factor)
     if not trace:
         nothing = Trace(rule_id="", outcome="no_rule")
         return Evaluation(points=0, expires_on=None, trace=(nothing,))
@@ -224,6 +234,7 @@ def evaluate(
         expires_on=expires_on,
         activates_on=activates_on,
         trace=tuple(trace),
+        items={number: points for number, points in items.items() if number and points},
     )
 
 
@@ -239,18 +250,31 @@ def _covered(
             yield rule, covered
 
 
-def _judge(rule: EarnRule, lines: Sequence[Bought], factor: Factor) -> list[Trace]:
+def _earned(rule: EarnRule, lines: Sequence[Bought], factor: Factor) -> list[int] | None:
+    """
+    Return what each of *lines* earns, `None` when there is too little of what *rule* counts.
+
+    What is rounded for all lines at once is divided among them by what each was, and what does
+    not divide goes to the largest remainders: so the parts are always all of it.
+    """
     by_volume = rule.basis is Basis.VOLUME
     quantities = [line.volume_ml if by_volume else line.amount_fen for line in lines]
-    if rule.scope is Scope.SALE:
-        quantities = [sum(quantities)]
-    enough = [quantity for quantity in quantities if quantity >= rule.minimum]
-    if not enough:
-        return [Trace(rule_id=rule.rule_id, outcome="below_minimum")]
+    whole = [sum(quantities)] if rule.scope is Scope.SALE else quantities
+    if max(whole) < rule.minimum:
+        return None
     product, divisor = rule.points * factor.numerator, rule.per * factor.denominator
-    points = sum(divide(each * product, divisor, rule.rounding) for each in enough)
+    points = [
+        divide(each * product, divisor, rule.rounding) if each >= rule.minimum else 0
+        for each in whole
+    ]
+    return points if len(points) == len(lines) else apportion(points[0], quantities)
+
+
+def _traced(rule: EarnRule, earned: list[int] | None, factor: Factor) -> list[Trace]:
+    if earned is None:
+        return [Trace(rule_id=rule.rule_id, outcome="below_minimum")]
     return [
-        Trace(rule_id=rule.rule_id, outcome="earned", points=points),
+        Trace(rule_id=rule.rule_id, outcome="earned", points=sum(earned)),
         *(
             Trace(rule_id=each.name, outcome=str(each.kind), basis_points=each.basis_points)
             for each in factor.applied

@@ -11,7 +11,10 @@ from forecourt.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from forecourt.ledger import Entry
+
 _DIFFERENCE = f"{SEPARATOR}basket."
+_REFUNDED = "refunded"  # the outcome in a trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,3 +87,19 @@ def _line_from_list(values: list[Any]) -> Line:
     return Line(
         category=Category(category), amount_fen=amount_fen, grade=grade, volume_ml=volume_ml
     )
+
+
+def refunded_trace(points: int, *, amount_fen: int) -> dict[str, Any]:
+    """
+    Return the trace of a difference that is less by *points*: a refund had been before it.
+
+    What was refunded of the receipt by then is in the trace as well: refunds that come later
+    are parts of the rest.
+    """
+    return {"rule": "", "outcome": _REFUNDED, "points": -points, "amount_fen": amount_fen}
+
+
+def refunded_before(difference: Entry) -> int:
+    """Return how much of the receipt had been refunded, in fen, when *difference* was made."""
+    traces: tuple[Mapping[str, Any], ...] = difference.trace
+    return sum(each["amount_fen"] for each in traces if each["outcome"] == _REFUNDED)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 SEGMENTS = 16
 LAST = ".last.json"
+_COUNTS = ("owners", "accounts", "entries", "differences", "owners_different", "waiting")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ class Tally:
     How much was read.
 
     `by_day` counts entries by the day they belong to, `passing` adds up what points only pass
-    through.
+    through, `waiting` counts reversals of what has not come.
     """
 
     owners: int = 0
@@ -80,6 +81,7 @@ class Tally:
     entries: int = 0
     differences: int = 0
     owners_different: int = 0
+    waiting: int = 0
     by_day: Counter[date] = field(default_factory=Counter)
     passing: Counter[str] = field(default_factory=Counter)
 
@@ -92,12 +94,13 @@ class Tally:
         self.entries += len(holdings.entries)
         self.differences += len(found)
         self.owners_different += bool(found)
+        self.waiting += sum(len(each.commands) for each in holdings.parked)
         self.by_day.update(map(day_of, holdings.entries))
         self.passing.update(passing(holdings.entries, settled_before=settled_before))
 
     def add(self, other: Tally) -> None:
         """Count what *other* counted."""
-        for name in ("owners", "accounts", "entries", "differences", "owners_different"):
+        for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.by_day.update(other.by_day)
         self.passing.update(other.passing)

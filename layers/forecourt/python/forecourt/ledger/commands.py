@@ -80,6 +80,15 @@ class Earn(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarnNothing(Command):
+    """
+    Say that nothing is given under this id, now or ever: what could have earned points did not.
+
+    Moves nothing and is no entry. What waits to reverse the earn waits for nothing and ends.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Activate(Command):
     """Make what is pending until `activates_on` active now."""
 
@@ -154,9 +163,10 @@ class Exactly:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
     """
-    `part` of `whole`, as the refunded amount of the paid amount.
+    `part` of `whole`, as the refunded amount of the paid amount; all of an entry in one unit.
 
     Shares add up before they are rounded down, so parts that make the whole reverse the whole.
+    When more is known of what was paid, another share of the same entry may name another whole.
     """
 
     part: int
@@ -165,9 +175,14 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What one line of the document earned."""
+    """
+    What one line of the document earned, as far as other reversals have left it.
+
+    `points` is that where the entry does not say what its lines earned.
+    """
 
     item: str
+    points: int | None = None
 
 
 Part = Remainder | Exactly | Share | Line

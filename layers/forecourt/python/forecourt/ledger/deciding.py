@@ -16,6 +16,7 @@ from forecourt.ledger.commands import (
     Capture,
     Convert,
     Earn,
+    EarnNothing,
     Extend,
     Freeze,
     Merge,
@@ -76,6 +77,8 @@ def decide(command: Command, books: Books, *, now: datetime, policies: Policies)
     match command:
         case Earn():
             return _earn(command, books, now=now, policy=policy)
+        case EarnNothing():
+            return reversing.never(books, command, instead=command, now=now, policy=policy)
         case Reverse():
             return reversing.reverse(books, command, now=now, policy=policy)
         case Transfer():

@@ -14,8 +14,9 @@ from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from forecourt.ledger.accounts import Account
-    from forecourt.ledger.commands import Reverse
+    from forecourt.ledger.commands import EarnNothing, Reverse
     from forecourt.ledger.entries import Entry
+    from forecourt.ledger.procedure import KeptRefusal
 
 MAX_PARTS = 40  # refunds of one document; the note must stay small
 MAX_EXTENSIONS = 24
@@ -107,16 +108,28 @@ class Decision:
     """
     What to write, all or nothing. The first posting's first entry is the command's answer.
 
+    Unless there is something `instead`: a refusal, or that nothing is earned. Then `unmoved` is
+    the account that no posting changes and that must still be as it was.
+
     `parked` replaces what was parked, if that still was `parked_before` commands; without
     commands there is nothing parked any more. `absent` must still not be there: it is what a
     parked reversal waits for.
     """
 
     postings: tuple[Posting, ...]
+    instead: KeptRefusal | EarnNothing | None = None
+    unmoved: Account | None = None
     reversals: Reversals | None = None
     parked: Parked | None = None
     parked_before: int = 0
     absent: tuple[str, str] | None = None
+
+    @property
+    def answers(self) -> tuple[str, str]:
+        """Return whose command it answers, and the command's id."""
+        if self.instead is not None:
+            return self.instead.owner, self.instead.entry_id
+        return self.entry.member_id, self.entry.entry_id
 
     @property
     def entry(self) -> Entry:

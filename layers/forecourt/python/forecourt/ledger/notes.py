@@ -101,8 +101,10 @@ def _part_to_list(part: Part) -> list[Any]:
             return ["exactly", points]
         case Share(part=share, whole=whole):
             return ["share", share, whole]
+        case Line(item=item, points=None):
+            return ["line", item]
         case _:
-            return ["line", part.item]
+            return ["line", part.item, part.points]
 
 
 def _part_from_list(values: list[Any]) -> Part:
@@ -111,7 +113,7 @@ def _part_from_list(values: list[Any]) -> Part:
             return Exactly(points=points)
         case ["share", share, whole]:
             return Share(part=share, whole=whole)
-        case ["line", item]:
-            return Line(item=item)
+        case ["line", item, *points]:
+            return Line(item=item, points=points[0] if points else None)
         case _:
             return Remainder()

@@ -17,6 +17,7 @@ from forecourt.ledger.canonical import fingerprint
 from forecourt.ledger.commands import (
     Convert,
     Earn,
+    EarnNothing,
     Merge,
     Reverse,
     Transfer,
@@ -27,6 +28,7 @@ from forecourt.ledger.decisions import Books
 from forecourt.ledger.entries import RECEIVED, Entry
 from forecourt.ledger.policy import Midnight
 from forecourt.ledger.refusals import LedgerRefusal, NothingDue, ledger_refusal
+from forecourt.ledger.reversing import never
 from forecourt.values import dataclass
 
 if TYPE_CHECKING:
@@ -144,7 +146,11 @@ Request = Read | Commit | Keep | Pause
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a command came to: an entry, or a refusal. `repeated` when it was known before."""
+    """
+    What a command came to: an entry, or a refusal; of `EarnNothing` neither.
+
+    `repeated` when it was known before.
+    """
 
     entry: Entry | None = None
     refusal: LedgerRefusal | None = None
@@ -183,11 +189,10 @@ def carry_out(command: Command, *, policies: Policies) -> Generator[Request, Any
                 # not held against it when it is written: so it is said on what was seen twice.
                 refused_on = books
                 continue
-            wanted = Keep(_kept(command, refusal, now))
+            wanted = _refusing(command, books, refusal, now, policies)
             answer = Answer(refusal=refusal)
         else:
-            wanted = Commit(decision)
-            answer = Answer(entry=decision.entry, account=decision.account)
+            wanted, answer = Commit(decision), _answer(decision)
         written: Written = yield wanted
         if written.done:
             return answer
@@ -296,7 +301,7 @@ def _further(command: Command, books: Books) -> AccountKey | ParkedKey | None:
     read now still holds if the account is still the one read before. And what a budget gave,
     goes back to it.
     """
-    if isinstance(command, Earn) and books.account.parked:
+    if isinstance(command, Earn | EarnNothing) and books.account.parked:
         return ParkedKey(command.owner, command.entry_id)
     if isinstance(command, Reverse) and books.original and books.original.budget:
         return AccountKey(books.original.budget, command.wallet)
@@ -305,6 +310,23 @@ def _further(command: Command, books: Books) -> AccountKey | ParkedKey | None:
 
 def _empty(key: AccountKey) -> Account:
     return Account(member_id=key.owner, wallet=key.wallet, buckets={})
+
+
+def _answer(decision: Decision) -> Answer:
+    if decision.instead is not None:
+        return Answer()
+    return Answer(entry=decision.entry, account=decision.account)
+
+
+def _refusing(
+    command: Command, books: Books, refusal: LedgerRefusal, now: datetime, policies: Policies
+) -> Commit | Keep:
+    """Return what keeps *refusal*; of an earn, for which a reversal may wait, ends that as well."""
+    kept = _kept(command, refusal, now)
+    if not isinstance(command, Earn | EarnNothing):
+        return Keep(kept)
+    policy = policies.of(command.wallet)
+    return Commit(never(books, command, instead=kept, now=now, policy=policy))
 
 
 def _kept(command: Command, refusal: LedgerRefusal, now: datetime) -> KeptRefusal:
@@ -333,6 +355,11 @@ def answer_from(stored: object, *, entry_id: str, fingerprint: str) -> Answer:
 
 def _again(command: Command, stored: object) -> Answer:
     """Return the first answer to *command*, which *stored* is, or was for something else."""
+    if isinstance(command, EarnNothing):
+        # An entry too: what has earned once does not earn nothing later.
+        if isinstance(stored, KeptRefusal):
+            return Answer(refusal=ledger_refusal(stored.code, stored.facts), repeated=True)
+        return Answer(repeated=True)
     if isinstance(stored, Entry) and not stored.fingerprint and _says(stored, command):
         return Answer(entry=stored, repeated=True)
     return answer_from(stored, entry_id=command.entry_id, fingerprint=fingerprint(command))

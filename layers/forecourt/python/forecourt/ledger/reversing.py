@@ -47,9 +47,12 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from forecourt.ledger.accounts import Account
-    from forecourt.ledger.commands import Part, Reverse
+    from forecourt.ledger.commands import Earn, EarnNothing, Part, Reverse
     from forecourt.ledger.entries import Entry
     from forecourt.ledger.policy import WalletPolicy
+    from forecourt.ledger.procedure import KeptRefusal
+
+APPLIED = ".applied"  # behind the id of a reversal that waited, whatever came of it
 
 
 def reverse(books: Books, command: Reverse, *, now: datetime, policy: WalletPolicy) -> Decision:
@@ -93,11 +96,46 @@ def reverse_parked(
             replace(command, reason=reason or command.reason),
             points,
             already=already,
-            entry_id=f"{command.entry_id}.applied",
+            entry_id=f"{command.entry_id}{APPLIED}",
             unparks=True,
         )
         entries.append(entry)
     return entries, account, replace(note, version=1) if note else None
+
+
+def never(
+    books: Books,
+    command: Earn | EarnNothing,
+    *,
+    instead: KeptRefusal | EarnNothing,
+    now: datetime,
+    policy: WalletPolicy,
+) -> Decision:
+    """
+    Answer *command* with something *instead* of an entry, and end what waited for the entry.
+
+    Each reversal that waited leaves an entry that moves nothing and says why. Where none did,
+    the account has to be as it was read: one that is parked meanwhile would wait for ever.
+    """
+    waiting, account, entries = books.parked, books.account, []
+    for each in waiting.commands if waiting else ():
+        draft = Draft(account, now=now, policy=policy)
+        entry, account = draft.close(
+            replace(each, reason=NothingToReverse.code),
+            EntryKind.REVERSE,
+            entry_id=f"{each.entry_id}{APPLIED}",
+            refers_to=command.entry_id,
+            effect=Effect(unparks=True),
+        )
+        entries.append(entry)
+    if waiting is None:
+        return Decision(postings=(), instead=instead, unmoved=account)
+    return Decision(
+        postings=(Posting(entries=tuple(entries), account=account),),
+        instead=instead,
+        parked=replace(waiting, commands=()),
+        parked_before=len(waiting.commands),
+    )
 
 
 def _park(books: Books, command: Reverse, *, now: datetime, policy: WalletPolicy) -> Decision:
@@ -156,21 +194,27 @@ def _part(original: Entry, note: Reversals, part: Part) -> tuple[Reversals, int]
             return note, points
         case Share():
             return _share(note, part)
-        case Line(item=item):
-            if item in note.items or item not in original.items:
+        case Line(item=item, points=said):
+            earned = original.items.get(item) if original.items else said
+            if item in note.items or earned is None:
                 raise NothingToReverse(entry_id=original.entry_id)
-            return replace(note, items=(*note.items, item)), original.items[item]
+            points = min(earned, note.given - note.reversed)
+            return replace(note, items=(*note.items, item)), points
         case _:
             return note, note.given - note.reversed
 
 
 def _share(note: Reversals, share: Share) -> tuple[Reversals, int]:
-    """Return what a share takes: of what was given, less what was reversed for other reasons."""
-    if note.part + share.part > share.whole or note.whole not in (0, share.whole):
-        raise OverReversed(given=note.whole, reversed=note.part, requested=share.part)
+    """
+    Return what a share takes: of what was given, less what was reversed for other reasons.
+
+    The last share to come knows best what the whole is: earlier ones are parts of it, too.
+    """
     part = note.part + share.part
+    if part > share.whole:
+        raise OverReversed(given=share.whole, reversed=note.part, requested=share.part)
     shared = note.given - (note.reversed - note.by_share)
-    # Never less than was taken: the other reversal may have come between two shares.
+    # Never less than was taken: the whole was less, or the other reversal came between two shares.
     target = max(divide(shared * part, share.whole, Rounding.FLOOR), note.by_share)
     points = target - note.by_share
     return replace(note, part=part, whole=share.whole, by_share=target), points

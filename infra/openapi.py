@@ -37,6 +37,7 @@ from functions.redemption.counter import Counter
 from functions.redemption.giving import GivingRoutes
 from functions.redemption.pooling import PoolRoutes
 from functions.redemption.redeeming import RedemptionRoutes
+from functions.redemption.returning import ReturnRoutes
 from functions.rulings.ruling import RulingRoutes
 
 __all__ = ["DOCUMENT_PATH", "document"]
@@ -175,6 +176,7 @@ def _redemption_door() -> Door:
         door=door, loyalty=NOTHING, ledger=NOTHING, pools=NOTHING, keeping=NOTHING, now=NOTHING
     )
     RedemptionRoutes(counter)
+    ReturnRoutes(counter)
     GivingRoutes(counter)
     PoolRoutes(counter)
     return door

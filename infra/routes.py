@@ -76,6 +76,7 @@ REDEMPTION_ROUTES = (
     "GET /members/{member_id}/holds/{hold_id}",
     "POST /members/{member_id}/holds/{hold_id}/capture",
     "POST /members/{member_id}/holds/{hold_id}/release",
+    "POST /members/{member_id}/redemptions/{entry_id}/refunds",
     "POST /members/{member_id}/transfers",
     "POST /members/{member_id}/conversions",
     "POST /members/{member_id}/pools",

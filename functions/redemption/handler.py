@@ -26,6 +26,7 @@ from functions.redemption.counter import Counter
 from functions.redemption.giving import GivingRoutes
 from functions.redemption.pooling import PoolRoutes
 from functions.redemption.redeeming import RedemptionRoutes
+from functions.redemption.returning import ReturnRoutes
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -62,6 +63,7 @@ counter = Counter(
     now=now,
 )
 redemptions = RedemptionRoutes(counter)
+returns = ReturnRoutes(counter)
 giving = GivingRoutes(counter)
 pools = PoolRoutes(counter)
 

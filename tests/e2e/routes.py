@@ -331,6 +331,13 @@ ROUTES = {
         REDEMPTION,
         code="unknown_pool",
     ),
+    "POST /members/{member_id}/redemptions/{entry_id}/refunds": route(
+        Permission.GIVE_BACK_POINTS,
+        "attendant manager operator",
+        "/members/{member}/redemptions/none/refunds",
+        {"document": "R-1", "refunded_at": ASKED_AT},
+        code="unknown_entry",
+    ),
     "POST /members/{member_id}/transfers": route(
         Permission.SPEND_POINTS,
         "operator",

@@ -54,7 +54,7 @@ def begin(
         ),
         now=lambda: clock.now,
     )
-    for routes in (handler.redemptions, handler.giving, handler.pools):
+    for routes in (handler.redemptions, handler.returns, handler.giving, handler.pools):
         monkeypatch.setattr(routes, "_counter", counter)
     return clock
 

@@ -21,7 +21,7 @@ from forecourt.adjustments import Adjustment
 from forecourt.adjustments import Status as Adjusted
 from forecourt.budgets_table import Budget
 from forecourt.instants import format_instant
-from forecourt.ledger.commands import SetAside
+from forecourt.ledger.commands import SetAside, Spend
 from forecourt.pools import Pool
 from forecourt.retellings import telling_id_for
 from forecourt.retold_sales import RetoldSales
@@ -78,6 +78,8 @@ POOL = Pool(
     opened_at=SOLD.recorded_at,
 )
 HOLD_ID = "20261123T081500Z.hold.9f86d081884c7d65"
+SPENT_ID = "20261123T081500Z.spend.9f86d081884c7d65"
+REFUND = {"document": "R-1", "refunded_at": "2026-11-23T08:15:00Z"}
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=40)
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
@@ -113,6 +115,7 @@ SENSIBLE: dict[str, list[dict[str, Any]]] = {
     "hold_points": [REDEMPTION],
     "capture_hold": [REDEMPTION],
     "release_hold": [{name: REDEMPTION[name] for name in ("asked_at", "source")}],
+    "refund_redemption": [REFUND],
     "transfer_points": [{"to": "sub-other", "points": 1, "asked_at": REDEMPTION["asked_at"]}],
     "contribute": [{"points": 1, "asked_at": REDEMPTION["asked_at"]}],
     "withdraw": [{"points": 1, "asked_at": REDEMPTION["asked_at"]}],
@@ -122,8 +125,9 @@ SENSIBLE: dict[str, list[dict[str, Any]]] = {
 DIVIDED = "/members/{member_id}/unmerging"
 # These are about what one member, and nobody else, has set aside.
 HELD = "/holds/{hold_id}"
-# Only what is some member's can be refunded.
+# Only what is some member's can be refunded, and only what was spent be given back.
 REFUNDED = "/sales/{sale_id}/refunds"
+SPENT = "/redemptions/{entry_id}/refunds"
 # To unbind what is bound, its digest would have to be guessed; to be proved, an entry would have to
 # be posted and its day closed; to be converted, a program with a rate would have to be in force.
 UNLIKELY = ("/{identity_id}", "/{entry_id}/proof", "/conversions")
@@ -215,6 +219,8 @@ def requests_for(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> dict[
         known = st.just(SOLD.sale_id) if path == REFUNDED else PATH_VALUES[match[1]]
         if HELD in path:
             known = st.just({"member_id": "m-1", "hold_id": HOLD_ID}[match[1]])
+        if path.endswith(SPENT):
+            known = st.just({"member_id": "m-1", "entry_id": SPENT_ID}[match[1]])
         if path == DIVIDED:
             known = st.just("sub-twin")
         if QUESTION in path and match[1] == "sale_id":
@@ -269,18 +275,17 @@ def peopled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.pools.open(POOL)
     world.post(earned(POOL.owner, 50))
     world.post(earned("m-1", 50))
-    world.post(
-        SetAside(
-            entry_id=HOLD_ID,
-            owner="m-1",
-            points=5,
-            hold_expires_at=datetime.now(UTC) + timedelta(days=1),
-            source="order:1",
-            reason="redemption",
-            actor="sub-fuzz",
-            occurred_at=SOLD.recorded_at,
-        )
-    )
+    paying: dict[str, Any] = {
+        "owner": "m-1",
+        "points": 5,
+        "source": "order:1",
+        "reason": "redemption",
+        "actor": "sub-fuzz",
+        "occurred_at": SOLD.recorded_at,
+    }
+    until = datetime.now(UTC) + timedelta(days=1)
+    world.post(SetAside(entry_id=HOLD_ID, hold_expires_at=until, **paying))
+    world.post(Spend(entry_id=SPENT_ID, **paying))
     for member_id in ("sub-other", "sub-twin"):
         world.enrol(member_id)
     world.merged.merge(

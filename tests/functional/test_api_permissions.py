@@ -168,6 +168,12 @@ ROUTES: list[tuple[str, str, Any, str]] = [
         STAFF,
     ),
     (
+        "POST /members/{member_id}/redemptions/{entry_id}/refunds",
+        "/members/m-1/redemptions/x/refunds",
+        {"document": "R-1", "refunded_at": NOW},
+        STAFF,
+    ),
+    (
         "POST /members/{member_id}/transfers",
         "/members/m-1/transfers",
         {"to": "m-2", "points": 1, "asked_at": NOW},

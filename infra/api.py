@@ -264,7 +264,7 @@ class Api(Construct):
             self,
             "Corrections",
             name="corrections",
-            description="Changes the books by hand: adjustments, frozen wallets, refunds, budgets",
+            description="Changes the books by hand: adjustments, refunds, budgets, awards",
             runtime=self._runtime,
             environment={
                 "LOYALTY_TABLE": tables.loyalty.table_name,

@@ -17,6 +17,7 @@ from typing import Any, cast
 from forecourt.doors import KEY_HEADER, MAX_KEY_LENGTH, REPLAYED_HEADER, WRITES, Door
 from forecourt.problems import INTERNAL_ERROR, OUTCOMES, PROBLEM_JSON
 from functions.corrections.adjusting import AdjustmentRoutes
+from functions.corrections.awarding import AwardRoutes
 from functions.corrections.budgeting import BudgetRoutes
 from functions.corrections.desk import Desk
 from functions.corrections.freezing import FreezingRoutes
@@ -165,6 +166,7 @@ def _corrections_door() -> Door:
     desk = Desk(door=door, loyalty=NOTHING, ledger=NOTHING, keeping=NOTHING, now=NOTHING)
     AdjustmentRoutes(desk, table=NOTHING)
     BudgetRoutes(desk, budgets=NOTHING, table=NOTHING)
+    AwardRoutes(desk, budgets=NOTHING)
     FreezingRoutes(desk)
     RefundRoutes(desk, sales=NOTHING)
     return door

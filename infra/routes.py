@@ -53,6 +53,8 @@ RULING_ROUTES = (
 )
 CORRECTION_ROUTES = (
     "POST /members/{member_id}/adjustments",
+    "POST /members/{member_id}/awards",
+    "POST /members/{member_id}/partner-points",
     "POST /members/{member_id}/freezing",
     "POST /members/{member_id}/unfreezing",
     "GET /adjustments",

@@ -275,6 +275,26 @@ ROUTES = {
         "/members/{member}/unfreezing",
         {"source": "ticket:1", "reason": "fraud"},
     ),
+    "POST /members/{member_id}/awards": route(
+        Permission.AWARD_POINTS,
+        "manager operator",
+        "/members/{member}/awards",
+        {
+            "budget_id": f"{PREFIX}nowhere",
+            "points": 1,
+            "asked_at": ASKED_AT,
+            "source": "ticket:1",
+            "reason": "apology",
+        },
+        code="unknown_budget",
+    ),
+    "POST /members/{member_id}/partner-points": route(
+        Permission.ISSUE_PARTNER_POINTS,
+        "operator",
+        "/members/{member}/partner-points",
+        {"partner": "none", "points": 1, "document": "D-1", "issued_at": ASKED_AT},
+        code="unknown_wallet",
+    ),
     "GET /adjustments": route(
         Permission.READ_ADJUSTMENTS, "manager operator auditor", "/adjustments"
     ),

@@ -116,6 +116,23 @@ SENSIBLE: dict[str, list[dict[str, Any]]] = {
     "capture_hold": [REDEMPTION],
     "release_hold": [{name: REDEMPTION[name] for name in ("asked_at", "source")}],
     "refund_redemption": [REFUND],
+    "award_points": [
+        {
+            "budget_id": BUDGET.budget_id,
+            "points": 1,
+            "asked_at": REDEMPTION["asked_at"],
+            "source": "ticket:1",
+            "reason": "apology",
+        }
+    ],
+    "issue_partner_points": [
+        {
+            "partner": "airline",
+            "points": 1,
+            "document": "MU-1",
+            "issued_at": REDEMPTION["asked_at"],
+        }
+    ],
     "transfer_points": [{"to": "sub-other", "points": 1, "asked_at": REDEMPTION["asked_at"]}],
     "contribute": [{"points": 1, "asked_at": REDEMPTION["asked_at"]}],
     "withdraw": [{"points": 1, "asked_at": REDEMPTION["asked_at"]}],
@@ -129,8 +146,8 @@ HELD = "/holds/{hold_id}"
 REFUNDED = "/sales/{sale_id}/refunds"
 SPENT = "/redemptions/{entry_id}/refunds"
 # To unbind what is bound, its digest would have to be guessed; to be proved, an entry would have to
-# be posted and its day closed; to be converted, a program with a rate would have to be in force.
-UNLIKELY = ("/{identity_id}", "/{entry_id}/proof", "/conversions")
+# be posted and its day closed; to be converted, or a partner's, points need a program in force.
+UNLIKELY = ("/{identity_id}", "/{entry_id}/proof", "/conversions", "/partner-points")
 # As a path travels: no separators, since those make another path.
 ANY_PART = st.text(st.characters(exclude_characters="/?#", codec="utf-8"), min_size=1, max_size=80)
 
@@ -274,6 +291,7 @@ def peopled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.budgets.open(BUDGET)
     world.pools.open(POOL)
     world.post(earned(POOL.owner, 50))
+    world.post(earned(BUDGET.owner, 50))
     world.post(earned("m-1", 50))
     paying: dict[str, Any] = {
         "owner": "m-1",

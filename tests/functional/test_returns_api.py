@@ -282,26 +282,31 @@ def test_what_nobody_took_of_that_member_is_not_given_back(
 
 
 @pytest.mark.parametrize(
-    ("values", "at", "reason"),
+    ("values", "finding"),
     [
-        ({"points": 1, "share": {"amount_fen": 1, "of_fen": 2}}, "/body/share", "beside_points"),
+        (
+            {"points": 1, "share": {"amount_fen": 1, "of_fen": 2}},
+            {"at": "/body/share", "reason": "beside_points"},
+        ),
         (
             {"share": {"amount_fen": 3, "of_fen": 2}},
-            "/body/share/amount_fen",
-            "more_than_was_paid",
+            {"at": "/body/share/amount_fen", "reason": "more_than_was_paid"},
         ),
-        ({"refunded_at": "2026-11-23T19:30:00Z"}, "/body/refunded_at", "in_future"),
+        (
+            {"refunded_at": "2026-11-23T19:30:00Z"},
+            {"at": "/body/refunded_at", "reason": "in_future"},
+        ),
     ],
 )
 def test_a_refund_that_cannot_be_meant_is_refused(
-    till: Client, world: World, clock: Clock, values: dict[str, Any], at: str, reason: str
+    till: Client, world: World, clock: Clock, values: dict[str, Any], finding: Any
 ) -> None:
     entry_id = taken(somebody(ANNA), till, clock)
     before = world.snapshot()
 
     reply = refund(till, clock, entry_id, **values)
 
-    assert (reply.status, reply.facts["findings"]) == (422, [{"at": at, "reason": reason}])
+    assert (reply.status, reply.facts["findings"]) == (422, [finding])
     assert world.snapshot() == before
 
 

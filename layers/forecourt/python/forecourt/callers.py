@@ -69,6 +69,8 @@ class Permission(StrEnum):
     KEEP_POOLS = "keep_pools"
     READ_BUDGETS = "read_budgets"
     CHANGE_BUDGETS = "change_budgets"
+    AWARD_POINTS = "award_points"
+    ISSUE_PARTNER_POINTS = "issue_partner_points"
 
 
 OWN = frozenset(
@@ -123,6 +125,7 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
         Permission.REFUND_POINTS,
         Permission.QUOTE_DISCOUNTS,
         Permission.READ_BUDGETS,
+        Permission.AWARD_POINTS,
     },
     Group.OPERATOR: frozenset(Permission) - PERSONAL,
     Group.AUDITOR: frozenset(

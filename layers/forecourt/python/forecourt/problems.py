@@ -80,6 +80,7 @@ OUTCOMES: Mapping[type[errors.ForecourtError], Outcome] = {
     errors.UnknownPool: _final(404, "The member is in no such pool"),
     errors.NotInPool: _final(404, "The pool has no such member"),
     errors.UnknownRate: _final(404, "There is no rate between the wallets"),
+    errors.UnknownWallet: _final(404, "The program has no such wallet"),
     errors.UnknownRoute: _final(404, "There is nothing here"),
     errors.Rejected: _final(409, "This may not happen now"),
     errors.AlreadyEnrolled: _final(409, "The member is enrolled with another profile"),

@@ -166,7 +166,7 @@ class Model:
             except Refused:
                 continue
             trial.undone[key] = undone
-            covered = _undo_earn(scene, purse, past, points)
+            covered = _undo_earn(scene, purse, past, points, undone.points - points)
             if past.budget is not None:
                 budget = trial.purses[past.budget, command.wallet]
                 back_to(scene, budget, past, covered, undone.points - points)
@@ -189,7 +189,7 @@ class Model:
         before = undone.points
         points = _share_of(past, undone, command)
         if past.kind == "earn":
-            covered = _undo_earn(scene, purse, past, points)
+            covered = _undo_earn(scene, purse, past, points, before)
             if past.budget is not None and covered:
                 place = (past.budget, command.wallet)
                 budget = trial.purses[place] = self.at(place)
@@ -253,7 +253,7 @@ def _share_of(past: Past, undone: Undone, command: c.Reverse) -> int:
     return points
 
 
-def _undo_earn(scene: Scene, purse: Purse, past: Past, points: int) -> int:
+def _undo_earn(scene: Scene, purse: Purse, past: Past, points: int, before: int) -> int:
     """Take points back; return how many were there, or are owed."""
     policy, asked = scene.policy, points
     for mine in past.lots:
@@ -272,7 +272,19 @@ def _undo_earn(scene: Scene, purse: Purse, past: Past, points: int) -> int:
     if own and not policy.debt_for_expired and all((last or FAR) < today for last, _ in own):
         return asked - points
     there = min(points, scene.spendable(purse))
-    scene.take(purse, there, own)
+    # Coin by coin: which of those that go are presents follows from how many were among them.
+    presents = sum(lot.points for lot in past.lots if lot.bonus)
+    gone = sum(
+        (presents * coin) // past.points > (presents * (coin - 1)) // past.points
+        for coin in range(before + 1, before + asked + 1)
+    )
+    mine = [key for key in own if key[1]]
+    kept = sum(
+        lot.points for lot in purse.lots if lot.since is None and (lot.last, lot.bonus) in mine
+    )
+    first = min(gone, kept, there)
+    scene.take(purse, first, mine)
+    scene.take(purse, there - first, own)
     if policy.shortfall is Shortfall.DEBT:
         purse.debt += points - there
         return asked

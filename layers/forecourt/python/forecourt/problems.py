@@ -127,6 +127,7 @@ OUTCOMES: Mapping[type[errors.ForecourtError], Outcome] = {
     refusals.NothingToReverse: _final(409, "There is nothing to reverse"),
     refusals.OverReversed: _final(409, "More than was given cannot be reversed"),
     refusals.AlreadyReversed: _final(409, "This was reversed before"),
+    refusals.PrincipalSpent: _final(409, "More than is left of what was paid in"),
     refusals.CheckerNeeded: _final(409, "Somebody else has to approve this"),
     refusals.CheckerIsMaker: _final(409, "Nobody approves their own adjustment"),
     refusals.NothingPending: _final(409, "There is nothing pending"),

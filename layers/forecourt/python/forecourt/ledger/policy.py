@@ -91,8 +91,10 @@ class WalletPolicy:
     validity depend on activity: earning (and spending, with `spending_slides`) carries
     everything to the day `slide` gives. `grace_days` lets points come back after their last
     day; `None` does not. `debt_for_expired` asks for earned points even when their last day is
-    over. Limits are per business day; `None` is no limit. `ceiling` bounds what may lie in the
-    wallet (one policy for registered, one for anonymous holders).
+    over. With `principal_only` no more of what was paid in is refunded than is left of it: what
+    was given on top may be owed, money that is paid out may not. Limits are per business day;
+    `None` is no limit. `ceiling` bounds what may lie in the wallet (one policy for registered,
+    one for anonymous holders).
     `zone` is the program's: business days and limits are counted in it, and days are given by
     it. `midnight` says whether these begin and end there as well, or where the member is.
     `member_limits` is for a pool: what each member may spend of it in a day, and who may.
@@ -108,6 +110,7 @@ class WalletPolicy:
     slide: Validity | None = None
     spending_slides: bool = False
     bonus_first: bool = False
+    principal_only: bool = False
     ceiling: int | None = None
     minimum: int = 1
     multiple: int = 1

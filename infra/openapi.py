@@ -35,6 +35,7 @@ from functions.operator.stations import StationRoutes
 from functions.operator.tellings import TellingRoutes
 from functions.operator.weights import WeightsRoutes
 from functions.redemption.counter import Counter
+from functions.redemption.depositing import DepositRoutes
 from functions.redemption.giving import GivingRoutes
 from functions.redemption.pooling import PoolRoutes
 from functions.redemption.redeeming import RedemptionRoutes
@@ -179,6 +180,7 @@ def _redemption_door() -> Door:
     )
     RedemptionRoutes(counter)
     ReturnRoutes(counter)
+    DepositRoutes(counter)
     GivingRoutes(counter)
     PoolRoutes(counter)
     return door

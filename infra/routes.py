@@ -79,6 +79,8 @@ REDEMPTION_ROUTES = (
     "POST /members/{member_id}/holds/{hold_id}/capture",
     "POST /members/{member_id}/holds/{hold_id}/release",
     "POST /members/{member_id}/redemptions/{entry_id}/refunds",
+    "POST /members/{member_id}/deposits",
+    "POST /members/{member_id}/deposits/{entry_id}/refunds",
     "POST /members/{member_id}/transfers",
     "POST /members/{member_id}/conversions",
     "POST /members/{member_id}/pools",

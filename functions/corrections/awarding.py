@@ -4,7 +4,6 @@ The routes that give a member points for which somebody pays: a budget, or a par
 What is given is good for as long as what is earned on the day it is given, and at once.
 """
 
-import hashlib
 from datetime import date, datetime
 
 from aws_lambda_powertools.event_handler import Response
@@ -12,7 +11,7 @@ from aws_lambda_powertools.event_handler import Response
 from forecourt.budgets_table import BudgetsTable
 from forecourt.callers import Permission
 from forecourt.errors import UnknownWallet
-from forecourt.instants import business_day, compact_instant
+from forecourt.instants import business_day
 from forecourt.keeping import BEFORE_THE_PROGRAM
 from forecourt.ledger.commands import Earn
 from forecourt.ledger.entries import PARTNER
@@ -22,7 +21,7 @@ from forecourt.once import KEPT, Answer
 from forecourt.program import Program
 from forecourt.programs import Programs
 from forecourt.receiving import give
-from forecourt.told_times import require_plausible
+from forecourt.told_times import entry_id_for, require_plausible
 from forecourt.wallets import PARTNER_PREFIX
 from functions.corrections.award_bodies import (
     DOCUMENTS_REACH_BACK,
@@ -64,7 +63,9 @@ class AwardRoutes:
                 raise CheckerNeeded(limit=policy.adjust_limit or 0, requested=body.points)
             award = Earn(
                 # One key may be used at two doors; whom it is about tells these apart.
-                entry_id=_name("award", body.asked_at, self._desk.door.request_id, member_id),
+                entry_id=entry_id_for(
+                    "award", body.asked_at, self._desk.door.request_id, member_id
+                ),
                 owner=member_id,
                 wallet=budget.wallet,
                 points=body.points,
@@ -100,7 +101,7 @@ class AwardRoutes:
             if wallet not in program.wallets:
                 raise UnknownWallet(wallet)
             issue = Earn(
-                entry_id=_name("partner", body.issued_at, wallet, body.document),
+                entry_id=entry_id_for("partner", body.issued_at, wallet, body.document),
                 owner=member_id,
                 wallet=wallet,
                 points=body.points,
@@ -135,9 +136,3 @@ def _last_day(program: Program, wallet: str, at: datetime) -> date | None:
     """Return how long what is given at that time is good."""
     given_on = business_day(at, program.policies().of(wallet).zone)
     return program.terms(wallet).dates(given_on)[1]
-
-
-def _name(kind: str, at: datetime, *named: str) -> str:
-    """Return the id of the entry that a request becomes, in whichever attempt."""
-    digest = hashlib.sha256("\n".join(named).encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{compact_instant(at)}.{kind}.{digest[:16]}"

@@ -1,6 +1,8 @@
 """
 Redemption: members spend their points, set them aside for a till, give them away, and pool them.
 
+A till takes what was set aside, gives it back, and takes money into a member's stored value.
+
 A write carries an `Idempotency-Key`; a retry with the same key is answered like the first time
 and changes nothing, also after a crash: the entry's id is the request's. Routes are in the
 modules beside this one.
@@ -23,6 +25,7 @@ from forecourt.once import Requests
 from forecourt.pools_table import PoolsTable
 from forecourt.settings import Settings
 from functions.redemption.counter import Counter
+from functions.redemption.depositing import DepositRoutes
 from functions.redemption.giving import GivingRoutes
 from functions.redemption.pooling import PoolRoutes
 from functions.redemption.redeeming import RedemptionRoutes
@@ -64,6 +67,7 @@ counter = Counter(
 )
 redemptions = RedemptionRoutes(counter)
 returns = ReturnRoutes(counter)
+deposits = DepositRoutes(counter)
 giving = GivingRoutes(counter)
 pools = PoolRoutes(counter)
 

@@ -4,7 +4,6 @@ The route that gives back what was redeemed, because the purchase it paid for wa
 A till gives back what it took itself; what another took is for managers and head office.
 """
 
-import hashlib
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
@@ -12,13 +11,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from forecourt.callers import Permission
 from forecourt.errors import Forbidden, InvalidRequest, UnknownEntry
-from forecourt.instants import compact_instant
 from forecourt.ledger import Entry, EntryKind
 from forecourt.ledger.commands import Exactly, Part, Remainder, Reverse, Share
 from forecourt.ledger.refusals import NotReversible
 from forecourt.ledger.spending import counter_of
 from forecourt.once import Answer
-from forecourt.told_times import require_plausible
+from forecourt.told_times import entry_id_for, require_plausible
 from functions.redemption.counter import TAG, Counter, MemberId
 from functions.redemption.return_bodies import GiveBackOrder, GivenBackView, given_back
 
@@ -99,9 +97,8 @@ def return_id_for(redemption: Entry, order: GiveBackOrder, *, actor: str) -> str
 
     Whoever else sends its document is told that it had its effect.
     """
-    named = f"{redemption.entry_id}\n{order.document}\n{actor}"
-    digest = hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{compact_instant(order.refunded_at)}.return.{digest[:16]}"
+    named = (redemption.entry_id, order.document, actor)
+    return entry_id_for("return", order.refunded_at, *named)
 
 
 def part_of(order: GiveBackOrder) -> Part:

@@ -358,6 +358,20 @@ ROUTES = {
         {"document": "R-1", "refunded_at": ASKED_AT},
         code="unknown_entry",
     ),
+    "POST /members/{member_id}/deposits": route(
+        Permission.TAKE_DEPOSITS,
+        "attendant manager operator",
+        "/members/{member}/deposits",
+        {"amount_fen": 1, "station_id": "s0001", "receipt": "R-1", "paid_at": ASKED_AT},
+        code="unknown_wallet",
+    ),
+    "POST /members/{member_id}/deposits/{entry_id}/refunds": route(
+        Permission.REFUND_DEPOSITS,
+        "manager operator",
+        "/members/{member}/deposits/none/refunds",
+        {"amount_fen": 1, "document": "R-1", "refunded_at": ASKED_AT},
+        code="unknown_entry",
+    ),
     "POST /members/{member_id}/transfers": route(
         Permission.SPEND_POINTS,
         "operator",

@@ -192,6 +192,18 @@ ROUTES: list[tuple[str, str, Any, str]] = [
         STAFF,
     ),
     (
+        "POST /members/{member_id}/deposits",
+        "/members/m-1/deposits",
+        {"amount_fen": 1, "station_id": "s0001", "receipt": "R-1", "paid_at": NOW},
+        STAFF,
+    ),
+    (
+        "POST /members/{member_id}/deposits/{entry_id}/refunds",
+        "/members/m-1/deposits/x/refunds",
+        {"amount_fen": 1, "document": "R-1", "refunded_at": NOW},
+        "manager operator",
+    ),
+    (
         "POST /members/{member_id}/transfers",
         "/members/m-1/transfers",
         {"to": "m-2", "points": 1, "asked_at": NOW},

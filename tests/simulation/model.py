@@ -275,15 +275,16 @@ def _undo_earn(scene: Scene, purse: Purse, past: Past, points: int, before: int)
     # Coin by coin: which of those that go are presents follows from how many were among them.
     presents = sum(lot.points for lot in past.lots if lot.bonus)
     gone = sum(
-        (presents * coin) // past.points > (presents * (coin - 1)) // past.points
+        1
         for coin in range(before + 1, before + asked + 1)
+        if (presents * coin) // past.points > (presents * (coin - 1)) // past.points
     )
-    mine = [key for key in own if key[1]]
+    on_top = [key for key in own if key[1]]
     kept = sum(
-        lot.points for lot in purse.lots if lot.since is None and (lot.last, lot.bonus) in mine
+        lot.points for lot in purse.lots if lot.since is None and (lot.last, lot.bonus) in on_top
     )
     first = min(gone, kept, there)
-    scene.take(purse, first, mine)
+    scene.take(purse, first, on_top)
     scene.take(purse, there - first, own)
     if policy.shortfall is Shortfall.DEBT:
         purse.debt += points - there

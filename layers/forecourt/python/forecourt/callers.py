@@ -69,6 +69,8 @@ class Permission(StrEnum):
     KEEP_POOLS = "keep_pools"
     READ_BUDGETS = "read_budgets"
     CHANGE_BUDGETS = "change_budgets"
+    TAKE_DEPOSITS = "take_deposits"
+    REFUND_DEPOSITS = "refund_deposits"
     AWARD_POINTS = "award_points"
     ISSUE_PARTNER_POINTS = "issue_partner_points"
 
@@ -109,6 +111,7 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
             Permission.CAPTURE_HOLDS,
             Permission.RELEASE_HOLDS,
             Permission.GIVE_BACK_POINTS,
+            Permission.TAKE_DEPOSITS,
         }
     ),
     Group.MANAGER: OWN - PERSONAL - WEIGHTY
@@ -125,6 +128,8 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
         Permission.REFUND_POINTS,
         Permission.QUOTE_DISCOUNTS,
         Permission.READ_BUDGETS,
+        Permission.TAKE_DEPOSITS,
+        Permission.REFUND_DEPOSITS,
         Permission.AWARD_POINTS,
     },
     Group.OPERATOR: frozenset(Permission) - PERSONAL,

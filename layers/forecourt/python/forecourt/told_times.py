@@ -1,11 +1,17 @@
-"""Times that a request tells: those at which it cannot have been are a mistake."""
+"""
+Times that a request tells: they begin the id of its entry, so every attempt tells the same.
+
+Those at which it cannot have been are a mistake.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from forecourt.errors import InvalidRequest
+from forecourt.instants import compact_instant
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,3 +31,9 @@ def require_plausible(
         raise InvalidRequest(findings=[{"at": f"/body/{field}", "reason": "in_future"}])
     if back is not None and at < now - back:
         raise InvalidRequest(findings=[{"at": f"/body/{field}", "reason": "too_old"}])
+
+
+def entry_id_for(kind: str, at: datetime, *named: str) -> str:
+    """Return the id of the entry that a request becomes, in whichever attempt it *named* this."""
+    digest = hashlib.sha256("\n".join(named).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{compact_instant(at)}.{kind}.{digest[:16]}"

@@ -156,6 +156,10 @@ class Policies:
         """Return these for budgets: a ceiling is a member's, and bounds no campaign."""
         return self._each(ceiling=None)
 
+    def of_deposits(self) -> Policies:
+        """Return these for refunds of deposits: of the money no more is paid out than is left."""
+        return self._each(principal_only=True)
+
     def of_a_pool(self, member_limits: Mapping[str, int]) -> Policies:
         """Return these for a pool of which each of its members may spend so much in a day."""
         return self._each(member_limits=member_limits)

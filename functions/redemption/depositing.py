@@ -21,7 +21,7 @@ from forecourt.ledger.refusals import NotReversible
 from forecourt.once import KEPT, Answer
 from forecourt.program import Program
 from forecourt.programs import Programs
-from forecourt.receiving import give
+from forecourt.receiving import give, take_or_give_back
 from forecourt.told_times import entry_id_for, require_plausible
 from forecourt.wallets import STORED_VALUE_WALLET
 from functions.redemption.counter import TAG, Counter, MemberId
@@ -122,7 +122,7 @@ class DepositRoutes:
                 occurred_at=body.refunded_at,
             )
             policies = counter.policies().of_deposits()
-            entry = counter.ledger.execute(refund, policies=policies).posted()
+            entry = take_or_give_back(counter.ledger, refund, policies=policies)
             left_fen = principal_left(made, counter.ledger.reversed_of(made))
             view = refunded(entry, refunded_fen=body.amount_fen, left_fen=left_fen)
             return Answer(status=201, body=view)

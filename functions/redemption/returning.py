@@ -16,6 +16,7 @@ from forecourt.ledger.commands import Exactly, Part, Remainder, Reverse, Share
 from forecourt.ledger.refusals import NotReversible
 from forecourt.ledger.spending import counter_of
 from forecourt.once import Answer
+from forecourt.receiving import take_or_give_back
 from forecourt.told_times import entry_id_for, require_plausible
 from functions.redemption.counter import TAG, Counter, MemberId
 from functions.redemption.return_bodies import GiveBackOrder, GivenBackView, given_back
@@ -64,7 +65,7 @@ class ReturnRoutes:
                 actor=caller.subject,
                 occurred_at=body.refunded_at,
             )
-            entry = counter.ledger.execute(back, policies=counter.policies()).posted()
+            entry = take_or_give_back(counter.ledger, back, policies=counter.policies())
             left = redemption.given - counter.ledger.reversed_of(redemption)
             return Answer(status=201, body=given_back(entry, left=left))
 

@@ -10,7 +10,7 @@ import pytest
 
 from forecourt.instants import format_instant
 from forecourt.ledger import commands as c
-from tests.functional.clients import Killed, Killing
+from tests.functional.clients import Interrupting, Killed, Killing
 from tests.functional.redeeming import (
     ANNA,
     BERT,
@@ -345,6 +345,26 @@ def test_what_was_taken_of_a_record_that_was_merged_goes_to_where_the_member_is(
 
     assert (reply.status, reply.body["member_id"]) == (201, BERT)
     assert world.loyalty.account(BERT).buckets == {JUNE: 40, DECEMBER: 60}
+
+
+def test_what_is_given_back_while_a_record_is_merged_goes_to_where_the_member_is(
+    anna: Client, till: Client, world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry_id = taken(anna, till, clock)
+
+    def merge() -> None:
+        world.merged.merge(
+            ANNA, BERT, policies=POLICIES, merged_by="op", reason="twice", merged_at=clock.now
+        )
+
+    rival = Interrupting(world.dynamodb, "transact_write_items", merge)
+    begin(world, monkeypatch, dynamodb=rival, clock=clock)
+
+    replies = [refund(till, clock, entry_id, document="R-1") for _ in range(2)]
+
+    assert [(reply.status, reply.body["member_id"]) for reply in replies] == [(201, BERT)] * 2
+    assert world.loyalty.account(BERT).buckets == {JUNE: 40, DECEMBER: 60}
+    assert world.loyalty.account(ANNA).total == 0
 
 
 def sale_refund(sale_id: str) -> c.Reverse:

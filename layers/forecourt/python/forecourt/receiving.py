@@ -1,15 +1,21 @@
-"""Giving a member something new by hand: who may receive, and what a retry is told."""
+"""
+What people give a member by hand, or take and give back: into which account, and once.
+
+A retry is told what the first attempt came to, though the member's record closed meanwhile.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from forecourt.errors import MemberErased, MemberMerged
 from forecourt.ledger.procedure import EntryKey
+from forecourt.ledger.refusals import AccountMerged
 
 if TYPE_CHECKING:
     from forecourt.ledger import Entry, Policies
-    from forecourt.ledger.commands import Earn
+    from forecourt.ledger.commands import Earn, Reverse
     from forecourt.ledger_table import LedgerTable
     from forecourt.loyalty_table import LoyaltyTable
 
@@ -27,3 +33,18 @@ def give(command: Earn, *, loyalty: LoyaltyTable, ledger: LedgerTable, policies:
         if ledger.answered(EntryKey(command.owner, command.entry_id)) is None:
             raise
     return ledger.execute(command, policies=policies).posted()
+
+
+def take_or_give_back(ledger: LedgerTable, command: Reverse, *, policies: Policies) -> Entry:
+    """
+    Reverse what *command* says where its member's account is, or is just going; return the entry.
+
+    Raise what the ledger refuses with.
+    """
+    try:
+        return ledger.execute(command, policies=policies).posted()
+    except AccountMerged as merged:
+        # It became one with another's since it was looked for: so it is theirs to give or get.
+        lies_with = command.reverses_owner or command.owner
+        moved = replace(command, owner=merged.into, reverses_owner=lies_with)
+        return take_or_give_back(ledger, moved, policies=policies)

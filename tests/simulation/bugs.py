@@ -128,6 +128,10 @@ def _without_limit(*_: object, **__: object) -> None:
     return None
 
 
+def _without_bonus(*_: object, **__: object) -> int:
+    return 0
+
+
 def _only_the_last(work: Draft) -> dict[date, int]:
     return dict(work.ran_out)
 
@@ -173,6 +177,12 @@ BUGS = {
     "what ran out before is forgotten": Bug(replaced=((Draft, "_recalled", _only_the_last),)),
     "a refund does not return to its budget": Bug(
         replaced=((reversing, "counterpart", _without_return),)
+    ),
+    "a bonus outlasts the money it came with": Bug(
+        replaced=((reversing, "_bonus_part", _without_bonus),)
+    ),
+    "money that was spent is refunded": Bug(
+        replaced=((reversing, "_require_principal", _without_limit),)
     ),
     "throttling is told as a refusal": Bug(
         replaced=((simulator, "carry_out", _throttled_is_refused),)

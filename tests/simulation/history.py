@@ -173,6 +173,7 @@ class _Writer:
             transfer_points=pick((None, 120)),
             transfer_count=pick((None, 2)),
             max_holds=pick((2, 8)),
+            principal_only=pick((False, False, True)),
         )
 
     def _command(self, number: int) -> c.Command:

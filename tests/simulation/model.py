@@ -189,6 +189,10 @@ class Model:
         before = undone.points
         points = _share_of(past, undone, command)
         if past.kind == "earn":
+            if scene.policy.principal_only:
+                paid_in = sum(lot.points for lot in purse.lots if not (lot.since or lot.bonus))
+                if points - _presents(past, before, points) > paid_in:
+                    raise Refused("principal_spent")
             covered = _undo_earn(scene, purse, past, points, before)
             if past.budget is not None and covered:
                 place = (past.budget, command.wallet)
@@ -272,13 +276,7 @@ def _undo_earn(scene: Scene, purse: Purse, past: Past, points: int, before: int)
     if own and not policy.debt_for_expired and all((last or FAR) < today for last, _ in own):
         return asked - points
     there = min(points, scene.spendable(purse))
-    # Coin by coin: which of those that go are presents follows from how many were among them.
-    presents = sum(lot.points for lot in past.lots if lot.bonus)
-    gone = sum(
-        1
-        for coin in range(before + 1, before + asked + 1)
-        if (presents * coin) // past.points > (presents * (coin - 1)) // past.points
-    )
+    gone = _presents(past, before, asked)
     on_top = [key for key in own if key[1]]
     kept = sum(
         lot.points for lot in purse.lots if lot.since is None and (lot.last, lot.bonus) in on_top
@@ -290,6 +288,16 @@ def _undo_earn(scene: Scene, purse: Purse, past: Past, points: int, before: int)
         purse.debt += points - there
         return asked
     return asked - points + there
+
+
+def _presents(past: Past, before: int, points: int) -> int:
+    """Return how many presents are among the coins that go, coin by coin."""
+    presents = sum(lot.points for lot in past.lots if lot.bonus)
+    return sum(
+        1
+        for coin in range(before + 1, before + points + 1)
+        if (presents * coin) // past.points > (presents * (coin - 1)) // past.points
+    )
 
 
 def _undo_spend(scene: Scene, purse: Purse, past: Past, points: int, before: int) -> None:

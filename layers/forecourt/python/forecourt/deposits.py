@@ -7,8 +7,9 @@ moment, and nobody at a till types one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

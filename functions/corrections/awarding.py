@@ -4,6 +4,7 @@ The routes that give a member points for which somebody pays: a budget, or a par
 What is given is good for as long as what is earned on the day it is given, and at once.
 """
 
+from collections.abc import Callable
 from datetime import date, datetime
 
 from aws_lambda_powertools.event_handler import Response
@@ -53,7 +54,9 @@ class AwardRoutes:
         """
         caller = self._desk.door.caller
         member_id = caller.member_named(member_id, Permission.AWARD_POINTS)
-        require_plausible(body.asked_at, field="asked_at", now=self._desk.now(), back=KEPT)
+
+        def require_in_time() -> None:
+            require_plausible(body.asked_at, field="asked_at", now=self._desk.now(), back=KEPT)
 
         def perform() -> Answer:
             budget = self._budgets.budget(body.budget_id)
@@ -77,7 +80,7 @@ class AwardRoutes:
                 occurred_at=body.asked_at,
                 program_version=program.version,
             )
-            return self._give(award)
+            return self._give(award, require_in_time)
 
         return self._desk.door.once(perform)
 
@@ -91,10 +94,11 @@ class AwardRoutes:
         """
         caller = self._desk.door.caller
         member_id = caller.member_named(member_id, Permission.ISSUE_PARTNER_POINTS)
-        require_plausible(
-            body.issued_at, field="issued_at", now=self._desk.now(), back=DOCUMENTS_REACH_BACK
-        )
         wallet = f"{PARTNER_PREFIX}{body.partner}"
+
+        def require_in_time() -> None:
+            now, back = self._desk.now(), DOCUMENTS_REACH_BACK
+            require_plausible(body.issued_at, field="issued_at", now=now, back=back)
 
         def perform() -> Answer:
             program = self._program(body.issued_at)
@@ -113,7 +117,7 @@ class AwardRoutes:
                 occurred_at=body.issued_at,
                 program_version=program.version,
             )
-            return self._give(issue)
+            return self._give(issue, require_in_time)
 
         return self._desk.door.once(perform)
 
@@ -121,10 +125,11 @@ class AwardRoutes:
         """Return the program of the moment that a request tells, whenever the request comes."""
         return self._programs.at(at) or BEFORE_THE_PROGRAM
 
-    def _give(self, command: Earn) -> Answer:
+    def _give(self, command: Earn, require_in_time: Callable[[], None]) -> Answer:
         desk = self._desk
         entry = give(
             command,
+            require_in_time=require_in_time,
             loyalty=desk.loyalty,
             ledger=desk.ledger,
             policies=desk.policies(command.owner),

@@ -59,7 +59,9 @@ class DepositRoutes:
         """
         counter, caller = self._counter, self._counter.door.caller
         member_id = caller.member_named(member_id, Permission.TAKE_DEPOSITS)
-        require_plausible(body.paid_at, field="paid_at", now=counter.now(), back=KEPT)
+
+        def require_in_time() -> None:
+            require_plausible(body.paid_at, field="paid_at", now=counter.now(), back=KEPT)
 
         def perform() -> Answer:
             program = self._program(body.paid_at)
@@ -82,6 +84,7 @@ class DepositRoutes:
             )
             entry = give(
                 paid_in,
+                require_in_time=require_in_time,
                 loyalty=counter.loyalty,
                 ledger=counter.ledger,
                 policies=counter.policies(),

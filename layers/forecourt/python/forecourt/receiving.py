@@ -9,27 +9,38 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from forecourt.errors import MemberErased, MemberMerged
+from forecourt.errors import ForecourtError
 from forecourt.ledger.procedure import EntryKey
 from forecourt.ledger.refusals import AccountMerged
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from forecourt.ledger import Entry, Policies
     from forecourt.ledger.commands import Earn, Reverse
     from forecourt.ledger_table import LedgerTable
     from forecourt.loyalty_table import LoyaltyTable
 
 
-def give(command: Earn, *, loyalty: LoyaltyTable, ledger: LedgerTable, policies: Policies) -> Entry:
+def give(
+    command: Earn,
+    *,
+    require_in_time: Callable[[], None],
+    loyalty: LoyaltyTable,
+    ledger: LedgerTable,
+    policies: Policies,
+) -> Entry:
     """
     Give what *command* says; return its entry, and the first one to a retry.
 
-    Raise `UnknownMember`, `MemberErased`, or `MemberMerged` for a record into which nothing goes
-    any more, unless this had gone into it before; otherwise what the ledger refuses with.
+    Unless there is one, raise what *require_in_time* does by now, and `UnknownMember`,
+    `MemberErased` or `MemberMerged` for a record into which nothing goes any more; otherwise what
+    the ledger refuses with.
     """
     try:
+        require_in_time()
         loyalty.require_present(command.owner)
-    except (MemberErased, MemberMerged):
+    except ForecourtError:
         if ledger.answered(EntryKey(command.owner, command.entry_id)) is None:
             raise
     return ledger.execute(command, policies=policies).posted()

@@ -149,6 +149,20 @@ def test_a_sale_that_earned_and_was_paid_with_points_leaves_the_balance_as_it_wa
     assert world.loyalty.account(ANNA).buckets == before
 
 
+def test_half_a_refund_takes_half_of_what_was_earned_and_gives_half_of_what_was_spent(
+    anna: Client, till: Client, world: World, clock: Clock
+) -> None:
+    entry_id = taken(anna, till, clock)
+    world.post(earned(ANNA, 150, sale_id="20261123T093000Z.bought"))
+    half = c.Share(part=5_000, whole=10_000)
+
+    taken_back = world.post(replace(sale_refund("20261123T093000Z.bought"), part=half))
+    share = {"amount_fen": 5_000, "of_fen": 10_000}
+    reply = refund(till, clock, entry_id, share=share)
+
+    assert (taken_back.points, reply.body["points"], reply.body["left"]) == (-75, 35, 35)
+
+
 def test_what_two_wallets_paid_returns_to_each_under_one_document(
     anna: Client, manager: Client, world: World, clock: Clock
 ) -> None:

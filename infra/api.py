@@ -264,7 +264,7 @@ class Api(Construct):
             self,
             "Corrections",
             name="corrections",
-            description="Changes the books by hand: adjustments, frozen wallets, refunds, budgets",
+            description="Changes the books by hand: adjustments, refunds, budgets, awards",
             runtime=self._runtime,
             environment={
                 "LOYALTY_TABLE": tables.loyalty.table_name,
@@ -297,7 +297,7 @@ class Api(Construct):
             self,
             "Redemption",
             name="redemption",
-            description="Lets members spend, hold, give and pool their points; a till takes holds",
+            description="Lets members spend, hold, give and pool points; tills take and give back",
             runtime=self._runtime,
             environment={
                 "LOYALTY_TABLE": tables.loyalty.table_name,

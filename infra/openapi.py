@@ -17,6 +17,7 @@ from typing import Any, cast
 from forecourt.doors import KEY_HEADER, MAX_KEY_LENGTH, REPLAYED_HEADER, WRITES, Door
 from forecourt.problems import INTERNAL_ERROR, OUTCOMES, PROBLEM_JSON
 from functions.corrections.adjusting import AdjustmentRoutes
+from functions.corrections.awarding import AwardRoutes
 from functions.corrections.budgeting import BudgetRoutes
 from functions.corrections.desk import Desk
 from functions.corrections.freezing import FreezingRoutes
@@ -34,9 +35,11 @@ from functions.operator.stations import StationRoutes
 from functions.operator.tellings import TellingRoutes
 from functions.operator.weights import WeightsRoutes
 from functions.redemption.counter import Counter
+from functions.redemption.depositing import DepositRoutes
 from functions.redemption.giving import GivingRoutes
 from functions.redemption.pooling import PoolRoutes
 from functions.redemption.redeeming import RedemptionRoutes
+from functions.redemption.returning import ReturnRoutes
 from functions.rulings.ruling import RulingRoutes
 
 __all__ = ["DOCUMENT_PATH", "document"]
@@ -164,6 +167,7 @@ def _corrections_door() -> Door:
     desk = Desk(door=door, loyalty=NOTHING, ledger=NOTHING, keeping=NOTHING, now=NOTHING)
     AdjustmentRoutes(desk, table=NOTHING)
     BudgetRoutes(desk, budgets=NOTHING, table=NOTHING)
+    AwardRoutes(desk, budgets=NOTHING)
     FreezingRoutes(desk, table=NOTHING)
     RefundRoutes(desk, sales=NOTHING)
     return door
@@ -175,6 +179,8 @@ def _redemption_door() -> Door:
         door=door, loyalty=NOTHING, ledger=NOTHING, pools=NOTHING, keeping=NOTHING, now=NOTHING
     )
     RedemptionRoutes(counter)
+    ReturnRoutes(counter)
+    DepositRoutes(counter)
     GivingRoutes(counter)
     PoolRoutes(counter)
     return door

@@ -53,6 +53,8 @@ RULING_ROUTES = (
 )
 CORRECTION_ROUTES = (
     "POST /members/{member_id}/adjustments",
+    "POST /members/{member_id}/awards",
+    "POST /members/{member_id}/partner-points",
     "POST /members/{member_id}/freezing",
     "POST /members/{member_id}/unfreezing",
     "GET /adjustments",
@@ -76,6 +78,9 @@ REDEMPTION_ROUTES = (
     "GET /members/{member_id}/holds/{hold_id}",
     "POST /members/{member_id}/holds/{hold_id}/capture",
     "POST /members/{member_id}/holds/{hold_id}/release",
+    "POST /members/{member_id}/redemptions/{entry_id}/refunds",
+    "POST /members/{member_id}/deposits",
+    "POST /members/{member_id}/deposits/{entry_id}/refunds",
     "POST /members/{member_id}/transfers",
     "POST /members/{member_id}/conversions",
     "POST /members/{member_id}/pools",

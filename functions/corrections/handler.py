@@ -1,5 +1,5 @@
 """
-Changes of the books by hand: adjustments, frozen wallets, refunded sales, budgets.
+Changes of the books by hand: adjustments, frozen wallets, refunded sales, budgets, awards.
 
 A write carries an `Idempotency-Key`; a retry with the same key is answered like the first time
 and changes nothing. Routes are in the modules beside this one.
@@ -24,6 +24,7 @@ from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
 from forecourt.values import dataclass
 from functions.corrections.adjusting import AdjustmentRoutes
+from functions.corrections.awarding import AwardRoutes
 from functions.corrections.budgeting import BudgetRoutes
 from functions.corrections.desk import Desk
 from functions.corrections.freezing import FreezingRoutes
@@ -65,9 +66,9 @@ desk = Desk(
 )
 asked = AdjustmentsTable(dynamodb, name=settings.loyalty_table)
 adjustments = AdjustmentRoutes(desk, table=asked)
-budgets = BudgetRoutes(
-    desk, budgets=BudgetsTable(dynamodb, name=settings.loyalty_table), table=asked
-)
+opened = BudgetsTable(dynamodb, name=settings.loyalty_table)
+budgets = BudgetRoutes(desk, budgets=opened, table=asked)
+awards = AwardRoutes(desk, budgets=opened)
 freezing = FreezingRoutes(desk, table=asked)
 refunds = RefundRoutes(desk, sales=SalesTable(dynamodb, name=settings.sales_table))
 

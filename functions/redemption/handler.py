@@ -1,6 +1,8 @@
 """
 Redemption: members spend their points, set them aside for a till, give them away, and pool them.
 
+A till takes what was set aside, gives it back, and takes money into a member's stored value.
+
 A write carries an `Idempotency-Key`; a retry with the same key is answered like the first time
 and changes nothing, also after a crash: the entry's id is the request's. Routes are in the
 modules beside this one.
@@ -23,9 +25,11 @@ from forecourt.pools_table import PoolsTable
 from forecourt.settings import Settings
 from forecourt.values import dataclass
 from functions.redemption.counter import Counter
+from functions.redemption.depositing import DepositRoutes
 from functions.redemption.giving import GivingRoutes
 from functions.redemption.pooling import PoolRoutes
 from functions.redemption.redeeming import RedemptionRoutes
+from functions.redemption.returning import ReturnRoutes
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -62,6 +66,8 @@ counter = Counter(
     now=now,
 )
 redemptions = RedemptionRoutes(counter)
+returns = ReturnRoutes(counter)
+deposits = DepositRoutes(counter)
 giving = GivingRoutes(counter)
 pools = PoolRoutes(counter)
 

@@ -275,6 +275,26 @@ ROUTES = {
         "/members/{member}/unfreezing",
         {"source": "ticket:1", "reason": "fraud"},
     ),
+    "POST /members/{member_id}/awards": route(
+        Permission.AWARD_POINTS,
+        "manager operator",
+        "/members/{member}/awards",
+        {
+            "budget_id": f"{PREFIX}nowhere",
+            "points": 1,
+            "asked_at": ASKED_AT,
+            "source": "ticket:1",
+            "reason": "apology",
+        },
+        code="unknown_budget",
+    ),
+    "POST /members/{member_id}/partner-points": route(
+        Permission.ISSUE_PARTNER_POINTS,
+        "operator",
+        "/members/{member}/partner-points",
+        {"partner": "none", "points": 1, "document": "D-1", "issued_at": ASKED_AT},
+        code="unknown_wallet",
+    ),
     "GET /adjustments": route(
         Permission.READ_ADJUSTMENTS, "manager operator auditor", "/adjustments"
     ),
@@ -330,6 +350,27 @@ ROUTES = {
         "/members/{member}/holds/none/release",
         REDEMPTION,
         code="unknown_pool",
+    ),
+    "POST /members/{member_id}/redemptions/{entry_id}/refunds": route(
+        Permission.GIVE_BACK_POINTS,
+        "attendant manager operator",
+        "/members/{member}/redemptions/none/refunds",
+        {"document": "R-1", "refunded_at": ASKED_AT},
+        code="unknown_entry",
+    ),
+    "POST /members/{member_id}/deposits": route(
+        Permission.TAKE_DEPOSITS,
+        "attendant manager operator",
+        "/members/{member}/deposits",
+        {"amount_fen": 1, "station_id": "s0001", "receipt": "R-1", "paid_at": ASKED_AT},
+        code="unknown_wallet",
+    ),
+    "POST /members/{member_id}/deposits/{entry_id}/refunds": route(
+        Permission.REFUND_DEPOSITS,
+        "manager operator",
+        "/members/{member}/deposits/none/refunds",
+        {"amount_fen": 1, "document": "R-1", "refunded_at": ASKED_AT},
+        code="unknown_entry",
     ),
     "POST /members/{member_id}/transfers": route(
         Permission.SPEND_POINTS,

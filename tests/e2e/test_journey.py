@@ -115,12 +115,17 @@ def test_points_from_the_pump_pay_at_the_counter(
     )
     paid = till.post(f"{path}/capture", {**asked, "points": 250})
 
+    refund = {"document": "R-1", "refunded_at": format_instant(datetime.now(UTC))}
+    redemption = f"/members/{driver.member_id}/redemptions/{paid['entry_id']}"
+    back = till.post(f"{redemption}/refunds", {**refund, "points": 100})
+
     assert (seen, left) == (held, POINTS - 300)
     assert (status, problem["code"]) == (403, "forbidden")
     assert (paid["kind"], paid["points"]) == ("capture", -250)
-    assert driver.points == POINTS - 250
+    assert (back["points"], back["left"]) == (100, 150)
+    assert driver.points == POINTS - 150
     kinds = [each["kind"] for each in driver.app.get("/members/me/entries")["entries"]]
-    assert sorted(kinds) == ["capture", "earn", "hold"]
+    assert sorted(kinds) == ["capture", "earn", "hold", "reverse"]
 
 
 def test_the_same_message_again_and_again_changes_nothing(

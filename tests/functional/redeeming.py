@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from forecourt.instants import format_instant
 from forecourt.keeping import Keeping
 from forecourt.ledger_table import LedgerTable
+from forecourt.programs import Programs
 from functions.redemption import handler
 from tests.functional.conftest import LOYALTY_TABLE
 from tests.functional.http import Client
@@ -54,8 +55,15 @@ def begin(
         ),
         now=lambda: clock.now,
     )
-    for routes in (handler.redemptions, handler.giving, handler.pools):
+    for routes in (
+        handler.redemptions,
+        handler.returns,
+        handler.deposits,
+        handler.giving,
+        handler.pools,
+    ):
         monkeypatch.setattr(routes, "_counter", counter)
+    monkeypatch.setattr(handler.deposits, "_programs", Programs(handler.loyalty))
     return clock
 
 

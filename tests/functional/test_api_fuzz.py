@@ -20,13 +20,15 @@ from hypothesis import strategies as st
 from forecourt.adjustments import Adjustment
 from forecourt.adjustments import Status as Adjusted
 from forecourt.budgets_table import Budget
+from forecourt.deposits import PRINCIPAL
 from forecourt.instants import format_instant
-from forecourt.ledger.commands import SetAside
+from forecourt.ledger.commands import Earn, SetAside, Spend
 from forecourt.pools import Pool
 from forecourt.retellings import telling_id_for
 from forecourt.retold_sales import RetoldSales
 from forecourt.stored_sales import Status, StoredSale
 from forecourt.stored_tellings import StoredTelling
+from forecourt.wallets import STORED_VALUE_WALLET
 from functions.members import handler as members
 from functions.operator import handler as operator
 from tests.functional.clients import Starting
@@ -78,6 +80,9 @@ POOL = Pool(
     opened_at=SOLD.recorded_at,
 )
 HOLD_ID = "20261123T081500Z.hold.9f86d081884c7d65"
+SPENT_ID = "20261123T081500Z.spend.9f86d081884c7d65"
+DEPOSIT_ID = "20261123T081500Z.deposit.9f86d081884c7d65"
+REFUND = {"document": "R-1", "refunded_at": "2026-11-23T08:15:00Z"}
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=40)
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
@@ -113,6 +118,25 @@ SENSIBLE: dict[str, list[dict[str, Any]]] = {
     "hold_points": [REDEMPTION],
     "capture_hold": [REDEMPTION],
     "release_hold": [{name: REDEMPTION[name] for name in ("asked_at", "source")}],
+    "refund_redemption": [REFUND],
+    "refund_deposit": [{**REFUND, "amount_fen": 10}],
+    "award_points": [
+        {
+            "budget_id": BUDGET.budget_id,
+            "points": 1,
+            "asked_at": REDEMPTION["asked_at"],
+            "source": "ticket:1",
+            "reason": "apology",
+        }
+    ],
+    "issue_partner_points": [
+        {
+            "partner": "airline",
+            "points": 1,
+            "document": "MU-1",
+            "issued_at": REDEMPTION["asked_at"],
+        }
+    ],
     "transfer_points": [{"to": "sub-other", "points": 1, "asked_at": REDEMPTION["asked_at"]}],
     "contribute": [{"points": 1, "asked_at": REDEMPTION["asked_at"]}],
     "withdraw": [{"points": 1, "asked_at": REDEMPTION["asked_at"]}],
@@ -122,11 +146,21 @@ SENSIBLE: dict[str, list[dict[str, Any]]] = {
 DIVIDED = "/members/{member_id}/unmerging"
 # These are about what one member, and nobody else, has set aside.
 HELD = "/holds/{hold_id}"
-# Only what is some member's can be refunded.
+# Only what is some member's can be refunded, only what was spent be given back, and only what was
+# paid in be paid out.
 REFUNDED = "/sales/{sale_id}/refunds"
+SPENT = "/redemptions/{entry_id}/refunds"
+PAID_IN = "/deposits/{entry_id}/refunds"
 # To unbind what is bound, its digest would have to be guessed; to be proved, an entry would have to
-# be posted and its day closed; to be converted, a program with a rate would have to be in force.
-UNLIKELY = ("/{identity_id}", "/{entry_id}/proof", "/conversions")
+# be posted and its day closed; a program in force is needed for points to be converted, or a
+# partner's, and for money to be paid in.
+UNLIKELY = (
+    "/{identity_id}",
+    "/{entry_id}/proof",
+    "/conversions",
+    "/partner-points",
+    "/deposits",
+)
 # As a path travels: no separators, since those make another path.
 ANY_PART = st.text(st.characters(exclude_characters="/?#", codec="utf-8"), min_size=1, max_size=80)
 
@@ -215,6 +249,10 @@ def requests_for(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> dict[
         known = st.just(SOLD.sale_id) if path == REFUNDED else PATH_VALUES[match[1]]
         if HELD in path:
             known = st.just({"member_id": "m-1", "hold_id": HOLD_ID}[match[1]])
+        if path.endswith(SPENT):
+            known = st.just({"member_id": "m-1", "entry_id": SPENT_ID}[match[1]])
+        if path.endswith(PAID_IN):
+            known = st.just({"member_id": "m-1", "entry_id": DEPOSIT_ID}[match[1]])
         if path == DIVIDED:
             known = st.just("sub-twin")
         if QUESTION in path and match[1] == "sale_id":
@@ -268,19 +306,21 @@ def peopled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.budgets.open(BUDGET)
     world.pools.open(POOL)
     world.post(earned(POOL.owner, 50))
+    world.post(earned(BUDGET.owner, 50))
     world.post(earned("m-1", 50))
-    world.post(
-        SetAside(
-            entry_id=HOLD_ID,
-            owner="m-1",
-            points=5,
-            hold_expires_at=datetime.now(UTC) + timedelta(days=1),
-            source="order:1",
-            reason="redemption",
-            actor="sub-fuzz",
-            occurred_at=SOLD.recorded_at,
-        )
-    )
+    paying: dict[str, Any] = {
+        "owner": "m-1",
+        "points": 5,
+        "source": "order:1",
+        "reason": "redemption",
+        "actor": "sub-fuzz",
+        "occurred_at": SOLD.recorded_at,
+    }
+    until = datetime.now(UTC) + timedelta(days=1)
+    world.post(SetAside(entry_id=HOLD_ID, hold_expires_at=until, **paying))
+    world.post(Spend(entry_id=SPENT_ID, **paying))
+    deposit = {**paying, "points": 500, "items": {PRINCIPAL: 500}, "wallet": STORED_VALUE_WALLET}
+    world.post(Earn(entry_id=DEPOSIT_ID, expires_on=None, **deposit))
     for member_id in ("sub-other", "sub-twin"):
         world.enrol(member_id)
     world.merged.merge(

@@ -140,6 +140,10 @@ def _without_limit(*_: object, **__: object) -> None:
     return None
 
 
+def _without_bonus(*_: object, **__: object) -> int:
+    return 0
+
+
 def _only_the_last(work: Draft) -> dict[date, int]:
     return dict(work.ran_out)
 
@@ -197,6 +201,12 @@ BUGS = {
     ),
     "what waits for nothing goes on waiting": Bug(
         replaced=((procedure, "never", _still_waiting), (reversing, "never", _still_waiting))
+    ),
+    "a bonus outlasts the money it came with": Bug(
+        replaced=((reversing, "_bonus_part", _without_bonus),)
+    ),
+    "money that was spent is refunded": Bug(
+        replaced=((reversing, "_require_principal", _without_limit),)
     ),
     "throttling is told as a refusal": Bug(
         replaced=((simulator, "carry_out", _throttled_is_refused),)

@@ -181,6 +181,7 @@ class _Writer:
             transfer_points=pick((None, 120)),
             transfer_count=pick((None, 2)),
             max_holds=pick((2, 8)),
+            principal_only=self.seed % 3 == 0,
         )
 
     def _command(self, number: int) -> c.Command:

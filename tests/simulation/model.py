@@ -180,7 +180,7 @@ class Model:
             except Refused:
                 continue
             trial.undone[key] = undone
-            covered = _undo_earn(scene, purse, past, points)
+            covered = _undo_earn(scene, purse, past, points, undone.points - points)
             if past.budget is not None:
                 budget = trial.purses[past.budget, command.wallet]
                 back_to(scene, budget, past, covered, undone.points - points)
@@ -203,7 +203,11 @@ class Model:
         before = undone.points
         points = _share_of(past, undone, command)
         if past.kind == "earn":
-            covered = _undo_earn(scene, purse, past, points)
+            if scene.policy.principal_only:
+                paid_in = sum(lot.points for lot in purse.lots if not (lot.since or lot.bonus))
+                if points - _presents(past, before, points) > paid_in:
+                    raise Refused("principal_spent")
+            covered = _undo_earn(scene, purse, past, points, before)
             if past.budget is not None and covered:
                 place = (past.budget, command.wallet)
                 budget = trial.purses[place] = self.at(place)
@@ -268,7 +272,7 @@ def _share_of(past: Past, undone: Undone, command: c.Reverse) -> int:
     return points
 
 
-def _undo_earn(scene: Scene, purse: Purse, past: Past, points: int) -> int:
+def _undo_earn(scene: Scene, purse: Purse, past: Past, points: int, before: int) -> int:
     """Take points back; return how many were there, or are owed."""
     policy, asked = scene.policy, points
     for mine in past.lots:
@@ -287,11 +291,28 @@ def _undo_earn(scene: Scene, purse: Purse, past: Past, points: int) -> int:
     if own and not policy.debt_for_expired and all((last or FAR) < today for last, _ in own):
         return asked - points
     there = min(points, scene.spendable(purse))
-    scene.take(purse, there, own)
+    gone = _presents(past, before, asked)
+    on_top = [key for key in own if key[1]]
+    kept = sum(
+        lot.points for lot in purse.lots if lot.since is None and (lot.last, lot.bonus) in on_top
+    )
+    first = min(gone, kept, there)
+    scene.take(purse, first, on_top)
+    scene.take(purse, there - first, own)
     if policy.shortfall is Shortfall.DEBT:
         purse.debt += points - there
         return asked
     return asked - points + there
+
+
+def _presents(past: Past, before: int, points: int) -> int:
+    """Return how many presents are among the coins that go, coin by coin."""
+    presents = sum(lot.points for lot in past.lots if lot.bonus)
+    return sum(
+        1
+        for coin in range(before + 1, before + points + 1)
+        if (presents * coin) // past.points > (presents * (coin - 1)) // past.points
+    )
 
 
 def _undo_spend(scene: Scene, purse: Purse, past: Past, points: int, before: int) -> None:

@@ -14,13 +14,13 @@ MAY = {
     Group.MEMBER: "",
     Group.ATTENDANT: (
         "enrol bind_identities answer_questions read_holds capture_holds release_holds "
-        "quote_discounts"
+        "quote_discounts give_back_points take_deposits"
     ),
     Group.MANAGER: (
         "enrol bind_identities unbind_identities change_members read_members read_profiles "
         "read_stations read_programs read_queues read_evidence decide_sales answer_questions "
         "adjust_points read_adjustments refund_points read_holds capture_holds release_holds "
-        "read_budgets quote_discounts"
+        "read_budgets quote_discounts give_back_points award_points take_deposits refund_deposits"
     ),
     Group.OPERATOR: (
         "enrol bind_identities unbind_identities change_members read_members read_profiles "
@@ -28,7 +28,8 @@ MAY = {
         "read_weights change_weights read_queues read_evidence decide_sales reassign_sales "
         "answer_questions adjust_points read_adjustments decide_adjustments freeze_wallets "
         "refund_points spend_points read_holds capture_holds release_holds keep_pools "
-        "read_budgets change_budgets quote_discounts"
+        "read_budgets change_budgets quote_discounts give_back_points award_points "
+        "issue_partner_points take_deposits refund_deposits"
     ),
     Group.AUDITOR: (
         "read_members read_stations read_programs read_weights read_queues read_adjustments "

@@ -15,6 +15,7 @@ from forecourt.ledger.refusals import (
     NothingToReverse,
     NotReversible,
     OverReversed,
+    PrincipalSpent,
     TooMany,
 )
 from tests.unit.books import DECEMBER, JUNE, TODAY, Ledger
@@ -468,6 +469,85 @@ def test_a_deposit_refunded_after_its_bonus_was_spent_claws_the_bonus_back() -> 
     books.reverse(deposit)
 
     assert (books.has(), books.account().debt) == (0, 100)
+
+
+@pytest.mark.parametrize("parts", [(500, 500), (1, 999), (333, 333, 334), (999, 1), (1000,)])
+def test_a_deposit_refunded_in_parts_gives_up_its_bonus_in_proportion(
+    parts: tuple[int, ...],
+) -> None:
+    books = Ledger(principal_only=True)
+    deposit = books.earn(1000, None, bonus=100)
+
+    refunded = 0
+    for number, fen in enumerate(parts):
+        books.reverse(deposit, c.Share(part=fen, whole=1000), document=str(number))
+        refunded += fen
+        account = books.account()
+        left = (account.buckets.get(None, 0), account.bonus.get(None, 0))
+        assert left == (1000 - refunded, 100 - 100 * refunded // 1000)
+
+    assert (books.has(), books.account().debt) == (0, 0)
+
+
+@pytest.mark.parametrize(("bonus_first", "unspent"), [(True, 800), (False, 700)])
+def test_of_a_deposit_only_what_is_left_of_the_money_is_refunded(
+    *, bonus_first: bool, unspent: int
+) -> None:
+    books = Ledger(principal_only=True, bonus_first=bonus_first)
+    deposit = books.earn(1000, None, bonus=100)
+    books.spend(300)
+    before = books.account()
+
+    for part, requested in (
+        (c.Remainder(), 1000),
+        (c.Share(part=unspent + 1, whole=1000), unspent + 1),
+    ):
+        with pytest.raises(PrincipalSpent) as caught:
+            books.reverse(deposit, part)
+        assert caught.value.facts() == {"requested": requested, "left": unspent}
+
+    assert books.account() == before
+    books.reverse(deposit, c.Share(part=unspent, whole=1000))
+    assert books.account().buckets == {}
+    # What was given on top and is spent is owed; the money was not lent.
+    assert books.account().debt == (80 if bonus_first else 0)
+    assert books.account().bonus == ({} if bonus_first else {None: 30})
+
+
+def test_money_that_is_held_is_not_refunded() -> None:
+    books = Ledger(principal_only=True)
+    deposit = books.earn(100, None)
+    books.hold(30)
+
+    with pytest.raises(PrincipalSpent) as caught:
+        books.reverse(deposit)
+
+    assert (caught.value.requested, caught.value.left) == (100, 70)
+    books.reverse(deposit, c.Share(part=70, whole=100))
+    assert (books.has(), books.account().total, books.account().debt) == (0, 30, 0)
+
+
+def test_money_that_paid_a_debt_is_not_refunded() -> None:
+    books = Ledger(principal_only=True, bonus_first=True)
+    first = books.earn(100, None, bonus=50)
+    books.spend(50)
+    books.reverse(first)
+    assert books.account().debt == 50
+    second = books.earn(200, None)
+
+    with pytest.raises(PrincipalSpent) as caught:
+        books.reverse(second)
+
+    assert (caught.value.requested, caught.value.left) == (200, 150)
+
+
+def test_a_refund_that_waited_for_its_deposit_is_not_in_its_way() -> None:
+    books = Ledger(principal_only=True)
+    books.run(c.Reverse, reverses="later", document="R-1")
+
+    books.earn(100, None, bonus=10, entry_id="later")
+
+    assert (books.has(), books.account().debt, books.account().parked) == (0, 0, 0)
 
 
 def test_what_paid_a_debt_is_owed_again_when_it_is_reversed() -> None:

@@ -65,9 +65,14 @@ class Permission(StrEnum):
     READ_HOLDS = "read_holds"
     CAPTURE_HOLDS = "capture_holds"
     RELEASE_HOLDS = "release_holds"
+    GIVE_BACK_POINTS = "give_back_points"
     KEEP_POOLS = "keep_pools"
     READ_BUDGETS = "read_budgets"
     CHANGE_BUDGETS = "change_budgets"
+    TAKE_DEPOSITS = "take_deposits"
+    REFUND_DEPOSITS = "refund_deposits"
+    AWARD_POINTS = "award_points"
+    ISSUE_PARTNER_POINTS = "issue_partner_points"
 
 
 OWN = frozenset(
@@ -94,7 +99,8 @@ WEIGHTY = frozenset({Permission.ERASE_MEMBERS, Permission.SPEND_POINTS, Permissi
 GRANTS: Mapping[Group, frozenset[Permission]] = {
     Group.MEMBER: frozenset(),
     # Whom an attendant serves may say at the counter which sales are theirs. What they pay with
-    # points they set aside themselves; an attendant takes no more than that.
+    # points they set aside themselves; an attendant takes no more than that, and gives back no
+    # more than they took.
     Group.ATTENDANT: frozenset(
         {
             Permission.ENROL,
@@ -104,11 +110,14 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
             Permission.READ_HOLDS,
             Permission.CAPTURE_HOLDS,
             Permission.RELEASE_HOLDS,
+            Permission.GIVE_BACK_POINTS,
+            Permission.TAKE_DEPOSITS,
         }
     ),
     Group.MANAGER: OWN - PERSONAL - WEIGHTY
     | {
         Permission.CAPTURE_HOLDS,
+        Permission.GIVE_BACK_POINTS,
         Permission.READ_STATIONS,
         Permission.READ_PROGRAMS,
         Permission.READ_QUEUES,
@@ -119,6 +128,9 @@ GRANTS: Mapping[Group, frozenset[Permission]] = {
         Permission.REFUND_POINTS,
         Permission.QUOTE_DISCOUNTS,
         Permission.READ_BUDGETS,
+        Permission.TAKE_DEPOSITS,
+        Permission.REFUND_DEPOSITS,
+        Permission.AWARD_POINTS,
     },
     Group.OPERATOR: frozenset(Permission) - PERSONAL,
     Group.AUDITOR: frozenset(

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, StrictBool, StrictInt
 
 from forecourt.baskets import Category, StoredValue, terms_from_document
+from forecourt.deposit_documents import MAX_BONUSES, BonusDocument, bonus_findings
 from forecourt.discounts import Unused
 from forecourt.errors import InvalidProgram
 from forecourt.ledger.policy import CountsFrom, Midnight, Shortfall, Terms
@@ -215,12 +216,14 @@ class StoredValueDocument(Document):
     """
     Money paid in, in fen, and what was given on top of it.
 
-    A registered holder's never runs out. `bonus_first` spends what was given on top first.
+    A registered holder's never runs out. `bonuses` say what is given on top, by the money paid
+    in at once; the highest that is reached decides. `bonus_first` spends it before the money.
     """
 
     registered_ceiling_fen: Annotated[StrictInt, Field(ge=1, le=MAX_REGISTERED_FEN)]
     anonymous_ceiling_fen: Annotated[StrictInt, Field(ge=1, le=MAX_ANONYMOUS_FEN)]
     anonymous_validity: ValidityDocument | None = None
+    bonuses: Annotated[list[BonusDocument], Field(max_length=MAX_BONUSES)] = []
     bonus_first: StrictBool = False
     minimum_fen: Step = 1
     multiple_fen: Step = 1
@@ -403,6 +406,7 @@ def _wallet_findings(
     at = "/wallets/stored_value"
     lowest = min(stored.registered_ceiling_fen, stored.anonymous_ceiling_fen)
     findings += _step_findings(stored.minimum_fen, stored.multiple_fen, lowest, at=at, unit="_fen")
+    findings += bonus_findings(stored.bonuses, ceiling_fen=stored.registered_ceiling_fen, at=at)
     lasting = stored.anonymous_validity
     if lasting and lasting.months < MIN_ANONYMOUS_MONTHS:
         findings.append(

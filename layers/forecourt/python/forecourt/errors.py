@@ -31,6 +31,7 @@ Everything that may be refused, in one place.
     - UnknownPool
     - NotInPool
     - UnknownRate
+    - UnknownWallet
     - UnknownRoute
   x Rejected               well formed, and may not happen now
     - AlreadyEnrolled
@@ -371,6 +372,16 @@ class UnknownRate(Unknown):
         super().__init__(wallet, into_wallet)
         self.wallet = wallet
         self.into_wallet = into_wallet
+
+
+class UnknownWallet(Unknown):
+    """The program has no such wallet, so nothing is put into one."""
+
+    code = "unknown_wallet"
+
+    def __init__(self, wallet: str) -> None:
+        super().__init__(wallet)
+        self.wallet = wallet
 
 
 class UnknownRoute(Unknown):

@@ -53,7 +53,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, from_item, to_item
 from forecourt.batches import batch_get
-from forecourt.errors import MemberErased, UnknownEntry, UnknownMember
+from forecourt.errors import MemberErased, MemberMerged, UnknownEntry, UnknownMember
 from forecourt.ledger import POINTS_WALLET, Account, Entry
 from forecourt.ledger.records import (
     account_from_record,
@@ -182,21 +182,29 @@ class LoyaltyTable:
         if not self._known(member_id):
             raise UnknownMember(member_id)
 
+    def require_present(self, member_id: str) -> None:
+        """Raise as `require_member` does, and `MemberMerged` for a record that was closed."""
+        item = self._known(member_id)
+        if not item:
+            raise UnknownMember(member_id)
+        if "merged_into" in item:
+            raise MemberMerged(member_id=member_id, into=item["merged_into"]["S"])
+
     def refuse_erased(self, member_id: str) -> None:
         """Raise `MemberErased` for somebody who asked to be forgotten."""
         self._known(member_id)
 
-    def _known(self, member_id: str) -> bool:
+    def _known(self, member_id: str) -> Item:
         response = self._dynamodb.get_item(
             TableName=self._name,
             Key=member_key(member_id),
-            ProjectionExpression="pk, erased_at",
+            ProjectionExpression="pk, erased_at, merged_into",
             ConsistentRead=True,
         )
-        item = response.get("Item", {})
+        item: Item = response.get("Item", {})
         if "erased_at" in item:
             raise MemberErased(member_id)
-        return bool(item)
+        return item
 
     def account(self, member_id: str, wallet: str = POINTS_WALLET) -> Account:
         """Return a member's account as of now; a wallet without entries is an empty one."""

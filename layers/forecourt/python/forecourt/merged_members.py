@@ -28,7 +28,6 @@ from forecourt.ledger.refusals import LedgerRefusal, NotMerged
 from forecourt.loyalty_table import member_key
 from forecourt.members_table import PRESENT
 from forecourt.merges import MergeRecord, Stage, merge_from_item, merge_to_item
-from forecourt.wallets import GROWTH_WALLET
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -211,9 +210,8 @@ class MergedMembers:
             ConsistentRead=True,
         )
         wallets = {item["sk"]["S"].removeprefix("ACCOUNT#") for item in response["Items"]}
-        # Also wallets without entries that sales fill: a sale in flight must find where it went.
-        filled = {POINTS_WALLET} | ({GROWTH_WALLET} & policies.by_wallet.keys())
-        return tuple(sorted(filled | wallets))
+        # Also wallets without entries: a sale or an award in flight must find where they went.
+        return tuple(sorted({POINTS_WALLET, *policies.by_wallet} | wallets))
 
     def _close(self, record: MergeRecord) -> None:
         """Let the closed record say where it went; who is merged already is what a retry finds."""

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from forecourt import baskets, discounts
 from forecourt.baskets import Category
+from forecourt.deposits import Bonus, bonuses_from_document
 from forecourt.discounts import DiscountTerms
 from forecourt.instants import business_day
 from forecourt.ledger.entries import POINTS_WALLET
@@ -91,9 +92,9 @@ class Program:
     """
     One version of the program. `validity` is `None` when points never run out.
 
-    `wallets` are by name and holder, `rates` by the wallet that gives and the one that gets. A
-    program from before there were wallets has none: its points are active at once, and
-    everything else is as the ledger does it by itself.
+    `wallets` are by name and holder, `rates` by the wallet that gives and the one that gets,
+    `bonuses` by the money that is paid in. A program from before there were wallets has none:
+    its points are active at once, and everything else is as the ledger does it by itself.
     `growth` is what a sale adds to its member's growth value, on which the `tiers` rest. One
     without `baskets` counts what the pump tells and nothing that a till adds. `discounts` say
     how far a reward may lower a price.
@@ -105,6 +106,7 @@ class Program:
     validity: Validity | None
     wallets: Mapping[str, Mapping[Holder, Wallet]] = field(default_factory=dict)
     rates: Mapping[tuple[str, str], Rate] = field(default_factory=dict)
+    bonuses: tuple[Bonus, ...] = ()
     growth: GrowthRule | None = None
     tiers: Tiers | None = None
     multiples: Multiples = field(default_factory=Multiples)
@@ -182,6 +184,7 @@ def program_from_document(document: Mapping[str, Any], *, version: int) -> Progr
         validity=validity,
         wallets=wallets_from_document(document.get("wallets"), zone=zone, validity=validity),
         rates=rates_from_document(document.get("wallets")),
+        bonuses=bonuses_from_document(document.get("wallets")),
         growth=growth_rule_from_document(document.get("growth")),
         tiers=tiers_from_document(document.get("tiers")),
         multiples=multiples_from_document(document.get("multiples")),

@@ -93,8 +93,10 @@ class WalletPolicy:
     validity depend on activity: earning (and spending, with `spending_slides`) carries
     everything to the day `slide` gives. `grace_days` lets points come back after their last
     day; `None` does not. `debt_for_expired` asks for earned points even when their last day is
-    over. Limits are per business day; `None` is no limit. `ceiling` bounds what may lie in the
-    wallet (one policy for registered, one for anonymous holders).
+    over. With `principal_only` no more of what was paid in is refunded than is left of it: what
+    was given on top may be owed, money that is paid out may not. Limits are per business day;
+    `None` is no limit. `ceiling` bounds what may lie in the wallet (one policy for registered,
+    one for anonymous holders).
     `zone` is the program's: business days and limits are counted in it, and days are given by
     it. `midnight` says whether these begin and end there as well, or where the member is.
     `member_limits` is for a pool: what each member may spend of it in a day, and who may.
@@ -111,6 +113,7 @@ class WalletPolicy:
     slide: Validity | None = None
     spending_slides: bool = False
     bonus_first: bool = False
+    principal_only: bool = False
     ceiling: int | None = None
     minimum: int = 1
     multiple: int = 1
@@ -155,6 +158,10 @@ class Policies:
     def of_budgets(self) -> Policies:
         """Return these for budgets: a ceiling, and what never ends, are a member's."""
         return self._each(ceiling=None, runs_out=True)
+
+    def of_deposits(self) -> Policies:
+        """Return these for refunds of deposits: of the money no more is paid out than is left."""
+        return self._each(principal_only=True)
 
     def of_a_pool(self, member_limits: Mapping[str, int]) -> Policies:
         """Return these for a pool of which each of its members may spend so much in a day."""

@@ -7,7 +7,8 @@ What the books do not allow.
   x the account             AccountFrozen, AccountMerged, NotMerged, NotSpendable, OpenMatters,
                             TransferToSelf
   x holds                   HoldNotOpen, CaptureExceedsHold
-  x reversals               NotReversible, NothingToReverse, OverReversed, AlreadyReversed
+  x reversals               NotReversible, NothingToReverse, OverReversed, AlreadyReversed,
+                            PrincipalSpent
   x adjustments             CheckerNeeded, CheckerIsMaker, NeverRunsOut
   x nothing there           NothingPending, NothingToExtend, NothingDue
 """
@@ -190,6 +191,14 @@ class AlreadyReversed(LedgerRefusal):
 
     code = "already_reversed"
     document: str
+
+
+class PrincipalSpent(LedgerRefusal):
+    """More money would be refunded than is left of what was paid in."""
+
+    code = "principal_spent"
+    requested: int
+    left: int
 
 
 class CheckerNeeded(LedgerRefusal):

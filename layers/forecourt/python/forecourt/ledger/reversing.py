@@ -39,6 +39,7 @@ from forecourt.ledger.refusals import (
     NothingToReverse,
     NotReversible,
     OverReversed,
+    PrincipalSpent,
     TooMany,
 )
 from forecourt.rounding import Rounding, divide
@@ -63,8 +64,10 @@ def reverse(books: Books, command: Reverse, *, now: datetime, policy: WalletPoli
         return _park(books, command, now=now, policy=policy)
     original = books.original
     note, points = _account_for(original, books.reversals, command)
-    draft = Draft(books.account, now=now, policy=policy)
-    entry, account = _apply_to(draft, original, command, points, already=note.reversed - points)
+    draft, already = Draft(books.account, now=now, policy=policy), note.reversed - points
+    if policy.principal_only and original.kind is EntryKind.EARN:
+        _require_principal(draft, points - _bonus_part(original, points, already=already))
+    entry, account = _apply_to(draft, original, command, points, already=already)
     posting = Posting(entries=(entry,), account=account)
     return Decision(
         postings=(posting, *counterpart(posting, books.other, command, now=now, policy=policy)),
@@ -249,8 +252,9 @@ def _take_back(draft: Draft, original: Entry, points: int, *, already: int) -> i
     """
     Take back what was earned; return what is not covered.
 
-    First what is still pending of it, then its own buckets, then others in spending order,
-    then debt: each as far as the policy goes.
+    First what is still pending of it, then its own buckets, of money those of what was paid in
+    and of what was given on top in proportion, then others in spending order, then debt: each
+    as far as the policy goes.
     """
     wallet = wallet_of(original.member_id, original.wallet)
     own = [leg for leg in original.legs if leg.account == wallet]
@@ -264,13 +268,39 @@ def _take_back(draft: Draft, original: Entry, points: int, *, already: int) -> i
     over = bool(lots) and all(last is not None and last < draft.today for last, _ in lots)
     if policy.shortfall is not Shortfall.ONLY_PENDING and (policy.debt_for_expired or not over):
         covered = min(left, draft.available)
-        draft.take(covered, first=lots)
+        on_top = [lot for lot in lots if lot[1]]
+        bonus = min(
+            _bonus_part(original, points, already=already),
+            sum(draft.free.get(lot, 0) for lot in on_top),
+            covered,
+        )
+        draft.take(bonus, first=on_top)
+        draft.take(covered - bonus, first=lots)
         left -= covered
         if policy.shortfall is Shortfall.DEBT:
             draft.owe(left)
             left = 0
     _return_to_source(draft, original, points - left, already=already)
     return left
+
+
+def _bonus_part(original: Entry, points: int, *, already: int) -> int:
+    """
+    Return how much of *points* stands for what was given on top of paid-in money.
+
+    It goes with the money in proportion; parts add up before they are rounded down.
+    """
+    bonus = sum(given for (_, on_top), given in original.returned() if on_top)
+    if not bonus:
+        return 0
+    before = divide(bonus * already, original.given, Rounding.FLOOR)
+    return divide(bonus * (already + points), original.given, Rounding.FLOOR) - before
+
+
+def _require_principal(draft: Draft, wanted: int) -> None:
+    left = sum(points for (_, bonus), points in draft.free.items() if not bonus)
+    if wanted > left:
+        raise PrincipalSpent(requested=wanted, left=left)
 
 
 def _return_to_source(draft: Draft, original: Entry, points: int, *, already: int) -> None:

@@ -1,0 +1,155 @@
+"""
+The routes that take money into a member's stored value, and pay it out again.
+
+What is given on top follows from the program of the receipt's moment. A deposit itself earns no
+points: what a receipt earns, the till tells and accrual judges (decision 30).
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Path
+
+from forecourt.callers import Permission
+from forecourt.deposits import PRINCIPAL, bonus_for, principal_left
+from forecourt.errors import InvalidRequest, UnknownEntry, UnknownWallet
+from forecourt.instants import business_day
+from forecourt.ledger import Entry
+from forecourt.ledger.commands import Earn, Reverse, Share
+from forecourt.ledger.refusals import NotReversible
+from forecourt.once import KEPT, Answer
+from forecourt.program import Program
+from forecourt.programs import Programs
+from forecourt.receiving import give, take_or_give_back
+from forecourt.told_times import entry_id_for, require_plausible
+from forecourt.wallets import STORED_VALUE_WALLET
+from functions.redemption.counter import TAG, Counter, MemberId
+from functions.redemption.deposit_bodies import (
+    DepositOrder,
+    DepositRefundOrder,
+    DepositRefundView,
+    DepositView,
+    deposited,
+    refunded,
+)
+
+DepositId = Annotated[
+    str, Path(max_length=128, examples=["20261123T081500Z.deposit.9f86d081884c7d65"])
+]
+
+
+class DepositRoutes:
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._programs = Programs(counter.loyalty)
+        deposits = "/members/<member_id>/deposits"
+        for path, route in (
+            (deposits, self.deposit),
+            (f"{deposits}/<entry_id>/refunds", self.refund_deposit),
+        ):
+            counter.door.add("POST", path, route, tag=TAG, status=201)
+
+    def deposit(self, member_id: MemberId, body: DepositOrder) -> Response[DepositView]:
+        """
+        Take money into a member's stored value, with what the program gives on top.
+
+        One receipt is one deposit. What would not fit under the wallet's ceiling is refused as a
+        whole, and the facts say what fits.
+        """
+        counter, caller = self._counter, self._counter.door.caller
+        member_id = caller.member_named(member_id, Permission.TAKE_DEPOSITS)
+
+        def require_in_time() -> None:
+            require_plausible(body.paid_at, field="paid_at", now=counter.now(), back=KEPT)
+
+        def perform() -> Answer:
+            program = self._program(body.paid_at)
+            zone = program.policies().of(STORED_VALUE_WALLET).zone
+            terms = program.terms(STORED_VALUE_WALLET)
+            receipt = f"{body.station_id}.{body.receipt}"
+            paid_in = Earn(
+                entry_id=entry_id_for("deposit", body.paid_at, receipt),
+                owner=member_id,
+                wallet=STORED_VALUE_WALLET,
+                points=body.amount_fen,
+                bonus=bonus_for(body.amount_fen, program.bonuses),
+                items={PRINCIPAL: body.amount_fen},
+                expires_on=terms.dates(business_day(body.paid_at, zone))[1],
+                source=f"receipt:{receipt}",
+                reason=body.reason,
+                actor=caller.subject,
+                occurred_at=body.paid_at,
+                program_version=program.version,
+            )
+            entry = give(
+                paid_in,
+                require_in_time=require_in_time,
+                loyalty=counter.loyalty,
+                ledger=counter.ledger,
+                policies=counter.policies(),
+            )
+            return Answer(status=201, body=deposited(entry, paid_fen=body.amount_fen))
+
+        return counter.door.once(perform)
+
+    def refund_deposit(
+        self, member_id: MemberId, entry_id: DepositId, body: DepositRefundOrder
+    ) -> Response[DepositRefundView]:
+        """
+        Pay money of a deposit out again, as far as it is not spent.
+
+        What was given on top is taken back in proportion; where it is spent, it is owed.
+        """
+        counter, caller = self._counter, self._counter.door.caller
+        member_id = caller.member_named(member_id, Permission.REFUND_DEPOSITS)
+        require_plausible(body.refunded_at, field="refunded_at", now=counter.now())
+
+        def perform() -> Answer:
+            made, owner = self._deposit(member_id, entry_id)
+            if body.amount_fen > made.items[PRINCIPAL]:
+                finding = {"at": "/body/amount_fen", "reason": "more_than_was_paid"}
+                raise InvalidRequest(findings=[finding])
+            named = (made.entry_id, body.document, caller.subject)
+            refund = Reverse(
+                entry_id=entry_id_for("refund", body.refunded_at, *named),
+                owner=owner,
+                wallet=STORED_VALUE_WALLET,
+                reverses=made.entry_id,
+                reverses_owner=made.member_id if made.member_id != owner else None,
+                document=body.document,
+                part=Share(part=body.amount_fen, whole=made.items[PRINCIPAL]),
+                source=f"refund:{body.document}",
+                reason=body.reason,
+                actor=caller.subject,
+                occurred_at=body.refunded_at,
+            )
+            policies = counter.policies().of_deposits()
+            entry = take_or_give_back(counter.ledger, refund, policies=policies)
+            left_fen = principal_left(made, counter.ledger.reversals_of(made).reversed)
+            view = refunded(entry, refunded_fen=body.amount_fen, left_fen=left_fen)
+            return Answer(status=201, body=view)
+
+        return counter.door.once(perform)
+
+    def _program(self, at: datetime) -> Program:
+        """Return the program of the receipt's moment; raise `UnknownWallet` where it has none."""
+        program = self._programs.at(at)
+        if program is None or STORED_VALUE_WALLET not in program.wallets:
+            raise UnknownWallet(STORED_VALUE_WALLET)
+        return program
+
+    def _deposit(self, member_id: str, entry_id: str) -> tuple[Entry, str]:
+        """
+        Return a deposit, and who has the wallet it went into now.
+
+        Raise `UnknownEntry`, or `NotReversible` for an entry of another kind.
+        """
+        owners = self._counter.loyalty.owners(member_id)
+        made = self._counter.loyalty.made(owners, entry_id)
+        entry = made[1] if made else None
+        if entry is None:
+            raise UnknownEntry(entry_id)
+        if entry.wallet != STORED_VALUE_WALLET or PRINCIPAL not in entry.items:
+            raise NotReversible(entry_id=entry_id, kind=str(entry.kind))
+        return entry, owners[-1]

@@ -799,6 +799,31 @@ def test_where_a_fleets_card_was_shown_the_car_and_a_word_do_not_suffice(members
     assert (decision.outcome, decision.reason) == (Outcome.PENDING, Reason.IMPLAUSIBLE)
 
 
+@pytest.mark.parametrize("behaviour", [None, Behaviour()])
+def test_a_phone_and_a_word_do_not_suffice_of_whom_no_sale_is_known(
+    members: Members, behaviour: Behaviour | None
+) -> None:
+    """The number may have been mistyped, and be a newcomer's who was never there."""
+    sure = replace(WEIGHTS, prior=-1000)
+    members.bind("old", phone=PHONE)
+    members.bind("new", behaviour, phone=WRONG_PHONE)
+
+    believed = members.decide(saw(phone=PHONE), weights=sure, claimed_by="old")
+    decision = members.decide(saw(phone=WRONG_PHONE), weights=sure, claimed_by="new")
+
+    assert believed.outcome is Outcome.CREDITED
+    assert (decision.outcome, decision.reason) == (Outcome.PENDING, Reason.IMPLAUSIBLE)
+    assert ("history", "none", 0) in decision.pieces
+
+
+def test_a_newcomer_with_phone_and_card_is_believed(members: Members) -> None:
+    members.bind("new", None, phone=PHONE, card="12345678")
+
+    decision = members.decide(saw(phone=PHONE, card="12345678"), claimed_by="new")
+
+    assert decision.outcome is Outcome.CREDITED
+
+
 def test_whose_app_is_there_may_have_been_a_passenger(members: Members) -> None:
     for each in ("husband", "wife"):
         members.bind(each, plate=PLATE)

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 TOLERANT_KINDS = ("phone", "plate")  # in this order: phones come closest to the whole batch
 KINDS = ("phone", "plate", "payment", "card", "etc_tag")
-PLATE, CARD = "plate", "card"
+PHONE, PLATE, CARD = "phone", "plate", "card"
 HABITS = ("station", "hour", "grade", "litres", "rhythm")
 MEANS = "means"  # of payment that the member was seen with before, bound or not
+HISTORY = "history"  # of sales that were the member's
 FLEET = "fleet"  # a crowd has the claimant's card, or one that was shown: such cars are swapped
 
 
@@ -96,17 +97,23 @@ def heard_against_a_claim(
     levels: Mapping[str, str], fill: Fill, *, portrait: Portrait | None, in_a_fleet: bool
 ) -> dict[str, str]:
     """
-    Return what is not weighed for whoever is known by the car, but heard against their word.
+    Return what is not weighed for a candidate, but heard against their word.
 
     Habits that a household shares say nothing for one of them. But a car that was filled where,
-    when and as its member never does may be another car, or in other hands.
+    when and as its member never does may be another car, or in other hands. And a number that
+    was typed may have been a slip: if it is that of somebody who has no sale yet, perhaps
+    because they joined since, nothing else says that they were ever there.
     """
+    behaviour = portrait.behaviour if portrait else None
     if not by_car(levels):
-        return {}
+        unheard_of = base_of(levels.get(PHONE, "")) == "same" and not (
+            behaviour and behaviour.sales
+        )
+        return {HISTORY: "none"} if unheard_of else {}
     heard = {FLEET: "same"} if in_a_fleet else {}
-    if portrait and portrait.behaviour:
-        heard |= portrait.behaviour.levels(fill)
-        if means := portrait.behaviour.means_level(fill):
+    if behaviour:
+        heard |= behaviour.levels(fill)
+        if means := behaviour.means_level(fill):
             heard[MEANS] = means
     return heard
 

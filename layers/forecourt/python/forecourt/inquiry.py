@@ -28,6 +28,7 @@ from forecourt.agreement import (
     CARD,
     FLEET,
     HABITS,
+    HISTORY,
     MEANS,
     PLATE,
     TOLERANT_KINDS,
@@ -86,7 +87,7 @@ DEFAULT_POLICY = Policy(
     doubtful=frozenset(
         {
             ("rhythm", "burst"), ("rhythm", "much_too_early"), ("rhythm", "early"),
-            (MEANS, "new"), (FLEET, "same"),
+            (MEANS, "new"), (FLEET, "same"), (HISTORY, "none"),
         }
     ),
     assuring=frozenset({(MEANS, "known")}),

@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from forecourt.keyring import key_id_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -147,9 +149,11 @@ class Behaviour:
         """
         Return whether a sale was paid as the member has paid before, `None` when that is not known.
 
-        It is no habit like the others: it tells the drivers of one car apart.
+        It is no habit like the others: it tells the drivers of one car apart. Marks by a key that
+        the sale is not hashed by say nothing.
         """
-        if not fill.paid_with or not self.means or self.sales < ENOUGH_SALES:
+        keys = {key_id_of(mark) for mark in self.means}
+        if self.sales < ENOUGH_SALES or keys.isdisjoint(map(key_id_of, fill.paid_with)):
             return None
         return "new" if self.means.keys().isdisjoint(fill.paid_with) else "known"
 

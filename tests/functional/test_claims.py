@@ -321,7 +321,7 @@ def test_a_claim_by_the_car_is_believed_of_whoever_has_paid_like_that_before(
 
     assert decision is not None
     assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "m1")
-    assert Piece("means", "known", 0) in decision.pieces
+    assert decision.by == ("claim", "payment", "plate")
 
 
 def test_an_answer_stays_when_it_is_not_believed(

@@ -203,14 +203,19 @@ def paying(sales: int) -> Behaviour:
 def test_a_sale_is_paid_as_before_or_as_never_before(
     paid_with: tuple[str, ...], expected: str | None
 ) -> None:
-    fill = replace(FILL, paid_with=paid_with)
-
-    assert paying(ENOUGH_SALES).means_level(fill) == expected
+    assert paying(ENOUGH_SALES).means_level(paid_with) == expected
 
 
 def test_of_few_sales_and_of_none_that_showed_a_payment_nothing_is_known() -> None:
-    assert paying(ENOUGH_SALES - 1).means_level(PAID) is None
-    assert regular().means_level(PAID) is None
+    assert paying(ENOUGH_SALES - 1).means_level(PAID.paid_with) is None
+    assert regular().means_level(PAID.paid_with) is None
+
+
+def test_what_was_paid_with_once_may_have_been_anybodys() -> None:
+    once = paying(ENOUGH_SALES).after(replace(PAID, paid_with=("another",)))
+
+    assert once.means_level(("another",)) is None
+    assert once.after(replace(PAID, paid_with=("another",))).means_level(("another",)) == "known"
 
 
 def test_a_payment_of_a_sale_that_is_taken_was_never_seen() -> None:

@@ -743,17 +743,48 @@ def test_habits_are_not_held_against_a_claim_by_a_phone_twice(members: Members) 
 
 
 @pytest.mark.parametrize(
-    ("paid_with", "outcome"),
-    [("theirs", Outcome.CREDITED), ("another", Outcome.PENDING), ("", Outcome.PENDING)],
+    ("paid_with", "outcome"), [("theirs", Outcome.CREDITED), ("", Outcome.PENDING)]
 )
-def test_whoever_paid_as_they_do_is_believed_against_the_other_habits(
+def test_whoever_claims_what_was_paid_as_they_pay_counts_as_having_the_account(
     members: Members, paid_with: str, outcome: Outcome
 ) -> None:
     too_early = replace(REGULAR, last_at=FILL.at - 60_000, means={"theirs": 5})
     members.bind("a", too_early, plate=PLATE)
-    fill = replace(FILL, paid_with=(paid_with,) if paid_with else ())
+    seen = saw(plate=PLATE, **({"payment": paid_with} if paid_with else {}))
 
-    assert members.decide(saw(plate=PLATE), fill=fill, claimed_by="a").outcome is outcome
+    decision = members.decide(seen, claimed_by="a")
+
+    assert decision.outcome is outcome
+    assert (levels_of(decision).get("payment") == "same") is bool(paid_with)
+
+
+def test_of_two_who_drive_a_car_the_one_who_paid_as_ever_is_believed(members: Members) -> None:
+    for each in ("husband", "wife"):
+        members.bind(each, replace(REGULAR, means={each: 2}), plate=PLATE)
+
+    decision = members.decide(saw(plate=PLATE, payment="wife"), claimed_by="wife")
+
+    assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "wife")
+
+
+def test_what_another_has_linked_is_not_the_claimants_for_having_paid_with_it(
+    members: Members,
+) -> None:
+    members.bind("a", replace(REGULAR, means={"tok-b": 2}), plate=PLATE)
+    members.bind("b", payment="tok-b")
+
+    decision = members.decide(saw(plate=PLATE, payment="tok-b"), claimed_by="a")
+
+    assert decision.outcome is not Outcome.CREDITED
+
+
+def test_how_somebody_pays_is_asked_of_claims_only(members: Members) -> None:
+    members.bind("a", replace(REGULAR, means={"theirs": 5}), plate=PLATE)
+
+    decision = members.decide(saw(plate=PLATE, payment="theirs"))
+
+    assert decision.outcome is Outcome.PENDING
+    assert "payment" not in levels_of(decision)
 
 
 def test_a_claim_by_the_car_is_not_believed_when_it_was_paid_as_its_member_never_did(

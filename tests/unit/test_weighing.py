@@ -171,7 +171,6 @@ WORD = replace(
     dependent=POLICY.dependent | {("claim", "same")},
     vouching=frozenset({("claim", "same")}),
     doubtful=frozenset({("rhythm", "early")}),
-    assuring=frozenset({("means", "known")}),
 )
 # The plate of one member and their word: 12 bits, between 0.999 and 0.9999.
 BELIEVED = replace(WEIGHTS, prior=-2140, levels={**WEIGHTS.levels, "claim": {"same": 500}})
@@ -207,7 +206,6 @@ def test_a_word_suffices_earlier_unless_somebody_else_has_all_that_identifies_it
         ({"station": "usual", "grade": "differs"}, Outcome.CREDITED),
         ({"station": "new"}, Outcome.PENDING),
         ({"station": "usual", "rhythm": "early"}, Outcome.PENDING),
-        ({"station": "new", "rhythm": "early", "means": "known"}, Outcome.CREDITED),
     ],
 )
 def test_what_is_not_weighed_is_heard_against_a_word(

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 TOLERANT_KINDS = ("phone", "plate")  # in this order: phones come closest to the whole batch
 KINDS = ("phone", "plate", "payment", "card", "etc_tag")
-PHONE, PLATE, CARD = "phone", "plate", "card"
+PHONE, PLATE, CARD, PAYMENT = "phone", "plate", "card", "payment"
 HABITS = ("station", "hour", "grade", "litres", "rhythm")
-MEANS = "means"  # of payment that the member was seen with before, bound or not
+MEANS = "means"  # of payment, with which the member was seen to pay or was not
 HISTORY = "history"  # of sales that were the member's
 FLEET = "fleet"  # a crowd has the claimant's card, or one that was shown: such cars are swapped
 
@@ -113,8 +113,8 @@ def heard_against_a_claim(
     heard = {FLEET: "same"} if in_a_fleet else {}
     if behaviour:
         heard |= behaviour.levels(fill)
-        if means := behaviour.means_level(fill):
-            heard[MEANS] = means
+        if behaviour.means_level(fill.paid_with) == "new":
+            heard[MEANS] = "new"
     return heard
 
 

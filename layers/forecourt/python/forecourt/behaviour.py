@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from forecourt.keyring import key_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 MEMORY = 48
 STATIONS_MAX = 6
 GRADES_MAX = 4
 MEANS_MAX = 4  # of payment; while two keys are accepted each has two marks
 MARK_CHARACTERS = 12
+KNOWN_AFTER = 2  # sales
 HOUR_BANDS = 8  # of three hours each
 HOURS_A_BAND = 3
 ENOUGH_SALES = 3  # below that a habit is an anecdote
@@ -145,17 +146,18 @@ class Behaviour:
             said["rhythm"] = rhythm
         return said
 
-    def means_level(self, fill: Fill) -> str | None:
+    def means_level(self, paid_with: Collection[str]) -> str | None:
         """
-        Return whether a sale was paid as the member has paid before, `None` when that is not known.
+        Return whether something was paid as the member has paid before, `None` when that is open.
 
-        It is no habit like the others: it tells the drivers of one car apart. Marks by a key that
-        the sale is not hashed by say nothing.
+        It is no habit like the others: it tells the drivers of one car apart. What they paid with
+        once may have been anybody's, and marks by a key that the sale is not hashed by say nothing.
         """
         keys = {key_id_of(mark) for mark in self.means}
-        if self.sales < ENOUGH_SALES or keys.isdisjoint(map(key_id_of, fill.paid_with)):
+        if self.sales < ENOUGH_SALES or keys.isdisjoint(map(key_id_of, paid_with)):
             return None
-        return "new" if self.means.keys().isdisjoint(fill.paid_with) else "known"
+        times = max(self.means.get(mark, 0) for mark in paid_with)
+        return "known" if times >= KNOWN_AFTER else "new" if times == 0 else None
 
     def _litres(self, volume_ml: int) -> str:
         off = abs(volume_ml - self.volume_ml)

@@ -15,7 +15,8 @@ nobody, and a crowd of candidates ends in "unmatched", never in a guess.
 Of a claim it is asked, too, who else drives the car: whoever was seen with it counts as one who
 has it. A car's plate and a member's word do not tell one driver of a household from the other.
 Nor do they tell a plate from its misread neighbour, or one driver of a fleet from the next. So of
-whom only the car and a word speak for it is heard how they fill, and what they pay with.
+whom only the car and a word speak for it is heard how they fill, and with what they never paid.
+What they have paid with before counts as theirs.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ from forecourt.agreement import (
     HABITS,
     HISTORY,
     MEANS,
+    PAYMENT,
     PLATE,
     TOLERANT_KINDS,
     by_car,
     compare,
     heard_against_a_claim,
 )
+from forecourt.behaviour import mark_of
 from forecourt.identity import EvidenceKey
 from forecourt.keyring import key_id_of
 from forecourt.presence import ELSEWHERE, PRESENCE, Presences
@@ -90,7 +93,6 @@ DEFAULT_POLICY = Policy(
             (MEANS, "new"), (FLEET, "same"), (HISTORY, "none"),
         }
     ),
-    assuring=frozenset({(MEANS, "known")}),
     vouching=frozenset({("receipt", "same"), (CLAIM, "same")}),
 )  # fmt: skip
 """A car may be driven by several members: its plate alone contradicts nobody."""
@@ -102,7 +104,6 @@ ONE_CAR_ONE_MEMBER = Policy(
     implausible=DEFAULT_POLICY.implausible,
     alibis=DEFAULT_POLICY.alibis,
     doubtful=DEFAULT_POLICY.doubtful,
-    assuring=DEFAULT_POLICY.assuring,
     vouching=DEFAULT_POLICY.vouching,
 )
 """A car is its member's: whoever else fills it is asked."""
@@ -263,6 +264,15 @@ class _Case:
                 continue
             for member_id in owners:
                 self.members.setdefault(member_id, {})[each] = "same"
+            if self._claimed_by and not owners and self._paid_as_the_claimant_does(each):
+                self.members[self._claimed_by][each] = "same"
+
+    def _paid_as_the_claimant_does(self, seen: Observation) -> bool:
+        """Return whether the claimant has paid before with what nobody has linked: it is theirs."""
+        portrait = self._portraits.get(self._claimed_by or "")
+        if seen.kind != PAYMENT or portrait is None or portrait.behaviour is None:
+            return False
+        return portrait.behaviour.means_level(tuple(map(mark_of, seen.digests))) == "known"
 
     def cards_of_the_claimant(self) -> tuple[EvidenceKey, ...]:
         """Return the keys of the cards of whom only the car and a word may speak for."""

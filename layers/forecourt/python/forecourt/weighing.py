@@ -122,8 +122,7 @@ class Policy:
     identity alone speaks for to a person. With a `vouching` level the member has answered what a
     pending sale asks, and `vouched_ppm` is enough, unless somebody else has all that identifies
     the member. Against an *alibi* (`alibis`) that word is no second identity, nor against
-    unweighed levels that are `doubtful` or altogether speak against the member, unless one is
-    `assuring`.
+    unweighed levels that are `doubtful` or altogether speak against the member.
     """
 
     credit_ppm: int = 999_900
@@ -134,7 +133,6 @@ class Policy:
     implausible: frozenset[tuple[str, str]] = frozenset()
     alibis: frozenset[tuple[str, str]] = frozenset()
     doubtful: frozenset[tuple[str, str]] = frozenset()
-    assuring: frozenset[tuple[str, str]] = frozenset()
     vouching: frozenset[tuple[str, str]] = frozenset()
     vouched_ppm: int = 999_000
 
@@ -290,10 +288,7 @@ def _objection(
 
 def _is_doubtful(leader: Candidate, weights: Weights, policy: Policy) -> bool:
     """Return whether what is not weighed speaks against the word of *leader*."""
-    said = leader.unweighed.items()
-    if not policy.assuring.isdisjoint(said):
-        return False
-    if not policy.doubtful.isdisjoint(said):
+    if not policy.doubtful.isdisjoint(leader.unweighed.items()):
         return True
     return sum(weights.levels[n][level] for n, level in weights.known(leader.unweighed).items()) < 0
 

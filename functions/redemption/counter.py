@@ -1,7 +1,6 @@
 """What every redemption is made with: the door, the books, and who may spend of which account."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from forecourt.loyalty_table import LoyaltyTable
 from forecourt.once import KEPT
 from forecourt.pools import Pool
 from forecourt.pools_table import PoolsTable
+from forecourt.values import dataclass
 from functions.redemption.bodies import OfAWallet
 
 TAG = "redemption"

@@ -7,10 +7,10 @@ member's word it is heard all the same (`heard_against_a_claim`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from forecourt.presence import PRESENCE
+from forecourt.values import dataclass
 from forecourt.weighing import UNSEEN, base_of
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ and its pump, but not the wallet. It is remembered by a mark, a piece of a keyed
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from forecourt.keyring import key_id_of
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

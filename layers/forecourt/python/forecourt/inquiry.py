@@ -22,7 +22,7 @@ What they have paid with before counts as theirs.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from forecourt.agreement import (
@@ -42,6 +42,7 @@ from forecourt.behaviour import mark_of
 from forecourt.identity import EvidenceKey
 from forecourt.keyring import key_id_of
 from forecourt.presence import ELSEWHERE, PRESENCE, Presences
+from forecourt.values import dataclass
 from forecourt.weighing import (
     Candidate,
     Decision,

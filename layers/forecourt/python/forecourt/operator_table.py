@@ -17,7 +17,7 @@ version a request made, so that its retry makes no second one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ from forecourt.timelines import (
     after_activation,
     in_force,
 )
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

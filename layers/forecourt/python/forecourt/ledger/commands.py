@@ -8,12 +8,13 @@ retry, however late and under whatever settings, is the same command with the sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from forecourt.ledger.entries import BUDGET_PREFIX, ISSUED, PARTNER, POINTS_WALLET, REDEEMED
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ from forecourt.trials import Comparison, Trial
 from forecourt.weighing import Outcome, Weights
 from tests.bench.match_eval import population as people
 from tests.bench.match_eval.calibration import calibrated, draw
-from tests.bench.match_eval.drivers import drivers_of, presences_of
+from tests.bench.match_eval.drivers import drivers_of, portrait_of, presences_of
 from tests.bench.match_eval.evaluation import (
     BASELINES,
     DEFAULT,
@@ -77,6 +77,43 @@ def test_rates_are_met_by_the_sales(population: Population) -> None:
     assert len(typed) / len(members) == pytest.approx(Rates().phone_typed, abs=0.03)
     mistyped = sum(sale.mistyped for sale in typed)
     assert mistyped / len(typed) == pytest.approx(Rates().phone_mistyped, abs=0.01)
+
+
+def test_members_pay_with_another_account_as_often_as_its_rate_says(
+    population: Population,
+) -> None:
+    paid = [
+        each.digest[0]
+        for sale in SaleMaker(population, stream=8).sales(6_000)
+        if sale.member is not None
+        for each in sale.observations
+        if each.kind == "payment"
+    ]
+
+    assert set(paid) == {"t", "o"}
+    assert paid.count("o") / len(paid) == pytest.approx(Rates().paid_otherwise, abs=0.01)
+
+
+def test_what_a_member_pays_with_is_known_to_be_theirs_and_of_nobody_else(
+    population: Population,
+) -> None:
+    sales = [sale for sale in SaleMaker(population, stream=9).sales(3_000) if sale.fill.paid_with]
+
+    def levels(shift: int) -> list[str | None]:
+        portraits = [
+            portrait_of(population, sale.member ^ shift, at=sale.fill.at, made_it=not shift)
+            for sale in sales
+            if sale.member is not None
+        ]
+        paid = [sale.fill.paid_with for sale in sales if sale.member is not None]
+        return [
+            each.behaviour.means_level(paid_with)
+            for each, paid_with in zip(portraits, paid, strict=True)
+            if each.behaviour is not None
+        ]
+
+    assert levels(0).count("known") > 0.75 * len(levels(0))
+    assert "known" not in levels(1)
 
 
 def test_a_rate_can_be_set_and_an_unknown_one_is_refused() -> None:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 CONFIRMED = "confirmed_by_member"
 METRICS = {Outcome.CREDITED: "OrphansClaimed", Outcome.PENDING: "OrphansAskedAbout"}
+DOUBTED = "ClaimsDoubted"  # a person decides instead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +177,9 @@ def weigh_claim(stored: StoredSale, said: Said) -> None:
     if decision is None:
         logger.info("claim waits on", sale_id=said.sale_id)
         return
-    metrics.add_metric(name=METRICS[decision.outcome], unit=MetricUnit.Count, value=1)
+    doubted = decision.outcome is Outcome.PENDING and decision.member_id == said.member_id
+    name = DOUBTED if doubted else METRICS[decision.outcome]
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
     logger.info(
         "claim weighed",
         sale_id=said.sale_id,

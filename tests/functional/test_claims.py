@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,10 @@ import pytest
 
 from forecourt.events import DetailType
 from forecourt.orphans import WAITING
+from forecourt.questions_table import Says
+from forecourt.sales import Evidence, EvidenceKind
 from forecourt.stored_sales import Queue, Status
+from forecourt.weighing import Outcome, Piece, Reason
 from tests.functional.assigning import assignment
 from tests.functional.clients import Interrupting, Reluctant, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 OTHER = sale(transaction=4712, totalizer_ml=123_500_000)
+WALLET = Evidence(kind=EvidenceKind.PAYMENT, value="wallet-1")
+CASHLESS = sale(transaction=4714, totalizer_ml=123_700_000, evidence=(PLATE, WALLET))
 BY_CARD = sale(transaction=4713, totalizer_ml=123_600_000, evidence=(CARD,))
 
 
@@ -268,3 +274,73 @@ def test_the_plate_and_a_word_do_not_suffice_when_another_member_drives_the_car(
     world.bind("wife", CARD)
     told_of_every_binding(claims, world, context)
     assert world.stored(SALE).member_id == "wife"
+
+
+def fill_weekly(world: World, member_id: str, *, until: timedelta, cashless: bool) -> None:
+    """Let a member fill up four times, the last time *until* before the sale that waits."""
+    fill = world.stored(CASHLESS).fill
+    paid_with = fill.paid_with if cashless else ()
+    for weeks in range(4, 0, -1):
+        past = sale(completed_at=CASHLESS.key.completed_at - timedelta(weeks=weeks))
+        at = fill.at - int(until.total_seconds()) - (weeks - 1) * 7 * 86_400
+        habit = replace(fill, at=at, paid_with=paid_with)
+        assert world.portraits.count(member_id, past.sale_id, habit)
+
+
+def test_a_claim_by_the_car_and_against_habits_goes_to_a_person_who_sees_them(
+    unmatched: Any, world: World
+) -> None:
+    unmatched(CASHLESS)
+    fill_weekly(world, "m1", until=timedelta(days=1), cashless=False)
+    world.enrol("m1", PLATE)
+    judge = assignment(world)
+    assert judge.claim(world.stored(CASHLESS)) is not None
+    assert world.stored(CASHLESS).asked == "m1"
+    world.decided.note_claim(world.stored(CASHLESS), "m1")
+
+    decision = judge.claim(world.stored(CASHLESS))
+
+    assert decision is not None
+    assert (decision.outcome, decision.reason) == (Outcome.PENDING, Reason.IMPLAUSIBLE)
+    waiting = world.stored(CASHLESS)
+    assert (waiting.status, waiting.member_id) == (Status.PENDING, None)
+    assert waiting.decision is not None
+    assert waiting.decision.reason is Reason.IMPLAUSIBLE
+    assert Piece("rhythm", "much_too_early", 0) in waiting.decision.pieces
+    assert judge.claim(waiting) is None  # once is enough
+
+
+def test_a_claim_by_the_car_is_believed_of_whoever_has_paid_like_that_before(
+    unmatched: Any, world: World
+) -> None:
+    unmatched(CASHLESS)
+    fill_weekly(world, "m1", until=timedelta(days=1), cashless=True)
+    world.enrol("m1", PLATE)
+
+    decision = assignment(world).claim(world.stored(CASHLESS), claimed_by="m1")
+
+    assert decision is not None
+    assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "m1")
+    assert decision.by == ("claim", "payment", "plate")
+
+
+def test_an_answer_stays_when_it_is_not_believed(
+    claims: ModuleType, unmatched: Any, world: World, context: Any, counted: Any
+) -> None:
+    unmatched(CASHLESS)
+    counted()
+    fill_weekly(world, "m1", until=timedelta(days=1), cashless=False)
+    world.enrol("m1", PLATE)
+    told_of_every_binding(claims, world, context)
+    world.questions.answer(
+        "m1", CASHLESS.sale_id, Says.YES, answered_by="m1", answered_at=RECEIVED_AT
+    )
+
+    assert hear(claims, heard(world, DetailType.CONFIRMATION_ANSWERED), context) == []
+
+    assert world.stored(CASHLESS).claimed_by == {"m1"}
+    decision = world.stored(CASHLESS).decision
+    assert decision is not None
+    assert decision.reason is Reason.IMPLAUSIBLE
+    assert counted() == {"OrphansAskedAbout": 1, "ClaimsDoubted": 1}
+    assert [each.says for each in world.questions.everything("m1")] == [Says.YES]

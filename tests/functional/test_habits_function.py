@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.behaviour import mark_of
 from forecourt.driving import KNOWN
 from forecourt.erasing import Erasing
 from forecourt.events import DetailType
 from forecourt.inquiry import LookUp
 from forecourt.portraits_table import PortraitsTable
 from forecourt.rulings import split
+from forecourt.sales import Evidence, EvidenceKind
 from forecourt.stored_identities import (
     drivers_from_item,
     drivers_key,
@@ -96,6 +98,19 @@ def test_a_sale_that_earned_is_in_its_members_habits(
     # 08:15 in UTC is a quarter past four in the afternoon at the station.
     assert found.bands[16 // 3] == 1
     assert found.last_at == int(SALE.key.completed_at.timestamp())
+
+
+def test_what_a_member_paid_with_is_remembered_by_a_mark(
+    habits: ModuleType, judged: Any, world: World, context: Any
+) -> None:
+    world.activate()
+    wallet = Evidence(kind=EvidenceKind.PAYMENT, value="wallet-1")
+    messages = judged(replace(SALE, evidence=(*SALE.evidence, wallet)))
+
+    assert hear(habits, messages, context) == []
+
+    assert behaviour(world).means == {mark_of(key_of(wallet).digest): 1}
+    assert len(mark_of(key_of(wallet).digest)) < len(key_of(wallet).digest)
 
 
 def test_a_sale_that_earned_nothing_is_a_habit_too(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from forecourt.learning_files import DAYS, LearningFiles, Position, units_of
 from forecourt.presence import KEPT
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.verification import Tally, owners_counted, report_of, tell_verification
-from forecourt.weights_table import SINCE_EVER
+from forecourt.weights_table import SINCE_EVER, TIMELINE_REMEMBERED_SECONDS
 from tests.functional.clients import Killed, Killing, Reluctant, refusal
 from tests.functional.conftest import (
     LEARNING_QUEUE,
@@ -25,6 +26,7 @@ from tests.functional.conftest import (
     WORKINGS_BUCKET,
     client,
 )
+from tests.functional.http import Client
 from tests.functional.world import sale_record
 from tests.specimens import STATION_ID, sale
 
@@ -95,15 +97,23 @@ def sold(world: World, context: Any) -> list[Sale]:
             )
             sales.append(fuelled(next(number), at, plate(driver), card(driver), typed))
             sales.append(fuelled(next(number), at + timedelta(minutes=9), plate(8)))
+    tell_and_match(world, context, *sales)
+    for each in sales[::4]:
+        world.rule(each, world.stored(each).member_id)
+    return sales
+
+
+def tell_and_match(world: World, context: Any, *sales: Sale) -> None:
+    """Let sales be received a second after they were recorded, and matched."""
+    from functions.ingest import handler as ingest  # noqa: PLC0415
+    from functions.matching import handler as matching  # noqa: PLC0415
+
     for each in sales:
         record = sale_record(
             each, sent_at=each.recorded_at, received_at=each.recorded_at + timedelta(seconds=1)
         )
         assert ingest.handle({"Records": [record]}, context) == {"batchItemFailures": []}
     matching.handle({"Records": world.records(SALES_TABLE, status="received")}, context)
-    for each in sales[::4]:
-        world.rule(each, world.stored(each).member_id)
-    return sales
 
 
 @pytest.fixture
@@ -201,6 +211,40 @@ def test_a_run_proposes_what_sales_teach_and_activates_nothing(
     assert learnt is not None
     assert learnt.version == 2
     assert world.weights.timeline() == (SINCE_EVER,)
+
+
+@pytest.mark.usefixtures("enough", "sold")
+def test_what_a_run_proposed_decides_the_next_sale_once_an_operator_has_activated_it(
+    learning: ModuleType, world: World, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from functions.matching import handler as matching  # noqa: PLC0415
+    from functions.operator import handler as operations  # noqa: PLC0415
+
+    run(learning, context)
+    operator = Client(handle=operations.handle, subject="sub-operator", groups="[operator]")
+    shown = operator.get("/weights/2").body
+    assert (shown["status"], shown["run_id"]) == ("proposed", RUN)
+    assert shown["comparison"]["compared_with"] == 1
+    next_at = FIRST_DAY + timedelta(days=SALES_EACH)
+    before = fuelled(900, next_at, plate(0), card(0))
+    tell_and_match(world, context, before)
+
+    answer = operator.post("/weights/2/activation", {"replaces": 1})
+    in_a_while = time.monotonic() + 2 * TIMELINE_REMEMBERED_SECONDS
+    monkeypatch.setattr(matching.assignment._weights, "_clock", lambda: in_a_while)
+    after = fuelled(901, next_at + timedelta(hours=1), plate(0), card(0))
+    tell_and_match(world, context, after)
+
+    assert (answer.status, answer.body["version"]) == (200, 2)
+    by_the_shipped, by_the_learnt = (world.stored(each).decision for each in (before, after))
+    assert by_the_shipped is not None
+    assert by_the_learnt is not None
+    assert (by_the_shipped.weights_version, by_the_learnt.weights_version) == (1, 2)
+    assert by_the_learnt.member_id == by_the_shipped.member_id == "m0"
+    assert by_the_learnt.pieces != by_the_shipped.pieces
+    assert {each.field for each in by_the_learnt.pieces} >= {"plate", "card"}
+    for each in by_the_learnt.pieces:
+        assert each.centibits == shown["levels"][each.field][each.level]
 
 
 @pytest.mark.usefixtures("enough", "sold")

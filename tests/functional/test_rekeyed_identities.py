@@ -14,9 +14,12 @@ from forecourt.identity_writes import IDENTITIES_MAX
 from forecourt.rekeying import Outcome
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.stored_identities import (
+    ERASED,
     OWNERS_MAX,
     block_key,
     bound_key,
+    drivers_from_item,
+    drivers_key,
     identity_key,
     portrait_from_item,
     portrait_key,
@@ -71,6 +74,11 @@ def numbers(world: World) -> list[int]:
     """Return how many phones are counted in the block, by the new key and by the old."""
     found = (item(world, block_key(each)) for each in PROMOTED.blocks(PHONE.value))
     return [from_item(each)["numbers"] if each else 0 for each in found]
+
+
+def drivers(world: World, key: EvidenceKey) -> dict[str, int]:
+    found = item(world, drivers_key(key))
+    return drivers_from_item(found) if found else {}
 
 
 def rekey(world: World, key: EvidenceKey, *, ring: KeyRing = PROMOTED, client: Any = None) -> Any:
@@ -159,6 +167,43 @@ def test_an_identity_moves_with_all_that_belongs_to_it(people: World) -> None:
     assert numbers(people) == [1, 0]
     (bound,) = identities(people).identities("m1")
     assert (bound.key, bound.value, bound.bound_at) == (new_key(PHONE), PHONE.value, BOUND_AT)
+
+
+def test_who_drives_a_car_is_known_where_it_went_whenever_they_were_seen(people: World) -> None:
+    bind(people, RING, "m1", PLATE)
+    people.portraits.note_driver(old_key(PLATE), "m1", seen_at=10)
+    people.portraits.note_driver(old_key(PLATE), "m2", seen_at=20)
+    people.portraits.note_driver(new_key(PLATE), "m2", seen_at=30)
+
+    assert rekey(people, old_key(PLATE)) is Outcome.CHANGED
+
+    assert drivers(people, new_key(PLATE)) == {"m1": 10, "m2": 30}
+
+
+def test_a_driver_who_was_erased_meanwhile_is_not_taken_along(people: World) -> None:
+    bind(people, RING, "m1", PLATE)
+    for seen_at, each in enumerate(("m1", "m2")):
+        people.portraits.note_driver(old_key(PLATE), each, seen_at=seen_at)
+    erased = portrait_key("m2") | {"type": encode(ERASED)}
+    people.dynamodb.put_item(TableName=LOYALTY_TABLE, Item=erased)
+
+    rekey(people, old_key(PLATE))
+
+    assert drivers(people, new_key(PLATE)) == {"m1": 0}
+
+
+def test_a_run_that_died_before_the_car_moved_takes_its_drivers_along_once(people: World) -> None:
+    bind(people, RING, "m1", PLATE)
+    people.portraits.note_driver(old_key(PLATE), "m2", seen_at=20)
+    killing = Killing(people.dynamodb, "transact_write_items", calls=1)
+
+    with pytest.raises(Killed):
+        rekey(people, old_key(PLATE), client=killing)
+    assert drivers(people, new_key(PLATE)) == {"m2": 20}
+    assert owners(people, PLATE) == {old_key(PLATE): ("m1",)}
+
+    assert rekey(people, old_key(PLATE)) is Outcome.CHANGED
+    assert drivers(people, new_key(PLATE)) == {"m2": 20}
 
 
 def test_moving_is_no_news_to_the_bus_and_unbinding_afterwards_is(people: World) -> None:

@@ -9,13 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecourt.behaviour import (
+    ENOUGH_SALES,
     GRADES_MAX,
+    MARK_CHARACTERS,
+    MEANS_MAX,
     MEMORY,
     STATIONS_MAX,
     Behaviour,
     Fill,
     behaviour_from_map,
     behaviour_to_map,
+    mark_of,
 )
 
 DAY = 86_400
@@ -27,6 +31,7 @@ FILLS = st.builds(
     volume_ml=st.integers(1_000, 400_000),
     hour=st.integers(0, 23),
     at=st.integers(1_600_000_000, 1_800_000_000),
+    paid_with=st.lists(st.integers(0, 9).map("2.0123456789{}".format), max_size=2).map(tuple),
 )
 
 
@@ -163,8 +168,9 @@ def test_habits_stay_small_whatever_a_member_does(fills: list[Fill]) -> None:
 
     assert len(behaviour.stations) <= STATIONS_MAX
     assert len(behaviour.grades) <= GRADES_MAX
+    assert len(behaviour.means) <= MEANS_MAX
     assert sum(behaviour.bands) < MEMORY
-    assert len(json.dumps(behaviour_to_map(behaviour))) < 400
+    assert len(json.dumps(behaviour_to_map(behaviour))) < 500
 
 
 @given(st.lists(FILLS, max_size=30))
@@ -172,3 +178,66 @@ def test_habits_survive_their_item(fills: list[Fill]) -> None:
     behaviour = reduce(Behaviour.after, fills, Behaviour())
 
     assert behaviour_from_map(json.loads(json.dumps(behaviour_to_map(behaviour)))) == behaviour
+
+
+PAID = replace(FILL, paid_with=("wallet",))
+
+
+def paying(sales: int) -> Behaviour:
+    fills = (replace(PAID, at=PAID.at + n * 7 * DAY) for n in range(sales))
+    return reduce(Behaviour.after, fills, Behaviour())
+
+
+@pytest.mark.parametrize(
+    ("paid_with", "expected"),
+    [
+        (("wallet",), "known"),
+        (("another",), "new"),
+        ((), None),
+        # While the key of the hashes is rotated, and once the one before is dropped.
+        (("2.wallet", "wallet"), "known"),
+        (("2.another", "another"), "new"),
+        (("2.wallet",), None),
+    ],
+)
+def test_a_sale_is_paid_as_before_or_as_never_before(
+    paid_with: tuple[str, ...], expected: str | None
+) -> None:
+    assert paying(ENOUGH_SALES).means_level(paid_with) == expected
+
+
+def test_of_few_sales_and_of_none_that_showed_a_payment_nothing_is_known() -> None:
+    assert paying(ENOUGH_SALES - 1).means_level(PAID.paid_with) is None
+    assert regular().means_level(PAID.paid_with) is None
+
+
+def test_what_was_paid_with_once_may_have_been_anybodys() -> None:
+    once = paying(ENOUGH_SALES).after(replace(PAID, paid_with=("another",)))
+
+    assert once.means_level(("another",)) is None
+    assert once.after(replace(PAID, paid_with=("another",))).means_level(("another",)) == "known"
+
+
+def test_a_payment_of_a_sale_that_is_taken_was_never_seen() -> None:
+    before = paying(ENOUGH_SALES)
+    other = replace(PAID, paid_with=("another",), at=before.last_at + DAY)
+
+    assert before.after(other).without(other).means == before.means
+
+
+def test_what_was_not_paid_with_for_long_is_forgotten() -> None:
+    once = Behaviour().after(replace(FILL, paid_with=("another",)))
+    fills = (replace(PAID, at=PAID.at + n * 7 * DAY) for n in range(MEMORY))
+
+    assert reduce(Behaviour.after, fills, once).means.keys() == {"wallet"}
+
+
+def test_habits_from_before_payments_were_remembered_know_of_none() -> None:
+    values = behaviour_to_map(regular())
+    del values["means"]
+
+    assert behaviour_from_map(values) == regular()
+
+
+def test_a_mark_is_a_piece_of_a_hash() -> None:
+    assert mark_of("2." + "a" * 43) == "2." + "a" * (MARK_CHARACTERS - 2)

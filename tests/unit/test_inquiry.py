@@ -6,20 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from forecourt.agreement import HABITS, Portrait, density_class
 from forecourt.behaviour import Behaviour, Fill
 from forecourt.evidence import Observation
 from forecourt.identity import EvidenceKey
 from forecourt.inquiry import (
     CANDIDATES_MAX,
-    HABITS,
     KEYS_MAX,
     ONE_CAR_ONE_MEMBER,
     ROUND_TRIPS_MAX,
     SHARED_MAX,
     Found,
     LookUp,
-    Portrait,
-    density_class,
     gather,
     inquire,
 )
@@ -31,7 +29,7 @@ from forecourt.weighing import Candidate, Decision, Outcome, Policy, Reason, Wei
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from forecourt.inquiry import Tolerance
+    from forecourt.agreement import Tolerance
 
 WEIGHTS = Weights(
     version=1,
@@ -100,6 +98,7 @@ class Members:
         self,
         observations: Iterable[Observation],
         *,
+        fill: Fill = FILL,
         policy: Policy | None = None,
         weights: Weights = WEIGHTS,
         claimed_by: str | None = None,
@@ -108,7 +107,7 @@ class Members:
         chosen = {"policy": policy} if policy else {}
         inquiry = inquire(
             observations,
-            FILL,
+            fill,
             weights=weights,
             tolerate=tolerate or slips,
             claimed_by=claimed_by,
@@ -699,6 +698,175 @@ def test_a_car_that_a_crowd_drives_names_nobody_at_a_claim(members: Members) -> 
     decision = members.decide(saw(plate=PLATE), claimed_by="a")
 
     assert decision.outcome is not Outcome.CREDITED
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "heard"),
+    [
+        (STRANGE, ("station", "new", 0)),
+        (replace(REGULAR, last_at=FILL.at - 200_000), ("rhythm", "early", 0)),
+        (replace(REGULAR, last_at=FILL.at - 60_000), ("rhythm", "much_too_early", 0)),
+        (replace(REGULAR, last_at=FILL.at - 3_600), ("rhythm", "burst", 0)),
+    ],
+)
+def test_a_claim_by_the_car_alone_is_not_believed_against_its_members_habits(
+    members: Members, behaviour: Behaviour, heard: tuple[str, str, int]
+) -> None:
+    """It may be another car, read as this one, or this one in other hands."""
+    members.bind("a", behaviour, plate=PLATE)
+
+    decision = members.decide(saw(plate=PLATE), claimed_by="a")
+
+    assert decision.posterior_ppm >= 999_900
+    assert (decision.outcome, decision.reason) == (Outcome.PENDING, Reason.IMPLAUSIBLE)
+    assert heard in decision.pieces
+
+
+def test_habits_that_agree_make_a_claim_by_the_car_no_likelier(members: Members) -> None:
+    members.bind("a", plate=PLATE)
+    with_habits = members.decide(saw(plate=PLATE), claimed_by="a")
+    members.bind("b", None, plate=MISREAD)
+    without = members.decide(saw(plate=MISREAD), claimed_by="b")
+
+    assert with_habits.outcome is without.outcome is Outcome.CREDITED
+    assert with_habits.posterior_ppm == without.posterior_ppm
+
+
+def test_habits_are_not_held_against_a_claim_by_a_phone_twice(members: Members) -> None:
+    members.bind("a", STRANGE, phone=PHONE)
+    sure = replace(WEIGHTS, prior=-1000)
+
+    decision = members.decide(saw(phone=PHONE), weights=sure, claimed_by="a")
+
+    assert ("station", "new", -250) in decision.pieces
+    assert decision.outcome is Outcome.CREDITED
+
+
+@pytest.mark.parametrize(
+    ("paid_with", "outcome"), [("theirs", Outcome.CREDITED), ("", Outcome.PENDING)]
+)
+def test_whoever_claims_what_was_paid_as_they_pay_counts_as_having_the_account(
+    members: Members, paid_with: str, outcome: Outcome
+) -> None:
+    too_early = replace(REGULAR, last_at=FILL.at - 60_000, means={"theirs": 5})
+    members.bind("a", too_early, plate=PLATE)
+    seen = saw(plate=PLATE, **({"payment": paid_with} if paid_with else {}))
+
+    decision = members.decide(seen, claimed_by="a")
+
+    assert decision.outcome is outcome
+    assert (levels_of(decision).get("payment") == "same") is bool(paid_with)
+
+
+def test_of_two_who_drive_a_car_the_one_who_paid_as_ever_is_believed(members: Members) -> None:
+    for each in ("husband", "wife"):
+        members.bind(each, replace(REGULAR, means={each: 2}), plate=PLATE)
+
+    decision = members.decide(saw(plate=PLATE, payment="wife"), claimed_by="wife")
+
+    assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "wife")
+
+
+def test_what_another_has_linked_is_not_the_claimants_for_having_paid_with_it(
+    members: Members,
+) -> None:
+    members.bind("a", replace(REGULAR, means={"tok-b": 2}), plate=PLATE)
+    members.bind("b", payment="tok-b")
+
+    decision = members.decide(saw(plate=PLATE, payment="tok-b"), claimed_by="a")
+
+    assert decision.outcome is not Outcome.CREDITED
+
+
+def test_how_somebody_pays_is_asked_of_claims_only(members: Members) -> None:
+    members.bind("a", replace(REGULAR, means={"theirs": 5}), plate=PLATE)
+
+    decision = members.decide(saw(plate=PLATE, payment="theirs"))
+
+    assert decision.outcome is Outcome.PENDING
+    assert "payment" not in levels_of(decision)
+
+
+def test_a_claim_by_the_car_is_not_believed_when_it_was_paid_as_its_member_never_did(
+    members: Members,
+) -> None:
+    members.bind("a", replace(REGULAR, means={"theirs": 5}), plate=PLATE)
+    other = replace(FILL, paid_with=("another",))
+
+    decision = members.decide(saw(plate=PLATE), fill=other, claimed_by="a")
+
+    assert (decision.outcome, decision.reason) == (Outcome.PENDING, Reason.IMPLAUSIBLE)
+    assert ("means", "new", 0) in decision.pieces
+
+
+def test_a_fleets_driver_is_not_believed_by_a_car_of_the_fleet(members: Members) -> None:
+    for n in range(SHARED_MAX):
+        members.bind(f"m{n}", card="FLEET001")
+    members.bind("a", plate=PLATE, card="FLEET001")
+
+    decision = members.decide(saw(plate=PLATE), claimed_by="a")
+
+    assert (decision.outcome, decision.reason) == (Outcome.PENDING, Reason.IMPLAUSIBLE)
+    assert ("fleet", "same", 0) in decision.pieces
+    assert len(members.asked) == ROUND_TRIPS_MAX
+
+
+def test_a_card_of_ones_own_makes_nobody_a_fleets_driver(members: Members) -> None:
+    members.bind("a", plate=PLATE, card="12345678")
+
+    decision = members.decide(saw(plate=PLATE), claimed_by="a")
+
+    assert decision.outcome is Outcome.CREDITED
+    assert "fleet" not in levels_of(decision)
+
+
+def test_where_a_fleets_card_was_shown_the_car_and_a_word_do_not_suffice(members: Members) -> None:
+    for n in range(SHARED_MAX + 1):
+        members.bind(f"m{n}", card="FLEET001")
+    members.bind("a", plate=PLATE)
+
+    decision = members.decide(saw(plate=PLATE, card="FLEET001"), claimed_by="a")
+
+    assert (decision.outcome, decision.reason) == (Outcome.PENDING, Reason.IMPLAUSIBLE)
+
+
+@pytest.mark.parametrize("behaviour", [None, Behaviour()])
+def test_a_phone_and_a_word_do_not_suffice_of_whom_no_sale_is_known(
+    members: Members, behaviour: Behaviour | None
+) -> None:
+    """The number may have been mistyped, and be a newcomer's who was never there."""
+    sure = replace(WEIGHTS, prior=-1000)
+    members.bind("old", phone=PHONE)
+    members.bind("new", behaviour, phone=WRONG_PHONE)
+
+    believed = members.decide(saw(phone=PHONE), weights=sure, claimed_by="old")
+    decision = members.decide(saw(phone=WRONG_PHONE), weights=sure, claimed_by="new")
+
+    assert believed.outcome is Outcome.CREDITED
+    assert (decision.outcome, decision.reason) == (Outcome.PENDING, Reason.IMPLAUSIBLE)
+    assert ("history", "none", 0) in decision.pieces
+
+
+def test_a_newcomer_with_phone_and_card_is_believed(members: Members) -> None:
+    members.bind("new", None, phone=PHONE, card="12345678")
+
+    decision = members.decide(saw(phone=PHONE, card="12345678"), claimed_by="new")
+
+    assert decision.outcome is Outcome.CREDITED
+
+
+def test_whose_app_is_there_may_have_been_a_passenger(members: Members) -> None:
+    for each in ("husband", "wife"):
+        members.bind(each, plate=PLATE)
+    members.check_ins["wife"] = HERE
+    measured = {"presence": {"same": 440, "none": -20}, "claim": {"same": 590}}
+    weights = replace(WEIGHTS, prior=-1400, levels={**WEIGHTS.levels, **measured})
+
+    decision = members.decide(saw(plate=PLATE), weights=weights, claimed_by="wife")
+
+    assert decision.member_id == "wife"
+    assert 999_000 <= decision.posterior_ppm < 999_900
+    assert (decision.outcome, decision.reason) == (Outcome.PENDING, Reason.UNSURE)
 
 
 def test_who_drives_a_car_is_asked_of_claims_only(members: Members) -> None:

@@ -10,14 +10,23 @@ import pytest
 from forecourt.identity import normalise
 from forecourt.inquiry import inquire
 from forecourt.sales import EvidenceKind
-from forecourt.weighing import Outcome
+from forecourt.trials import Comparison, Trial
+from forecourt.weighing import Outcome, Weights
 from tests.bench.match_eval import population as people
 from tests.bench.match_eval.calibration import calibrated, draw
-from tests.bench.match_eval.drivers import drivers_of, presences_of
-from tests.bench.match_eval.evaluation import DEFAULT, Result, evaluate
+from tests.bench.match_eval.drivers import drivers_of, portrait_of, presences_of
+from tests.bench.match_eval.evaluation import (
+    BASELINES,
+    DEFAULT,
+    POLICIES,
+    Result,
+    Tally,
+    evaluate,
+)
 from tests.bench.match_eval.orphanage import Orphanage
 from tests.bench.match_eval.population import Population, build, plate_code, plate_text
 from tests.bench.match_eval.rates import Rates, rates_from
+from tests.bench.match_eval.report import report
 from tests.bench.match_eval.sales import SaleMaker
 from tests.bench.match_eval.store import Store, slips
 from tests.bench.match_eval.training import learn
@@ -68,6 +77,43 @@ def test_rates_are_met_by_the_sales(population: Population) -> None:
     assert len(typed) / len(members) == pytest.approx(Rates().phone_typed, abs=0.03)
     mistyped = sum(sale.mistyped for sale in typed)
     assert mistyped / len(typed) == pytest.approx(Rates().phone_mistyped, abs=0.01)
+
+
+def test_members_pay_with_another_account_as_often_as_its_rate_says(
+    population: Population,
+) -> None:
+    paid = [
+        each.digest[0]
+        for sale in SaleMaker(population, stream=8).sales(6_000)
+        if sale.member is not None
+        for each in sale.observations
+        if each.kind == "payment"
+    ]
+
+    assert set(paid) == {"t", "o"}
+    assert paid.count("o") / len(paid) == pytest.approx(Rates().paid_otherwise, abs=0.01)
+
+
+def test_what_a_member_pays_with_is_known_to_be_theirs_and_of_nobody_else(
+    population: Population,
+) -> None:
+    sales = [sale for sale in SaleMaker(population, stream=9).sales(3_000) if sale.fill.paid_with]
+
+    def levels(shift: int) -> list[str | None]:
+        portraits = [
+            portrait_of(population, sale.member ^ shift, at=sale.fill.at, made_it=not shift)
+            for sale in sales
+            if sale.member is not None
+        ]
+        paid = [sale.fill.paid_with for sale in sales if sale.member is not None]
+        return [
+            each.behaviour.means_level(paid_with)
+            for each, paid_with in zip(portraits, paid, strict=True)
+            if each.behaviour is not None
+        ]
+
+    assert levels(0).count("known") > 0.75 * len(levels(0))
+    assert "known" not in levels(1)
 
 
 def test_a_rate_can_be_set_and_an_unknown_one_is_refused() -> None:
@@ -179,6 +225,68 @@ def test_were_everybody_to_lie_hardly_a_lie_would_be_believed(population: Popula
     orphans = result.orphans
     assert orphans["recovered"] > 0.2 * orphans["orphans"]
     assert orphans["false"] == orphans["false if claimed"] < 0.01 * orphans["orphans"]
+
+
+def met() -> Result:
+    """Return a result that meets every target, none by more than it must."""
+    result = Result(tallies={name: Tally() for name in (*BASELINES, *POLICIES)})
+    result.tallies[DEFAULT] = Tally(
+        sales=110_000, members_sales=100_000, right=79_999, wrong=1, slips=100, slips_right=75
+    )
+    result.orphans.update({"orphans": 20_000, "recovered": 10_000, "false if claimed": 6})
+    result.reads.most_round_trips, result.reads.most_keys = 3, 100
+    return result
+
+
+def missed(result: Result, *, speed: float = 20_000, faster: float | None = 10) -> int:
+    tried = Trial(
+        weights_version=1,
+        sales=0,
+        credited=0,
+        pending=0,
+        unmatched=0,
+        confirmed=0,
+        agreeing=0,
+        wrong=0,
+    )
+    return report(
+        result,
+        members=100_000,
+        weights=Weights(version=1, members=100_000, prior=-1_000, levels={}),
+        comparison=Comparison(active=tried, proposed=tried, changed=0, examples=()),
+        speed=speed,
+        faster=faster,
+    )
+
+
+def test_a_result_that_just_meets_every_target_misses_none() -> None:
+    assert missed(met()) == missed(met(), faster=None) == 0
+
+
+@pytest.mark.parametrize("worse", [{"right": 79_998}, {"slips_right": 74}, {"wrong": 2}])
+def test_a_single_sale_too_few_or_too_many_is_a_missed_target(worse: dict[str, int]) -> None:
+    result = met()
+    for name, count in worse.items():
+        setattr(result.tallies[DEFAULT], name, count)
+
+    assert missed(result) == 1
+
+
+@pytest.mark.parametrize("worse", [{"recovered": -1}, {"false": 1}, {"false if claimed": 1}])
+def test_a_single_orphan_too_few_or_too_many_is_a_missed_target(worse: dict[str, int]) -> None:
+    result = met()
+    result.orphans.update(worse)
+
+    assert missed(result) == 1
+
+
+def test_a_slower_decision_or_a_look_up_too_many_is_a_missed_target() -> None:
+    asking = met()
+    asking.reads.most_round_trips, asking.reads.most_keys = 4, 101
+
+    assert missed(met(), speed=19_999) == 1
+    assert missed(met(), faster=9.9) == 1
+    assert missed(asking) == 2
 
 
 @pytest.mark.parametrize(("right", "holds"), [(980, True), (979, False)])

@@ -165,6 +165,81 @@ def test_two_identities_that_agree_outweigh_an_implausible_level() -> None:
     assert decide([leader], weights=WEIGHTS, policy=POLICY).outcome is Outcome.CREDITED
 
 
+WORD = replace(
+    POLICY,
+    strong=POLICY.strong | {("claim", "same")},
+    dependent=POLICY.dependent | {("claim", "same")},
+    vouching=frozenset({("claim", "same")}),
+    doubtful=frozenset({("rhythm", "early")}),
+)
+# The plate of one member and their word: 12 bits, between 0.999 and 0.9999.
+BELIEVED = replace(WEIGHTS, prior=-2140, levels={**WEIGHTS.levels, "claim": {"same": 500}})
+
+
+def claimant(unweighed: dict[str, str], **levels: str) -> Candidate:
+    return Candidate(
+        member_id="a", levels={"plate": "same", "claim": "same", **levels}, unweighed=unweighed
+    )
+
+
+def test_a_word_suffices_earlier_unless_somebody_else_has_all_that_identifies_its_member() -> None:
+    here = replace(BELIEVED, levels={**BELIEVED.levels, "presence": {"same": 700}})
+    leader = claimant({}, presence="same")
+    rival = candidate("b", plate="same")
+
+    alone = decide([claimant({})], weights=BELIEVED, policy=WORD)
+    beside = decide([leader, rival], weights=here, policy=WORD)
+
+    assert 999_000 <= alone.posterior_ppm < 999_900
+    assert 999_000 <= beside.posterior_ppm < 999_900
+    assert alone.outcome is Outcome.CREDITED
+    assert (beside.outcome, beside.member_id, beside.reason) == (
+        Outcome.PENDING,
+        "a",
+        Reason.UNSURE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("unweighed", "outcome"),
+    [
+        ({"station": "usual", "grade": "differs"}, Outcome.CREDITED),
+        ({"station": "new"}, Outcome.PENDING),
+        ({"station": "usual", "rhythm": "early"}, Outcome.PENDING),
+    ],
+)
+def test_what_is_not_weighed_is_heard_against_a_word(
+    unweighed: dict[str, str], outcome: Outcome
+) -> None:
+    decision = decide([claimant(unweighed)], weights=BELIEVED, policy=WORD)
+
+    assert decision.outcome is outcome
+    assert (decision.reason is Reason.IMPLAUSIBLE) is (outcome is Outcome.PENDING)
+
+
+def test_what_is_not_weighed_changes_no_posterior_and_is_shown_as_worth_nothing() -> None:
+    silent = decide([claimant({})], weights=BELIEVED, policy=WORD)
+
+    decision = decide([claimant({"station": "usual"})], weights=BELIEVED, policy=WORD)
+
+    assert decision.posterior_ppm == silent.posterior_ppm
+    assert decision.pieces == (*silent.pieces, ("station", "usual", 0))
+    assert decision.by == silent.by
+
+
+def test_a_second_identity_outweighs_what_is_heard_against_a_word() -> None:
+    leader = claimant({"station": "new", "rhythm": "early"}, payment="same")
+
+    assert decide([leader], weights=BELIEVED, policy=WORD).outcome is Outcome.CREDITED
+
+
+def test_where_nobody_gave_their_word_nothing_is_heard_against_it() -> None:
+    generous = replace(WEIGHTS, prior=0)
+    leader = replace(candidate(plate="same"), unweighed={"rhythm": "early"})
+
+    assert decide([leader], weights=generous, policy=WORD).outcome is Outcome.CREDITED
+
+
 @pytest.mark.parametrize(
     ("total", "outcome"),
     [

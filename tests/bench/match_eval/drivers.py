@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
-from forecourt.behaviour import Behaviour, Fill
-from forecourt.inquiry import Portrait
+from forecourt.agreement import Portrait
+from forecourt.behaviour import Behaviour, Fill, mark_of
 from forecourt.presence import CheckIn, Presences
 from tests.bench.match_eval import population as people
 
@@ -110,8 +110,17 @@ def portrait_of(population: Population, member: int, *, at: int, made_it: bool) 
         when -= habits.gap(rng)
     behaviour = Behaviour()
     for each in reversed(times):
-        behaviour = behaviour.after(habits.fill(rng, at=each, stations_here=stations_here))
+        fill = habits.fill(rng, at=each, stations_here=stations_here)
+        if rng.random() < population.rates.payment_seen:
+            token = token_of(population, member, rng)
+            fill = replace(fill, paid_with=(mark_of(token),))
+        behaviour = behaviour.after(fill)
     return Portrait(identities=identities_of(population, member), behaviour=behaviour)
+
+
+def token_of(population: Population, member: int, rng: Random) -> str:
+    """Return what *member* pays with this time."""
+    return f"o{member}" if rng.random() < population.rates.paid_otherwise else f"t{member}"
 
 
 def presences_of(

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
-from forecourt.evidence import Observation
-from forecourt.identity import EvidenceKey
 from forecourt.inquiry import inquire
 from forecourt.orphans import pointers
 from forecourt.weighing import Outcome
@@ -17,6 +15,7 @@ from tests.bench.match_eval.store import Store, slips
 if TYPE_CHECKING:
     from collections import Counter
 
+    from forecourt.identity import EvidenceKey
     from forecourt.weighing import Decision, Weights
     from tests.bench.match_eval.population import Population
     from tests.bench.match_eval.sales import SimulatedSale
@@ -142,20 +141,15 @@ class Orphanage:
     def _weigh_again(
         self, sale: SimulatedSale, visit: Visit, before: list[Visit], weights: Weights
     ) -> Decision:
-        observations = list(sale.observations)
         bound: dict[EvidenceKey, tuple[str, ...]] = {}
         for each in (*before, visit):
-            keys = each.bound
-            if each.receipt:
-                scanned = Observation(kind="receipt", digest=f"r{sale.person}")
-                observations.append(scanned)
-                keys = (*keys, EvidenceKey(kind=scanned.kind, digest=scanned.digest))
-            for key in keys:
+            for key in each.bound:
                 bound[key] = (*bound.get(key, ()), each.person)
-        claimants = {each.person for each in (*before, visit) if each.claims}
+        # A receipt is scanned to claim its sale.
+        claimants = {each.person for each in (*before, visit) if each.claims or each.receipt}
         store = Store(self._population, bound_later=bound)
         inquiry = inquire(
-            observations,
+            sale.observations,
             sale.fill,
             weights=weights,
             tolerate=slips,

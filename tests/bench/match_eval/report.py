@@ -17,6 +17,7 @@ FALSE_PER_MILLION = 15
 CREDITED = 0.80
 SLIPS_RECOVERED = 0.75
 ORPHANS_RECOVERED = 0.50
+LIES_BELIEVED = 0.0003  # of orphans: so few that at one lie in a hundred none is to be expected
 DECISIONS_A_SECOND = 20_000
 TIMES_FASTER = 10
 
@@ -49,6 +50,7 @@ def report(
         f"typing errors recovered {_slips(tally):.4f}": _slips(tally) >= SLIPS_RECOVERED,
         f"orphans recovered {_recovered(result):.4f}": _recovered(result) >= ORPHANS_RECOVERED,
         f"orphans credited falsely {orphans['false']}": orphans["false"] == 0,
+        f"of orphans lost if all lied {_lost(result):.6f}": _lost(result) <= LIES_BELIEVED,
         "posteriors hold in every bucket": calibrated(result),
         f"round trips at most {result.reads.most_round_trips}": result.reads.most_round_trips <= 3,
         f"keys in one trip at most {result.reads.most_keys}": result.reads.most_keys <= 100,
@@ -131,3 +133,8 @@ def _slips(tally: Tally) -> float:
 
 def _recovered(result: Result) -> float:
     return result.orphans["recovered"] / max(1, result.orphans["orphans"])
+
+
+def _lost(result: Result) -> float:
+    """Return the share of orphans that others would get if whoever is shown one claimed it."""
+    return result.orphans["false if claimed"] / max(1, result.orphans["orphans"])

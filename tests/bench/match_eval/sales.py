@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from forecourt.behaviour import mark_of
 from forecourt.evidence import Observation
 from forecourt.variants import plate_variants
 from tests.bench.match_eval import population as people
-from tests.bench.match_eval.drivers import Habits, habits_of, habits_of_member
+from tests.bench.match_eval.drivers import Habits, habits_of, habits_of_member, token_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +87,8 @@ class SaleMaker:
             payer = member
             if rng.random() < rates.paid_by_another_member:
                 payer = rng.randrange(population.size)
-            observed.append(Observation(kind="payment", digest=f"t{payer}"))
+            observed.append(Observation(kind="payment", digest=token_of(population, payer, rng)))
+            fill = replace(fill, paid_with=(mark_of(observed[-1].digest),))
         if population.has(member, people.FLEET_DRIVER):
             card, held = f"f{member // people.FLEET}", True
         else:
@@ -131,6 +133,7 @@ class SaleMaker:
             observed.append(self._read(plate))
         if rng.random() < rates.payment_seen:
             observed.append(Observation(kind="payment", digest=f"t{person}"))
+            fill = replace(fill, paid_with=(mark_of(observed[-1].digest),))
         return SimulatedSale(
             fill=fill,
             observations=tuple(observed),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecourt.inquiry import DEFAULT_POLICY, compare, density_class, gather
+from forecourt.agreement import compare, density_class
+from forecourt.inquiry import DEFAULT_POLICY, gather
 from forecourt.learning import Scope, estimate, phone_floors
 from forecourt.pairs import pairs_from_candidates
 from forecourt.trials import Comparison, TriedSale, compare_weights

@@ -25,10 +25,11 @@ from forecourt.weighing import Outcome, Reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from forecourt.agreement import Tolerance
     from forecourt.candidates_table import CandidatesTable
     from forecourt.decided_sales import DecidedSales
     from forecourt.identity import EvidenceKey
-    from forecourt.inquiry import LookUp, Tolerance
+    from forecourt.inquiry import LookUp
     from forecourt.sales_table import SalesTable
     from forecourt.stored_sales import StoredSale
     from forecourt.weighing import Decision, Policy, Weights
@@ -197,5 +198,11 @@ def heeding(stored: StoredSale, decision: Decision) -> Decision:
 
 def _is_news(waiting: StoredSale, decision: Decision) -> bool:
     if decision.outcome is Outcome.PENDING:
-        return decision.member_id != waiting.asked
+        return decision.member_id != waiting.asked or _is_doubted_now(waiting, decision)
     return decision.outcome is Outcome.CREDITED
+
+
+def _is_doubted_now(waiting: StoredSale, decision: Decision) -> bool:
+    """Return whether a claimant is newly disbelieved: who decides instead must see by what."""
+    before = waiting.decision.reason if waiting.decision else None
+    return decision.member_id in waiting.claimed_by and decision.reason is not before

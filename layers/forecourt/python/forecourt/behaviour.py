@@ -3,6 +3,9 @@ A member's refuelling habits, kept in one small item.
 
 Updated sale by sale and never recomputed: old sales fade, because every count is halved when
 their sum reaches `MEMORY`. The size is bounded whatever a member does.
+
+With the habits goes what a member was seen to pay with, bound or not: a household shares its car
+and its pump, but not the wallet. It is remembered by a mark, a piece of a keyed hash.
 """
 
 from __future__ import annotations
@@ -10,14 +13,18 @@ from __future__ import annotations
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
+from forecourt.keyring import key_id_of
 from forecourt.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 MEMORY = 48
 STATIONS_MAX = 6
 GRADES_MAX = 4
+MEANS_MAX = 4  # of payment; while two keys are accepted each has two marks
+MARK_CHARACTERS = 12
+KNOWN_AFTER = 2  # sales
 HOUR_BANDS = 8  # of three hours each
 HOURS_A_BAND = 3
 ENOUGH_SALES = 3  # below that a habit is an anecdote
@@ -29,13 +36,18 @@ BURST_SECONDS = 7_200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """What a sale tells about habits; `hour` is local to the station, `at` is epoch seconds."""
+    """
+    What a sale tells about habits; `hour` is local to the station, `at` is epoch seconds.
+
+    `paid_with` are marks of a means of payment, by every accepted key, if one was seen.
+    """
 
     station_id: str
     grade: str
     volume_ml: int
     hour: int
     at: int
+    paid_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +63,7 @@ class Behaviour:
     stations: Mapping[str, int] = field(default_factory=dict)
     bands: tuple[int, ...] = (0,) * HOUR_BANDS
     grades: Mapping[str, int] = field(default_factory=dict)
+    means: Mapping[str, int] = field(default_factory=dict)
     volume_ml: int = 0
     spread_ml: int = 0
     interval_seconds: int = 0
@@ -66,9 +79,12 @@ class Behaviour:
         bands = tuple(count + (place == band) for place, count in enumerate(self.bands))
         stations = _counted(self.stations, fill.station_id, STATIONS_MAX)
         grades = _counted(self.grades, fill.grade, GRADES_MAX)
+        means = self.means
+        for mark in fill.paid_with:
+            means = _counted(means, mark, MEANS_MAX)
         if sum(bands) >= MEMORY:
             bands = tuple(count // 2 for count in bands)
-            stations, grades = _halved(stations), _halved(grades)
+            stations, grades, means = _halved(stations), _halved(grades), _halved(means)
         gap = fill.at - self.last_at
         first = self.sales == 0
         return Behaviour(
@@ -76,6 +92,7 @@ class Behaviour:
             stations=stations,
             bands=bands,
             grades=grades,
+            means=means,
             volume_ml=fill.volume_ml if first else _eased(self.volume_ml, fill.volume_ml),
             spread_ml=(
                 fill.volume_ml // EASE
@@ -103,12 +120,16 @@ class Behaviour:
         if self.sales <= 1:
             return Behaviour()
         band = fill.hour // HOURS_A_BAND
+        means = self.means
+        for mark in fill.paid_with:
+            means = _uncounted(means, mark)
         return replace(
             self,
             sales=self.sales - 1,
             bands=tuple(max(count - (place == band), 0) for place, count in enumerate(self.bands)),
             stations=_uncounted(self.stations, fill.station_id),
             grades=_uncounted(self.grades, fill.grade),
+            means=means,
         )
 
     def levels(self, fill: Fill) -> dict[str, str]:
@@ -125,6 +146,19 @@ class Behaviour:
         if rhythm:
             said["rhythm"] = rhythm
         return said
+
+    def means_level(self, paid_with: Collection[str]) -> str | None:
+        """
+        Return whether something was paid as the member has paid before, `None` when that is open.
+
+        It is no habit like the others: it tells the drivers of one car apart. What they paid with
+        once may have been anybody's, and marks by a key that the sale is not hashed by say nothing.
+        """
+        keys = {key_id_of(mark) for mark in self.means}
+        if self.sales < ENOUGH_SALES or keys.isdisjoint(map(key_id_of, paid_with)):
+            return None
+        times = max(self.means.get(mark, 0) for mark in paid_with)
+        return "known" if times >= KNOWN_AFTER else "new" if times == 0 else None
 
     def _litres(self, volume_ml: int) -> str:
         off = abs(volume_ml - self.volume_ml)
@@ -143,13 +177,19 @@ class Behaviour:
         return "early" if percent < 50 else "due" if percent < 200 else "late"  # noqa: PLR2004
 
 
+def mark_of(digest: str) -> str:
+    """Return by what a means of payment is remembered: enough to know it again, no more."""
+    return digest[:MARK_CHARACTERS]
+
+
 def behaviour_to_map(behaviour: Behaviour) -> dict[str, Any]:
-    """Return the habits as a map of an item: under 400 bytes, whatever the member did."""
+    """Return the habits as a map of an item: under 500 bytes, whatever the member did."""
     return {
         "sales": behaviour.sales,
         "stations": dict(behaviour.stations),
         "bands": list(behaviour.bands),
         "grades": dict(behaviour.grades),
+        "means": dict(behaviour.means),
         "volume_ml": behaviour.volume_ml,
         "spread_ml": behaviour.spread_ml,
         "interval_seconds": behaviour.interval_seconds,

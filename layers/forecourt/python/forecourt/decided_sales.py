@@ -197,13 +197,11 @@ class DecidedSales:
         sale_id = stored.sale.sale_id
         before = stored.asked
         now = decision.member_id if decision.outcome is Outcome.PENDING else None
-        if now in stored.claimed_by:
-            now = None  # they have said so already
         writes: list[dict[str, Any]] = []
         if before and before != now:
             key = question_key(before, sale_id)
             writes.append({"Delete": {"TableName": self._loyalty, "Key": key}})
-        if now:
+        if now and now not in stored.claimed_by:  # else they have said so already
             item = question(now, sale_id, asked_at=asked_at)
             writes.append({"Put": {"TableName": self._loyalty, "Item": item}})
         return writes

@@ -14,20 +14,36 @@ nobody, and a crowd of candidates ends in "unmatched", never in a guess.
 
 Of a claim it is asked, too, who else drives the car: whoever was seen with it counts as one who
 has it. A car's plate and a member's word do not tell one driver of a household from the other.
+Nor do they tell a plate from its misread neighbour, or one driver of a fleet from the next. So of
+whom only the car and a word speak for it is heard how they fill, and with what they never paid.
+What they have paid with before counts as theirs.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from forecourt.agreement import (
+    CARD,
+    FLEET,
+    HABITS,
+    HISTORY,
+    MEANS,
+    PAYMENT,
+    PLATE,
+    TOLERANT_KINDS,
+    by_car,
+    compare,
+    heard_against_a_claim,
+)
+from forecourt.behaviour import mark_of
 from forecourt.identity import EvidenceKey
 from forecourt.keyring import key_id_of
 from forecourt.presence import ELSEWHERE, PRESENCE, Presences
 from forecourt.values import dataclass
 from forecourt.weighing import (
-    UNSEEN,
     Candidate,
     Decision,
     Outcome,
@@ -42,9 +58,10 @@ from forecourt.weighing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
-    from forecourt.behaviour import Behaviour, Fill
+    from forecourt.agreement import Portrait, Tolerance
+    from forecourt.behaviour import Fill
     from forecourt.evidence import Observation
 
 ROUND_TRIPS_MAX = 3
@@ -54,9 +71,6 @@ OBSERVATIONS_MAX = 8
 KEYS_MAX = 100  # by one key of the hashes: DynamoDB takes no more in one BatchGetItem
 NUMBERS_A_BLOCK = 10_000
 
-TOLERANT_KINDS = ("phone", "plate")  # in this order: phones come closest to the whole batch
-KINDS = ("phone", "plate", "payment", "card", "etc_tag")
-HABITS = ("station", "hour", "grade", "litres", "rhythm")
 CLAIM = "claim"
 NOWHERE = Presences()
 
@@ -74,6 +88,12 @@ DEFAULT_POLICY = Policy(
     telling=frozenset({"phone", "payment", "card", "etc_tag", "receipt"}),
     implausible=frozenset({("rhythm", "burst")}),
     alibis=frozenset({(PRESENCE, ELSEWHERE)}),
+    doubtful=frozenset(
+        {
+            ("rhythm", "burst"), ("rhythm", "much_too_early"), ("rhythm", "early"),
+            (MEANS, "new"), (FLEET, "same"), (HISTORY, "none"),
+        }
+    ),
     vouching=frozenset({("receipt", "same"), (CLAIM, "same")}),
 )  # fmt: skip
 """A car may be driven by several members: its plate alone contradicts nobody."""
@@ -84,20 +104,13 @@ ONE_CAR_ONE_MEMBER = Policy(
     telling=DEFAULT_POLICY.telling | {"plate"},
     implausible=DEFAULT_POLICY.implausible,
     alibis=DEFAULT_POLICY.alibis,
+    doubtful=DEFAULT_POLICY.doubtful,
     vouching=DEFAULT_POLICY.vouching,
 )
 """A car is its member's: whoever else fills it is asked."""
 
 POLICIES = {"shared_vehicle": DEFAULT_POLICY, "one_car_one_member": ONE_CAR_ONE_MEMBER}
 """What an operator may choose, by name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Portrait:
-    """What is known of a member: digests bound to them, by kind, and their habits."""
-
-    identities: Mapping[str, frozenset[str]]
-    behaviour: Behaviour | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +137,6 @@ class Found:
     portraits: Mapping[str, Portrait] = field(default_factory=dict)
     presences: Mapping[str, Presences] = field(default_factory=dict)
     block_members: int = 0
-
-
-Tolerance: TypeAlias = "Callable[[Observation], Iterable[str]]"
-"""Digests of what an observation may have been before one slip, likeliest first."""
-
-_BETTER = {"differs": 0, "close": 1, "same": 2}
 
 
 def inquire(
@@ -159,7 +166,10 @@ def inquire(
         claimed_by=claimed_by,
     )
     case.learn((yield case.first_look_up()))
-    if not case.somebody_is_identified() and (keys := case.tolerant_keys()):
+    if case.somebody_is_identified():
+        if keys := case.cards_of_the_claimant():
+            case.learn_colleagues((yield LookUp(keys=keys)))
+    elif keys := case.tolerant_keys():
         case.learn_close((yield LookUp(keys=keys)))
     if not case.members:
         return unmatched(Reason.CROWDED if case.crowded else Reason.UNKNOWN, weights)
@@ -201,55 +211,6 @@ def gather(
     return case.candidates()
 
 
-def compare(
-    observations: Sequence[Observation],
-    fill: Fill,
-    *,
-    weights: Weights | None,
-    block_members: int,
-    owned: Mapping[Observation, str],
-    portrait: Portrait | None,
-    presences: Presences | None,
-    tolerate: Tolerance,
-) -> dict[str, str]:
-    """
-    Return at which level each field agrees for one candidate.
-
-    *owned* says what look-ups found: which observations are the candidate's own, `same` or
-    `close`. The rest is compared with the portrait; of what the candidate never bound,
-    nothing is known and nothing said. What was not observed at all is a level of its own,
-    `none`: guests who are no members seldom type a phone and show no card. The
-    circumstances are how densely the phone's block is populated and whether the camera
-    doubts its reading. Habits count only for who is not known by the car: whoever shares
-    the car shares the pump, the hours and the grade. An app is in one driver's pocket:
-    *presences*, once asked for, count for everybody.
-    """
-    levels: dict[str, str] = {}
-    for each in observations:
-        level = owned.get(each) or _against(portrait, each, tolerate)
-        if level and _BETTER[level] >= _BETTER.get(base_of(levels.get(each.kind, "")), 0):
-            circumstance = (
-                str(density_class(block_members))
-                if each.kind == "phone" and level != "differs"
-                else "unsure"
-                if each.unsure and level == "differs"
-                else ""
-            )
-            levels[each.kind] = f"{level}.{circumstance}" if circumstance else level
-    seen = {each.kind for each in observations}
-    levels |= dict.fromkeys((kind for kind in KINDS if kind not in seen), UNSEEN)
-    if portrait and portrait.behaviour and not _by_car(levels):
-        levels |= portrait.behaviour.levels(fill)
-    if presences is not None:
-        levels[PRESENCE] = presences.level(fill)
-    return weights.known(levels) if weights else levels
-
-
-def density_class(block_members: int) -> int:
-    """Return the class, 0 to 4, of a block of ten thousand numbers with that many members."""
-    return min(4, max(0, (block_members.bit_length() - 3) // 2))
-
-
 class _Case:
     """One sale, and what was found of it so far."""
 
@@ -271,6 +232,7 @@ class _Case:
         self._claimed_by = claimed_by
         self._block_members = 0
         self._slips: dict[EvidenceKey, Observation] = {}
+        self._in_a_fleet = False
         self.crowded: set[Observation] = set()
         self.members: dict[str, dict[Observation, str]] = {}
         self._portraits: Mapping[str, Portrait] = {}
@@ -279,9 +241,10 @@ class _Case:
             self.members[claimed_by] = {}
 
     def first_look_up(self) -> LookUp:
-        """Return the question for the owners of everything observed."""
+        """Return the question for the owners of everything observed, and who claims it."""
         return LookUp(
             keys=tuple(key for each in self._observed for key in each.keys),
+            portraits=(self._claimed_by,) if self._claimed_by else (),
             with_density=any(each.kind == "phone" for each in self._observed),
             with_drivers=self._claimed_by is not None,
         )
@@ -289,6 +252,7 @@ class _Case:
     def learn(self, found: Found) -> None:
         """Take in who owns what was observed."""
         self._block_members = found.block_members
+        self._portraits = found.portraits
         for each in self._observed:
             owners = dict.fromkeys(
                 member_id
@@ -297,9 +261,32 @@ class _Case:
             )
             if len(owners) > SHARED_MAX:
                 self.crowded.add(each)
+                self._in_a_fleet |= each.kind == CARD
                 continue
             for member_id in owners:
                 self.members.setdefault(member_id, {})[each] = "same"
+            if self._claimed_by and not owners and self._paid_as_the_claimant_does(each):
+                self.members[self._claimed_by][each] = "same"
+
+    def _paid_as_the_claimant_does(self, seen: Observation) -> bool:
+        """Return whether the claimant has paid before with what nobody has linked: it is theirs."""
+        portrait = self._portraits.get(self._claimed_by or "")
+        if seen.kind != PAYMENT or portrait is None or portrait.behaviour is None:
+            return False
+        return portrait.behaviour.means_level(tuple(map(mark_of, seen.digests))) == "known"
+
+    def cards_of_the_claimant(self) -> tuple[EvidenceKey, ...]:
+        """Return the keys of the cards of whom only the car and a word may speak for."""
+        owned = self.members.get(self._claimed_by or "", {})
+        portrait = self._portraits.get(self._claimed_by or "")
+        if portrait is None or self._in_a_fleet or {each.kind for each in owned} != {PLATE}:
+            return ()
+        cards = sorted(portrait.identities.get(CARD, ()))
+        return tuple(EvidenceKey(kind=CARD, digest=each) for each in cards)
+
+    def learn_colleagues(self, found: Found) -> None:
+        """Take in with how many others the claimant shares their cards."""
+        self._in_a_fleet |= any(len(each) > SHARED_MAX for each in found.owners.values())
 
     def meet(self, found: Found) -> None:
         """Take in who the candidates are; who has never checked in has done so nowhere."""
@@ -362,9 +349,16 @@ class _Case:
                 presences=self._presences.get(member_id),
                 tolerate=self._tolerate,
             )
+            unweighed: dict[str, str] = {}
             if member_id == self._claimed_by and self._weights:
                 levels |= self._weights.known({CLAIM: "same"})
-            found.append(Candidate(member_id=member_id, levels=levels))
+                unweighed = heard_against_a_claim(
+                    levels,
+                    self._fill,
+                    portrait=self._portraits.get(member_id),
+                    in_a_fleet=self._in_a_fleet,
+                )
+            found.append(Candidate(member_id=member_id, levels=levels, unweighed=unweighed))
         return found
 
     def settled(
@@ -388,22 +382,7 @@ class _Case:
         (only,) = candidates
         if len(strong_fields(only, self._policy) - self._policy.words) == 1:
             return False
-        if _by_car(only.levels):
+        if by_car(only.levels):
             every -= {*HABITS}
         least = weights.total(only) + weights.worst(every - only.levels.keys())
         return posterior_of(least) >= self._policy.credit_ppm
-
-
-def _by_car(levels: Mapping[str, str]) -> bool:
-    return base_of(levels.get("plate", "")) in {"same", "close"}
-
-
-def _against(portrait: Portrait | None, seen: Observation, tolerate: Tolerance) -> str | None:
-    bound = portrait.identities.get(seen.kind) if portrait else None
-    if not bound:
-        return None
-    if not bound.isdisjoint(seen.digests):
-        return "same"
-    if seen.kind in TOLERANT_KINDS and not bound.isdisjoint(tolerate(seen)):
-        return "close"
-    return "differs"

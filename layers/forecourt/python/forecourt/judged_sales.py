@@ -17,7 +17,7 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from forecourt.inquiry import HABITS
+from forecourt.agreement import HABITS
 from forecourt.rulings import Verdict
 from forecourt.stored_sales import Status
 from forecourt.values import dataclass

@@ -15,7 +15,8 @@ from enum import StrEnum
 from math import log2
 from typing import TYPE_CHECKING, Any
 
-from forecourt.inquiry import KINDS, NUMBERS_A_BLOCK, density_class
+from forecourt.agreement import KINDS, density_class
+from forecourt.inquiry import NUMBERS_A_BLOCK
 from forecourt.judged_sales import is_held_back
 from forecourt.learning import Scope, estimate, phone_floors
 from forecourt.pairs import pairs_from_candidates

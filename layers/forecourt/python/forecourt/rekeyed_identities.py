@@ -4,7 +4,8 @@ Identities in the Loyalty table hashed anew (see `forecourt.rekeying`).
 An identity moves as a whole in one transaction: owners, each owner's item and mark in their
 portrait, and the count of the block. So a binding, an unbinding or a merge finds it before or
 after, under one key or the other and never under both, and whichever of two that meet comes
-second reads again. At `owners_max` owners that is 98 writes, and DynamoDB takes a hundred.
+second reads again. At `owners_max` owners that is 98 writes, and DynamoDB takes a hundred. Who
+drives a car is noted where it goes before it does.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from forecourt.errors import StaleWrite
 from forecourt.identity_writes import IdentityWrites
 from forecourt.instants import format_instant
 from forecourt.keyring import key_id_of
+from forecourt.portraits_table import PortraitsTable
 from forecourt.rekeying import Outcome
 from forecourt.sales import EvidenceKind
 from forecourt.stored_identities import (
@@ -28,6 +30,8 @@ from forecourt.stored_identities import (
     block_key,
     bound_context,
     bound_key,
+    drivers_from_item,
+    drivers_key,
     evidence_key_from_item,
     identity_key,
     key_of_mark,
@@ -58,6 +62,7 @@ class RekeyedIdentities:
         self._sealer = sealer
         self._ring = ring
         self._writes = IdentityWrites(name, block_of=ring.block)
+        self._portraits = PortraitsTable(dynamodb, name=name)
 
     def rekey(self, item: Item, *, now: datetime) -> Outcome:
         """
@@ -90,6 +95,7 @@ class RekeyedIdentities:
         hashes = self._ring.hashes(EvidenceKind(key.kind), value)
         if key_id_of(key.digest) in self._ring.keys and key not in hashes:
             raise ValueError(f"what is sealed does not give the hash {key.digest}")
+        self._take_drivers_along(key, hashes[0])
         writes = self._moved(key, hashes[0], value, item)
         for owner in owners:
             writes += [
@@ -99,6 +105,16 @@ class RekeyedIdentities:
             ]
         self._transact(writes)
         return Outcome.CHANGED
+
+    def _take_drivers_along(self, key: EvidenceKey, current: EvidenceKey) -> None:
+        """
+        Note who drives a car under the hash that it will lie under.
+
+        Before it moves: a run that dies in between finds the car where it was, and begins again.
+        """
+        item = self._item(drivers_key(key)) if key.kind == EvidenceKind.PLATE else None
+        for member_id, seen_at in (drivers_from_item(item) if item else {}).items():
+            self._portraits.note_driver(current, member_id, seen_at=seen_at)
 
     def _of_owners(
         self, owners: tuple[str, ...], key: EvidenceKey

@@ -31,11 +31,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from forecourt.agreement import Portrait
 from forecourt.attributes import Item, from_item, to_item
 from forecourt.behaviour import behaviour_from_map, behaviour_to_map
 from forecourt.habits import Habits
 from forecourt.identity import EvidenceKey
-from forecourt.inquiry import Portrait
 from forecourt.presence import Presences, presences_from_list
 from forecourt.sales import EvidenceKind
 

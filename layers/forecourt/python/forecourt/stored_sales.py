@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, from_item, to_item
-from forecourt.behaviour import Fill
+from forecourt.behaviour import Fill, mark_of
 from forecourt.errors import UnknownSale
 from forecourt.evidence import Observation, is_unsure
 from forecourt.identity import EvidenceKey
@@ -171,6 +171,12 @@ class StoredSale:
             volume_ml=self.sale.volume_ml,
             hour=self.local_hour,
             at=int(self.sale.key.completed_at.timestamp()),
+            paid_with=tuple(
+                mark_of(digest)
+                for each in self.observations
+                if each.kind == EvidenceKind.PAYMENT
+                for digest in each.digests
+            ),
         )
 
     @property

@@ -59,10 +59,16 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A member who may have made the sale, and how each field that says anything agrees."""
+    """
+    A member who may have made the sale, and how each field that says anything agrees.
+
+    `unweighed` are levels that must not speak for the member, because another piece has said as
+    much already; they are heard against a member's word.
+    """
 
     member_id: str
     levels: Mapping[str, str]
+    unweighed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +122,9 @@ class Policy:
     suffice without another strong one. `telling` fields contradict when another candidate
     agrees strongly in one where the leader does not. `implausible` levels send a sale that one
     identity alone speaks for to a person. With a `vouching` level the member has answered what a
-    pending sale asks, and `vouched_ppm` is enough; against an *alibi* (`alibis`) that word is no
-    second identity.
+    pending sale asks, and `vouched_ppm` is enough, unless somebody else has all that identifies
+    the member. Against an *alibi* (`alibis`) that word is no second identity, nor against
+    unweighed levels that are `doubtful` or altogether speak against the member.
     """
 
     credit_ppm: int = 999_900
@@ -127,6 +134,7 @@ class Policy:
     telling: frozenset[str] = frozenset()
     implausible: frozenset[tuple[str, str]] = frozenset()
     alibis: frozenset[tuple[str, str]] = frozenset()
+    doubtful: frozenset[tuple[str, str]] = frozenset()
     vouching: frozenset[tuple[str, str]] = frozenset()
     vouched_ppm: int = 999_000
 
@@ -201,9 +209,8 @@ def decide(candidates: Sequence[Candidate], *, weights: Weights, policy: Policy)
         key=lambda place: candidates[place].member_id,
     )
     leader = candidates[place]
-    reason = _objection(leader, candidates, policy)
-    vouched = not policy.vouching.isdisjoint(leader.levels.items())
-    if reason is None and posterior < (policy.vouched_ppm if vouched else policy.credit_ppm):
+    reason = _objection(leader, candidates, weights, policy)
+    if reason is None and posterior < _threshold(leader, candidates, policy):
         reason = Reason.UNSURE
     return Decision(
         outcome=Outcome.PENDING if reason else Outcome.CREDITED,
@@ -211,8 +218,9 @@ def decide(candidates: Sequence[Candidate], *, weights: Weights, policy: Policy)
         member_id=leader.member_id,
         posterior_ppm=posterior,
         reason=reason,
-        pieces=tuple(
-            Piece(name, level, worth[name][level]) for name, level in leader.levels.items()
+        pieces=(
+            *(Piece(name, level, worth[name][level]) for name, level in leader.levels.items()),
+            *(Piece(name, level, 0) for name, level in leader.unweighed.items()),
         ),
         alternatives=_ranked(candidates, odds, whole, leader=leader) if len(odds) > 1 else (),
     )
@@ -248,7 +256,19 @@ def strong_fields(candidate: Candidate, policy: Policy) -> set[str]:
     return {name for name, level in candidate.levels.items() if (name, base_of(level)) in strong}
 
 
-def _objection(leader: Candidate, candidates: Sequence[Candidate], policy: Policy) -> Reason | None:
+def _threshold(leader: Candidate, candidates: Sequence[Candidate], policy: Policy) -> int:
+    if policy.vouching.isdisjoint(leader.levels.items()):
+        return policy.credit_ppm
+    identities = strong_fields(leader, policy) - policy.words
+    shared = any(
+        identities <= strong_fields(each, policy) for each in candidates if each is not leader
+    )
+    return policy.credit_ppm if shared else policy.vouched_ppm
+
+
+def _objection(
+    leader: Candidate, candidates: Sequence[Candidate], weights: Weights, policy: Policy
+) -> Reason | None:
     bases = {(name, base_of(level)) for name, level in leader.levels.items()}
     identities = bases & policy.strong
     if identities <= policy.dependent:
@@ -256,13 +276,23 @@ def _objection(leader: Candidate, candidates: Sequence[Candidate], policy: Polic
     strong = {name for name, _ in identities}
     if len(strong) == 1 and not bases.isdisjoint(policy.implausible):
         return Reason.IMPLAUSIBLE
-    if len(strong - policy.words) == 1 and not bases.isdisjoint(policy.alibis):
+    if len(strong - policy.words) == 1 and (
+        not bases.isdisjoint(policy.alibis)
+        or (not policy.words.isdisjoint(strong) and _is_doubtful(leader, weights, policy))
+    ):
         return Reason.IMPLAUSIBLE
     telling = policy.telling - strong
     for rival in candidates:
         if rival is not leader and not telling.isdisjoint(strong_fields(rival, policy)):
             return Reason.CONTRADICTION
     return None
+
+
+def _is_doubtful(leader: Candidate, weights: Weights, policy: Policy) -> bool:
+    """Return whether what is not weighed speaks against the word of *leader*."""
+    if not policy.doubtful.isdisjoint(leader.unweighed.items()):
+        return True
+    return sum(weights.levels[n][level] for n, level in weights.known(leader.unweighed).items()) < 0
 
 
 def _ranked(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from moto import mock_aws
+from moto.core.model_instances import reset_model_data
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodbstreams.models import dynamodbstreams_backends
 from moto.events.models import events_backends
@@ -207,6 +208,8 @@ def aws(account: None) -> Iterator[None]:  # noqa: ARG001 - everything below is 
     ):
         backends[ACCOUNT_ID][REGION].reset()
     s3_backends[ACCOUNT_ID]["aws"].reset()
+    # Every model ever made is listed for moto's dashboard, and would be kept to the last test.
+    reset_model_data()
 
 
 @pytest.fixture

@@ -193,6 +193,7 @@ def test_a_refund_before_its_sale_waits_visibly_and_is_applied_with_it() -> None
     decision = books.carry_out(sale)
 
     (posting,) = decision.postings
+    assert decision.answers == ("ann", sale.entry_id)
     assert [entry.points for entry in posting.entries] == [100, -25]
     assert (books.has(), books.account().parked, books.parked) == (75, 0, {})
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from forecourt.values import dataclass
 from forecourt.wallets import GROWTH_WALLET
 
 if TYPE_CHECKING:

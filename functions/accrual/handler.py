@@ -13,7 +13,7 @@ in `functions.accrual.late_baskets`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ from forecourt.settings import Settings
 from forecourt.stored_sales import sale_from_item
 from forecourt.streams import one_by_one
 from forecourt.timelines import in_force
+from forecourt.values import dataclass
 from functions.accrual.growth_accounts import GrowthAccounts
 from functions.accrual.judging import earning
 from functions.accrual.ruled import Mover
@@ -69,7 +70,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # One look-up for the whole batch: under load it is what keeps up.
     owners = [sale_of(record).member_id for record in records]
     standings = loyalty.standings(filter(None, owners), growth=growth_accounts.wanted)
-    return one_by_one(records, partial(accrue, standings=standings), logger=logger)
+    return one_by_one(records, partial(accrue, standings=standings), logger=logger, context=context)
 
 
 def sale_of(record: dict[str, Any]) -> StoredSale:

@@ -9,7 +9,7 @@ finds it there. What is given after the receipt is judged with it and needs no d
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from forecourt.ledger import EntryKind
@@ -20,6 +20,7 @@ from forecourt.multiples import MultipleKind
 from forecourt.program import evaluate
 from forecourt.rulings import Movement, carried_over
 from forecourt.stored_baskets import is_difference
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

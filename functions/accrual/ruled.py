@@ -9,7 +9,7 @@ value moves along (`functions.accrual.ruled_growth`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from forecourt.ledger.entries import DEBT
 from forecourt.ledger.refusals import AlreadyReversed, CeilingExceeded, NothingToReverse
 from forecourt.loyalty_table import trace_to_map
 from forecourt.rulings import carried_over
+from forecourt.values import dataclass
 from functions.accrual.growth_accounts import latest
 from functions.accrual.judging import earning
 from functions.accrual.late_baskets import LateBaskets

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from forecourt.growing import Growing
 from forecourt.growth import growth_entry_id, growth_of
 from forecourt.ledger.commands import Reverse
 from forecourt.rulings import carried_over
+from forecourt.values import dataclass
 from forecourt.wallets import GROWTH_WALLET
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ and counted once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -16,6 +15,7 @@ from aws_lambda_powertools import Logger
 
 from forecourt.arrivals import Arrivals, arrival_from_item
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

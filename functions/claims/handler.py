@@ -11,7 +11,7 @@ nothing; an event that fails comes again.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from forecourt.queues import each_by_itself
 from forecourt.ruled_sales import RuledSales
 from forecourt.rulings import assign
 from forecourt.sales_table import SalesTable
+from forecourt.values import dataclass
 from forecourt.weighing import Outcome
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ assignment = open_assignment(settings, _dynamodb)
 @metrics.log_metrics
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return each_by_itself(event["Records"], hear, logger=logger)
+    return each_by_itself(event["Records"], hear, logger=logger, context=context)
 
 
 def hear(record: dict[str, Any]) -> None:

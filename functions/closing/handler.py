@@ -14,7 +14,6 @@ as `EntriesRecovered`. An account all of whose entries were missed is named by t
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from pathlib import Path
@@ -40,6 +39,7 @@ from forecourt.ledger.daybook import (
 from forecourt.ledger_reader import LedgerReader
 from forecourt.loyalty_table import entry_to_item
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 from functions.closing.parquet import ParquetWriter
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ came to, if one did (decisions 6 and 17).
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -22,6 +21,7 @@ from forecourt.ledger.commands import Freeze, Unfreeze
 from forecourt.ledger.giving import needs_checker
 from forecourt.ledger.procedure import EntryKey
 from forecourt.once import Answer
+from forecourt.values import dataclass
 from functions.corrections.bodies import posted
 from functions.corrections.desk import Desk
 

@@ -1,7 +1,6 @@
 """What every correction is made with: the door, the books, and the program that keeps them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from forecourt.ledger.commands import Command
 from forecourt.ledger.entries import BUDGET_PREFIX
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
+from forecourt.values import dataclass
 
 TAG = "corrections"
 

@@ -7,7 +7,6 @@ and changes nothing. Routes are in the modules beside this one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from forecourt.loyalty_table import LoyaltyTable
 from forecourt.once import Requests
 from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 from functions.corrections.adjusting import AdjustmentRoutes
 from functions.corrections.budgeting import BudgetRoutes
 from functions.corrections.desk import Desk

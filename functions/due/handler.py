@@ -8,7 +8,6 @@ is made good by the next; tasks that are sent twice are done once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from forecourt.loyalty_table import LoyaltyTable
 from forecourt.programs import Programs
 from forecourt.queues import send
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,6 @@ they are, and behind which entry. Everything may be done twice, and a repeat fin
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -33,6 +32,7 @@ from forecourt.questions_table import QuestionsTable
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 from functions.erasure.belongings import Belongings
 from functions.erasure.logins import Logins
 

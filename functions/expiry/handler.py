@@ -9,7 +9,6 @@ An extension of a last valid day, started by hand, goes the same way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from forecourt.loyalty_table import LoyaltyTable
 from forecourt.programs import Programs
 from forecourt.queues import each_by_itself
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -53,7 +53,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if program is None:
         raise ValueError(event)  # without a program nobody has an account
     work = partial(carry_out, policies=program.policies())
-    return each_by_itself(event["Records"], work, logger=logger)
+    return each_by_itself(event["Records"], work, logger=logger, context=context)
 
 
 def carry_out(record: dict[str, Any], *, policies: Policies) -> None:

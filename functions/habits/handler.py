@@ -13,7 +13,6 @@ for being forgotten with them is forgotten here (see `forecourt.anonymous_sales`
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -26,6 +25,7 @@ from forecourt.rulings import sale_of_entry
 from forecourt.rulings_book import RulingsBook
 from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -49,7 +49,7 @@ portraits = PortraitsTable(_dynamodb, name=settings.loyalty_table)
 
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return each_by_itself(event["Records"], hear, logger=logger)
+    return each_by_itself(event["Records"], hear, logger=logger, context=context)
 
 
 def hear(record: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import base64
 import json
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -33,6 +33,7 @@ from forecourt.messages import (
     claimed_id,
     read_message,
 )
+from forecourt.queues import each_by_itself
 from forecourt.retold_sales import RetoldSales
 from forecourt.sales import contradictions, doubts_about
 from forecourt.sales_table import SalesTable
@@ -42,6 +43,7 @@ from forecourt.stations_table import Station, StationsTable
 from forecourt.stored_messages import QuarantinedMessage
 from forecourt.stored_sales import Status, StoredSale, keyed_under
 from forecourt.stored_tellings import StoredTelling, told_by_pump
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -84,20 +86,17 @@ identity_keys = IdentityKeys(
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     answers = Answers()
-    failed = []
-    for record in event["Records"]:
-        try:
-            delivery = delivery_from(record)
-            answers.add(delivery.station_id, intake(delivery))
-        except Exception:
-            # The messages beside it are none the worse; the queue brings this one again.
-            logger.exception("message failed", message_id=record["messageId"])
-            failed.append({"itemIdentifier": record["messageId"]})
+
+    def take(record: dict[str, Any]) -> None:
+        delivery = delivery_from(record)
+        answers.add(delivery.station_id, intake(delivery))
+
+    left = each_by_itself(event["Records"], take, logger=logger, context=context)
     for station_id, document in answers.documents():
         iot_data.publish(
             topic=f"forecourt/{station_id}/down/acks", qos=1, payload=json.dumps(document)
         )
-    return {"batchItemFailures": failed}
+    return left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

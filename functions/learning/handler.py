@@ -9,7 +9,7 @@ is too little to learn from, the run says so and proposes nothing. Nothing is ev
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -29,6 +29,7 @@ from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
 from forecourt.stations_table import StationsTable
 from forecourt.timelines import in_force
+from forecourt.values import dataclass
 from forecourt.verification import owners_counted
 from forecourt.weights_table import SHIPPED_VERSION, Learning, WeightsTable
 

@@ -50,7 +50,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         record["dynamodb"]["SequenceNumber"]: each
         for record, each in zip(records, weighed, strict=True)
     }
-    return one_by_one(records, partial(match, weighed=by_record), logger=logger)
+    return one_by_one(records, partial(match, weighed=by_record), logger=logger, context=context)
 
 
 def sale_of(record: dict[str, Any]) -> StoredSale:

@@ -7,7 +7,6 @@ and changes nothing. Routes are in `functions.members.api` and `.wallets`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -31,6 +30,7 @@ from forecourt.sealing import Sealer
 from forecourt.settings import Settings
 from forecourt.statements import Statements
 from forecourt.stations_table import StationsTable
+from forecourt.values import dataclass
 from functions.members.api import MembersApi
 from functions.members.homes import Homes
 from functions.members.presences import PresenceRoutes

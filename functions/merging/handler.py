@@ -8,7 +8,6 @@ A merge takes several steps; asked for again, under whatever key, it goes on whe
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from forecourt.merged_members import MergedMembers
 from forecourt.once import Requests
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 from functions.merging.merging import MergeRoutes
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ and changes nothing. Routes are in the modules beside this one.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
 from forecourt.stations_table import StationsTable
+from forecourt.values import dataclass
 from forecourt.weights_table import WeightsTable
 from functions.operator.programs import ProgramRoutes
 from functions.operator.quotes import QuoteRoutes

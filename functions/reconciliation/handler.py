@@ -12,7 +12,6 @@ changes nothing, so a station that fails is left to a retry of the whole.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -30,6 +29,7 @@ from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
 from forecourt.stations_table import StationsTable
 from forecourt.stored_sales import Status
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,6 @@ the ledger is asked, by what is true by now, hears what an earlier attempt came 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
@@ -34,6 +33,7 @@ from forecourt.loyalty_table import LoyaltyTable
 from forecourt.once import KEPT
 from forecourt.pools import Pool
 from forecourt.pools_table import PoolsTable
+from forecourt.values import dataclass
 from functions.redemption.bodies import Asked, OfAWallet
 
 TAG = "redemption"

@@ -8,7 +8,6 @@ modules beside this one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from forecourt.loyalty_table import LoyaltyTable
 from forecourt.once import Requests
 from forecourt.pools_table import PoolsTable
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 from functions.redemption.counter import Counter
 from functions.redemption.giving import GivingRoutes
 from functions.redemption.pooling import PoolRoutes

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -29,6 +29,7 @@ from forecourt.rekeying import Outcome, Place, seconds_to_settle
 from forecourt.rekeying_table import RekeyingTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,12 +58,16 @@ logger = Logger()
 metrics = Metrics()
 
 _dynamodb = boto3.client("dynamodb")
-_vault = boto3.client("secretsmanager")
-_lambda = boto3.client("lambda")
 sealer = Sealer(boto3.client("kms"), key_id=settings.seal_key_id)
 table = RekeyingTable(
     _dynamodb, loyalty=settings.loyalty_table, sales=settings.sales_table, page=PAGE
 )
+
+
+@cache
+def other_invocations() -> Any:
+    """Return a client that starts them, opened here and not at import: few segments need one."""
+    return boto3.client("lambda")
 
 
 @metrics.log_metrics
@@ -84,7 +89,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def ring_now() -> tuple[KeyRing, datetime]:
     """Return the ring, and since when it is as it is."""
-    response = _vault.get_secret_value(SecretId=settings.identity_secret_id)
+    response = boto3.client("secretsmanager").get_secret_value(SecretId=settings.identity_secret_id)
     return KeyRing.from_text(response["SecretString"]), response["CreatedDate"]
 
 
@@ -169,7 +174,7 @@ def count(outcomes: Counter[Outcome]) -> None:
 
 def hand_on(segment: Segment, *, function: str) -> None:
     """Let another invocation go on with a segment."""
-    _lambda.invoke(
+    other_invocations().invoke(
         FunctionName=function,
         InvocationType="Event",
         Payload=json.dumps({"run": segment.run, "segment": segment.number}),

@@ -9,15 +9,16 @@ some events and refuse others; the stream then resumes at the first record refus
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
 
+from forecourt.deadlines import while_time_lasts
 from forecourt.events import SOURCE, Event, events_of
 from forecourt.settings import Settings
 from forecourt.streams import stopped_at
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -38,7 +39,8 @@ bus = boto3.client("events")
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     told = [(record, each) for record in event["Records"] for each in events_of(record)]
-    for start in range(0, len(told), PUT_EVENTS_MAX):
+    done = 0
+    for start in while_time_lasts(range(0, len(told), PUT_EVENTS_MAX), context):
         batch = told[start : start + PUT_EVENTS_MAX]
         response = bus.put_events(Entries=[bus_entry(each) for _, each in batch])
         for (record, each), result in zip(batch, response["Entries"], strict=True):
@@ -50,6 +52,10 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
                 )
                 return stopped_at(record)
             logger.info("event told", event_id=each.detail["event_id"])
+        done += len(batch)
+    if done < len(told):
+        logger.warning("batch stopped in time", told=done, left=len(told) - done)
+        return stopped_at(told[done][0])
     return {"batchItemFailures": []}
 
 

@@ -8,7 +8,6 @@ makes the event of it; a task that comes again finds its reminders given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from forecourt.programs import Programs
 from forecourt.queues import each_by_itself
 from forecourt.reminders import notices
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -52,7 +52,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if program is None:
         raise ValueError(event)  # without a program nobody has an account
     work = partial(remind, policies=program.policies())
-    return each_by_itself(event["Records"], work, logger=logger)
+    return each_by_itself(event["Records"], work, logger=logger, context=context)
 
 
 def remind(record: dict[str, Any], *, policies: Policies) -> None:

@@ -8,7 +8,6 @@ and changes nothing. The ruling is what is written here; accrual moves the point
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from forecourt.once import Requests
 from forecourt.ruled_sales import RuledSales
 from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 from functions.rulings.ruling import RulingRoutes
 
 if TYPE_CHECKING:

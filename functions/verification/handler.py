@@ -9,7 +9,7 @@ same files, and a segment that fails for good waits in the failure queue while t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from forecourt.ledger.daybook import LATE_DAYS, day_of
 from forecourt.ledger.verifying import Difference, DifferenceKind
 from forecourt.ledger_reader import LedgerReader
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 from forecourt.verification import (
     SEGMENTS,
     Position,

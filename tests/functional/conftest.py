@@ -104,9 +104,21 @@ class LambdaContext:
         return 10_000
 
 
+class Hurried(LambdaContext):
+    """An invocation whose time is up."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return -1000
+
+
 @pytest.fixture
 def context() -> Any:
     return LambdaContext()
+
+
+@pytest.fixture
+def hurried() -> Any:
+    return Hurried()
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def operating(monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
     from functions.rekeying import handler  # noqa: PLC0415 - its clients need the environment
 
     operator = Operator(handler)
-    monkeypatch.setattr(handler, "_lambda", operator)
+    monkeypatch.setattr(handler, "other_invocations", lambda: operator)
     monkeypatch.setattr(handler, "seconds_to_settle", lambda *_, **__: 0)
     monkeypatch.setattr(rekeying_table, "SEGMENTS", SEGMENTS_HERE)
     monkeypatch.setattr(handler.table, "_page", 3)

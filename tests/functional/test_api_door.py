@@ -23,6 +23,7 @@ from tests.functional.conftest import (
     IDENTITY_SECRET,
     LOYALTY_TABLE,
     REQUESTS_TABLE,
+    Hurried,
     LambdaContext,
 )
 from tests.functional.http import Client, Reply, request_event
@@ -332,13 +333,6 @@ def crash_after(method: str, monkeypatch: pytest.MonkeyPatch, *, times_out: bool
         raise KeyboardInterrupt if times_out else RuntimeError("connection lost")
 
     monkeypatch.setattr(table, method, die)
-
-
-class Hurried(LambdaContext):
-    """An invocation whose time is up: what it began may be begun again at once."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        return -1000
 
 
 IDENTITY_ID = "plate." + digest(IDENTITY_SECRET.encode(), EvidenceKind.PLATE, PLATE["value"])

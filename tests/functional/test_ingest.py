@@ -206,6 +206,17 @@ def test_a_message_that_fails_is_brought_again_and_the_others_are_kept(
     assert len(world.items(SALES_TABLE)) == 2
 
 
+def test_a_batch_whose_time_is_up_answers_for_what_it_stored_and_gives_the_rest_back(
+    ingest: ModuleType, world: World, hurried: Any
+) -> None:
+    records = [sale_record(SALE, message_id="one"), sale_record(OTHER, message_id="two")]
+
+    assert handled(ingest, hurried, *records) == ["two"]
+
+    assert accepted() == [SALE.sale_id]
+    assert len(world.items(SALES_TABLE)) == 1
+
+
 def test_a_batch_that_fails_as_a_whole_answers_nobody(
     ingest: ModuleType, world: World, context: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

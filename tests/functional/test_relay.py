@@ -527,6 +527,21 @@ def test_more_events_than_one_call_takes_are_told_in_order(
     assert [each["detail"]["station_id"] for each in bus.heard] == stations
 
 
+def test_the_stream_resumes_at_the_first_event_there_was_no_time_to_tell(
+    world: World, relay: ModuleType, hurried: Any, context: Any, bus: Bus
+) -> None:
+    for number in range(25):
+        world.register(f"s{number:04}")
+    records = world.records(LOYALTY_TABLE)
+
+    resumed_at = told(relay, hurried, records)
+    again = told(relay, context, records[10:])
+
+    assert resumed_at == [records[10]["dynamodb"]["SequenceNumber"]]
+    assert again == []
+    assert len(bus.heard) == 25
+
+
 @pytest.mark.parametrize("refused", [0, 9, 10, 12, 24])
 def test_the_stream_resumes_at_the_first_event_refused_and_no_event_is_lost(
     world: World, relay: ModuleType, context: Any, bus: Bus, refused: int

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from forecourt.instants import compact_instant, format_instant
 from forecourt.ledger.commands import Adjust
 from forecourt.ledger.refusals import CheckerIsMaker
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from datetime import date, datetime

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.settings import Settings
 from forecourt.slips import Slips
+from forecourt.values import dataclass
 from forecourt.weights_table import WeightsInForce, WeightsTable
 
 if TYPE_CHECKING:

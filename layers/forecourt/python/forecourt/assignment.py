@@ -9,7 +9,7 @@ Whichever of the two comes second sees the other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from forecourt.decided_sales import STATUS_OF
 from forecourt.inquiry import Found, inquire
 from forecourt.orphans import pointers, still_waits
 from forecourt.stored_sales import Status
+from forecourt.values import dataclass
 from forecourt.weighing import Outcome, Reason
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ not litres; litres that were paid by points, on the other hand, were not bought.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from forecourt.rounding import apportion
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

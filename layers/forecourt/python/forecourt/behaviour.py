@@ -7,8 +7,10 @@ their sum reaches `MEMORY`. The size is bounded whatever a member does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
+
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

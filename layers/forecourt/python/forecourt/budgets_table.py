@@ -12,7 +12,7 @@ nobody else. This item never changes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.errors import BudgetExists, UnknownBudget
 from forecourt.instants import format_instant, parse_instant
 from forecourt.ledger.entries import BUDGET_PREFIX
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

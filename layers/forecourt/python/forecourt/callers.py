@@ -9,11 +9,11 @@ another member's id is as unknown as one that was never given out.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from forecourt.errors import Forbidden, Unauthenticated, UnknownMember
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,11 +8,12 @@ fill below nothing: a reward that is larger is used as far as that goes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from forecourt.rounding import Rounding, divide
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,7 +18,6 @@ late or in parts gives the same: its ids are those of the day the job was begun 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from itertools import islice
@@ -28,6 +27,7 @@ from forecourt.instants import compact_instant, format_instant, parse_instant
 from forecourt.ledger.commands import Extend, Settle
 from forecourt.ledger.procedure import AccountKey
 from forecourt.reminders import NOTICE_DAYS
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -10,7 +10,6 @@ Every detail type has a schema and a sample under `events/bus/`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from forecourt.sales import parse_sale_id
 from forecourt.stored_baskets import is_difference
 from forecourt.stored_identities import evidence_key_from_item
 from forecourt.stored_rulings import ruling_from_item
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

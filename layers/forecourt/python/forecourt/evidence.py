@@ -7,12 +7,12 @@ Ingest and matching share this: a key is found only if both spell a value alike.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from forecourt.errors import InvalidIdentity
 from forecourt.identity import EvidenceKey, normalise
 from forecourt.sales import Evidence, EvidenceKind
+from forecourt.values import dataclass
 from forecourt.variants import (
     SURE_PERCENT,
     meant_phones,

@@ -7,7 +7,7 @@ between the two leaves the work to a retry, and the retry makes up what is missi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from forecourt.growth import growth_entry_id
@@ -18,6 +18,7 @@ from forecourt.ledger.refusals import (
     NothingToReverse,
     OverReversed,
 )
+from forecourt.values import dataclass
 from forecourt.wallets import GROWTH_WALLET
 
 if TYPE_CHECKING:

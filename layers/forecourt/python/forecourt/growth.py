@@ -8,7 +8,7 @@ campaign makes it more, so nobody rises the faster for having risen. It is earne
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from forecourt.instants import business_day
@@ -16,6 +16,7 @@ from forecourt.multiples import Multiples
 from forecourt.program import evaluate
 from forecourt.rulings import SEPARATOR
 from forecourt.tiers import GrowthBasis
+from forecourt.values import dataclass
 from forecourt.wallets import GROWTH_WALLET
 
 if TYPE_CHECKING:

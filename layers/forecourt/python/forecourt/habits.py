@@ -14,7 +14,7 @@ that event then counts nothing, and nothing is taken that was never there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from forecourt.behaviour import Behaviour
 from forecourt.instants import compact_instant
 from forecourt.rulings import sale_of_entry
 from forecourt.sales import parse_sale_id
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime

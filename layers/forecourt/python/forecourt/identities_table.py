@@ -13,7 +13,6 @@ same time. What was hashed anew (`rekeyed_identities`) is found by the key it ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +41,7 @@ from forecourt.stored_identities import (
     owners_from_item,
     owners_max,
 )
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

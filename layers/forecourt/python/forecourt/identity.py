@@ -16,11 +16,11 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from dataclasses import dataclass
 from typing import assert_never
 
 from forecourt.errors import InvalidIdentity
 from forecourt.sales import EvidenceKind
+from forecourt.values import dataclass
 
 PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 

@@ -19,12 +19,13 @@ has it. A car's plate and a member's word do not tell one driver of a household 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
 
 from forecourt.identity import EvidenceKey
 from forecourt.keyring import key_id_of
 from forecourt.presence import ELSEWHERE, PRESENCE, Presences
+from forecourt.values import dataclass
 from forecourt.weighing import (
     UNSEEN,
     Candidate,

@@ -14,13 +14,13 @@ Nobody is named: candidates are numbers, and all that leads to a person is the s
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from forecourt.inquiry import HABITS
 from forecourt.rulings import Verdict
 from forecourt.stored_sales import Status
+from forecourt.values import dataclass
 from forecourt.weighing import Candidate, base_of
 
 if TYPE_CHECKING:

@@ -19,10 +19,11 @@ import hashlib
 import hmac
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Self
 
 from forecourt.identity import EvidenceKey, digest, digest_of_block
+from forecourt.values import dataclass
 from forecourt.variants import phone_block
 
 if TYPE_CHECKING:

@@ -18,12 +18,12 @@ round takes a fraction of a second.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from enum import StrEnum
 from math import exp, log, log2
 from typing import TYPE_CHECKING, NamedTuple
 
 from forecourt.pairs import ABSENT, UNKNOWN
+from forecourt.values import dataclass
 from forecourt.weighing import CENTIBITS_A_BIT, MAX_CENTIBITS, Weights, base_of
 
 if TYPE_CHECKING:

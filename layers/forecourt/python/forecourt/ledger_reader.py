@@ -9,7 +9,6 @@ account, parked, reversals, entries. `forecourt.ledger.verifying` says why in th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import encode
@@ -20,6 +19,7 @@ from forecourt.ledger.decisions import Parked, Reversals
 from forecourt.ledger.verifying import DifferenceKind, Holdings, differences
 from forecourt.ledger_table import from_ledger_item
 from forecourt.loyalty_table import account_key
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

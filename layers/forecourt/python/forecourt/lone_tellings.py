@@ -7,13 +7,13 @@ The queue of tellings without a sale: a till or payment provider told of what no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import from_item, to_item
 from forecourt.instants import compact_instant, format_instant
 from forecourt.stored_tellings import QUEUE, telling_from_item
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -47,7 +47,6 @@ The stream feeds relay and the archive.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -64,6 +63,7 @@ from forecourt.ledger.records import (
     entry_to_record,
 )
 from forecourt.timelines import activations_from_list
+from forecourt.values import dataclass
 from forecourt.wallets import GROWTH_WALLET
 
 if TYPE_CHECKING:

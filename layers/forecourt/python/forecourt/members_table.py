@@ -14,7 +14,7 @@ names the other: `merged_into`. What is bound to a member is in `identities_tabl
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, encode, from_item, to_item
@@ -30,6 +30,7 @@ from forecourt.errors import (
 )
 from forecourt.instants import format_instant, parse_instant
 from forecourt.loyalty_table import member_key
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,6 @@ itself. Its record says how far it is, so whoever begins it again goes on where 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from forecourt.attributes import Item, from_item, to_item
 from forecourt.instants import compact_instant, format_instant, parse_instant
 from forecourt.stored_identities import key_of_mark, portrait_mark
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

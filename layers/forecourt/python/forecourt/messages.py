@@ -9,7 +9,6 @@ points in the app, and a schema library costs more start-up time than all else i
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from forecourt.basket_fields import take_basket
@@ -38,6 +37,7 @@ from forecourt.sales import (
     Sale,
     SaleKey,
 )
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime

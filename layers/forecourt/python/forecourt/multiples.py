@@ -8,10 +8,11 @@ multiplies by before it divides and rounds, once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

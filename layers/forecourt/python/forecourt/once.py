@@ -14,7 +14,7 @@ request only a fingerprint is kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ from forecourt.errors import (
     Unavailable,
 )
 from forecourt.problems import outcome_of, problem
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

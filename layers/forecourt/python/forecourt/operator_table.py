@@ -19,7 +19,7 @@ one; both are known for a week (`expires_at_epoch`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ from forecourt.timelines import (
     after_activation,
     in_force,
 )
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,11 +8,11 @@ what is known by then. Habits, and having been there, only suggest: a suggestion
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from forecourt.presence import ELSEWHERE, HERE
+from forecourt.values import dataclass
 from forecourt.weighing import Outcome, Reason
 
 if TYPE_CHECKING:

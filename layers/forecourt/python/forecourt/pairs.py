@@ -8,8 +8,9 @@ sales instead of sales.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -8,11 +8,12 @@ they are given to the ledger with every command that spends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from forecourt.errors import HeadStays, NotInPool, TooManyInPool
 from forecourt.ledger.entries import POOL_PREFIX
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

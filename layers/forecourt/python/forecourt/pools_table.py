@@ -14,7 +14,6 @@ has is beside it, under `ACCOUNT#<wallet>`, and is the ledger's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -26,6 +25,7 @@ from forecourt.errors import StaleWrite, UnknownPool
 from forecourt.instants import format_instant, parse_instant
 from forecourt.ledger.entries import POOL_PREFIX
 from forecourt.pools import Pool
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

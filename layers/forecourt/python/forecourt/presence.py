@@ -8,9 +8,10 @@ nobody becomes a candidate by it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
+
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

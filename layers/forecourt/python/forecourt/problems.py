@@ -8,13 +8,13 @@ anew.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from forecourt import errors
 from forecourt.instants import format_instant
 from forecourt.ledger import refusals
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

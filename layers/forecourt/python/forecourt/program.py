@@ -8,7 +8,7 @@ earned that day.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -23,6 +23,7 @@ from forecourt.multiples import Multiples, multiples_from_document
 from forecourt.rounding import Rounding, divide
 from forecourt.tiers import growth_rule_from_document, tiers_from_document
 from forecourt.validity import Validity, validity_from_document
+from forecourt.values import dataclass
 from forecourt.wallets import Holder, rates_from_document, wallets_from_document
 
 if TYPE_CHECKING:

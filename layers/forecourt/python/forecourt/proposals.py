@@ -10,7 +10,7 @@ typed at the sales, which is denser than around numbers drawn at random: it errs
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from math import log2
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from forecourt.judged_sales import is_held_back
 from forecourt.learning import Scope, estimate, phone_floors
 from forecourt.pairs import pairs_from_candidates
 from forecourt.trials import TriedSale, compare_weights
+from forecourt.values import dataclass
 from forecourt.weighing import CENTIBITS_A_BIT, MAX_CENTIBITS, base_of
 from forecourt.weights import weights_to_document
 

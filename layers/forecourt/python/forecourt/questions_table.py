@@ -13,7 +13,6 @@ what comes of it is decided there. An answer is given once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from forecourt.decided_sales import question_key
 from forecourt.errors import AlreadyAnswered, TooManyClaims, UnknownQuestion
 from forecourt.instants import format_instant, parse_instant
 from forecourt.orphans import WAITING
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

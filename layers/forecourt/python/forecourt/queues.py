@@ -5,10 +5,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from forecourt.deadlines import while_time_lasts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from aws_lambda_powertools import Logger
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 SEND_MAX = 10  # SQS takes no more messages in one call
 
@@ -34,13 +37,25 @@ def each_by_itself(
     take: Callable[[dict[str, Any]], object],
     *,
     logger: Logger,
+    context: LambdaContext,
 ) -> dict[str, Any]:
-    """Give each message to *take*; return those that failed, for the queue to bring again."""
-    failed = []
-    for record in records:
+    """
+    Give each message to *take*; return those that failed, for the queue to bring again.
+
+    So does it with those for which time is too short.
+    """
+    done = set()
+    begun = 0
+    for record in while_time_lasts(records, context):
+        begun += 1
         try:
             take(record)
         except Exception:
+            # The messages beside it are none the worse.
             logger.exception("message failed", message_id=record["messageId"])
-            failed.append({"itemIdentifier": record["messageId"]})
-    return {"batchItemFailures": failed}
+        else:
+            done.add(record["messageId"])
+    if begun < len(records):
+        logger.warning("batch stopped in time", taken=begun, left=len(records) - begun)
+    again = [record["messageId"] for record in records if record["messageId"] not in done]
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in again]}

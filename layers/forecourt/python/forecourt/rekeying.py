@@ -18,13 +18,14 @@ A run is cut into segments that are walked side by side, each with a position of
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from forecourt.identity import EvidenceKey
 from forecourt.keyring import key_id_of
 from forecourt.stored_sales import KeyedEvidence, Status, keyed_under
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

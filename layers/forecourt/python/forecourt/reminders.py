@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from forecourt.ledger.entries import BUDGET_PREFIX, POOL_PREFIX
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from forecourt.ledger.accounts import Account

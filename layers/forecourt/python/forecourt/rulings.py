@@ -8,11 +8,11 @@ and ruling, so a ruling applied again moves nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from forecourt.rounding import apportion
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

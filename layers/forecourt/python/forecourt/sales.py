@@ -10,12 +10,12 @@ id because transaction numbers wrap and controllers are replaced.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from forecourt.instants import compact_instant, parse_compact_instant
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime

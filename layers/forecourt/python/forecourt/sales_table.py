@@ -30,7 +30,6 @@ What an item holds and how it is encoded is in `stored_sales`; whose a sale is, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, encode, from_item, to_item
@@ -45,6 +44,7 @@ from forecourt.stored_messages import (
     reading_to_item,
 )
 from forecourt.stored_sales import Queue, Status, sale_from_item, sale_key, sale_to_item
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

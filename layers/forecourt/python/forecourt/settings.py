@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Self
+
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

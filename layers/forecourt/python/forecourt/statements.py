@@ -8,7 +8,6 @@ as well; they moved nothing and are on no page.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, encode, from_item, to_item
@@ -16,6 +15,7 @@ from forecourt.batches import batch_get
 from forecourt.ledger import POINTS_WALLET
 from forecourt.loyalty_table import account_from_item, entry_from_item, timeline_entry_key
 from forecourt.rulings import sale_of_entry
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from forecourt.baskets import Basket, Category, Line, Means, Payment
 from forecourt.rulings import SEPARATOR
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

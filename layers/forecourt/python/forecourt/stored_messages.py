@@ -7,7 +7,6 @@ the design of the table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from forecourt.attributes import Item, from_item, to_item
 from forecourt.instants import format_instant, parse_instant
 from forecourt.messages import NozzleReading
 from forecourt.stored_sales import Queue
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

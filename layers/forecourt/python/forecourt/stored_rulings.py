@@ -11,12 +11,12 @@ of them and is never changed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, from_item, to_item
 from forecourt.instants import format_instant, parse_instant
 from forecourt.rulings import Holding, Movement, Ruling, Share, Verdict
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

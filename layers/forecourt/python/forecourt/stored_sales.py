@@ -7,7 +7,6 @@ What the Sales table holds, and how it is written down.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from forecourt.rulings import Holding, Share
 from forecourt.sales import EvidenceKind, Sale, parse_sale_id
 from forecourt.stored_baskets import told_basket_from_map
 from forecourt.stored_rulings import applied_from_map
+from forecourt.values import dataclass
 from forecourt.weighing import UNSEEN, Decision, Outcome, Piece, Reason
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ in vain it is in the index `review` under `QUEUE`, until it is settled.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, from_item, to_item
@@ -18,6 +17,7 @@ from forecourt.retellings import Conflict, Source, Telling, telling_id_for
 from forecourt.sales import STATION_ID
 from forecourt.stored_baskets import basket_from_map, basket_to_map
 from forecourt.stored_sales import KeyedEvidence, evidence_from_map, evidence_to_map
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

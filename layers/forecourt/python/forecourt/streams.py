@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from forecourt.deadlines import while_time_lasts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from aws_lambda_powertools import Logger
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 def one_by_one(
@@ -15,19 +18,25 @@ def one_by_one(
     take: Callable[[dict[str, Any]], object],
     *,
     logger: Logger,
+    context: LambdaContext,
 ) -> dict[str, Any]:
     """
-    Give each record to *take*, and stop at the first that fails.
+    Give each record to *take*, and stop at the first that fails or for which time is too short.
 
     Lambda resumes a stream at the lowest sequence number it is told about, so what lies
     behind a failure comes again in any case: going on would only do it twice.
     """
-    for record in records:
+    taken = 0
+    for record in while_time_lasts(records, context):
         try:
             take(record)
         except Exception:
             logger.exception("stream record failed", event_id=record.get("eventID"))
             return stopped_at(record)
+        taken += 1
+    if taken < len(records):
+        logger.warning("batch stopped in time", taken=taken, left=len(records) - taken)
+        return stopped_at(records[taken])
     return {"batchItemFailures": []}
 
 

@@ -13,12 +13,12 @@ know days: there, value counts from when it arrived.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from forecourt.rounding import Rounding, divide
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,9 +6,9 @@ An operator activates weights; this is what they are shown first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from forecourt.values import dataclass
 from forecourt.weighing import (
     CERTAIN_PPM,
     Candidate,

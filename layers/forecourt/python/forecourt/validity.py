@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import calendar
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import date
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from forecourt.instants import format_instant
 from forecourt.ledger.canonical import canonical
 from forecourt.ledger.daybook import day_of, unbooked
 from forecourt.ledger.verifying import passing
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -14,13 +14,13 @@ and may be more; a card that nobody is known to own has a lower ceiling and may 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from forecourt.ledger.entries import POINTS_WALLET
 from forecourt.ledger.policy import CountsFrom, Midnight, Shortfall, Terms, WalletPolicy
 from forecourt.validity import validity_from_document
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,7 +21,6 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -40,6 +39,7 @@ from forecourt.timelines import (
     after_activation,
     in_force,
 )
+from forecourt.values import dataclass
 from forecourt.weights import weights_from_document
 
 if TYPE_CHECKING:

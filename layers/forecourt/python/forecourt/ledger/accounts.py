@@ -7,11 +7,12 @@ again: that is what "the entries are the truth" means.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from forecourt.ledger.entries import DEBT, POINTS_WALLET, EntryKind, Lot, wallet_of
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

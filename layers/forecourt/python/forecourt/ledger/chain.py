@@ -6,12 +6,13 @@ An entry that was edited, left out or put in afterwards does not fit its neighbo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from forecourt.ledger.canonical import canonical
 from forecourt.ledger.records import entry_to_record
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,12 +9,13 @@ pool), the command names the request, and that is what it is known by.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from forecourt.ledger.entries import BUDGET_PREFIX, ISSUED, PARTNER, POINTS_WALLET, REDEEMED
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

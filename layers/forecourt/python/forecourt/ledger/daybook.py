@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from forecourt.ledger.canonical import canonical
 from forecourt.ledger.chain import content_of
 from forecourt.ledger.merkle import HASH_BYTES, leaf_hash, path_to, root_of
 from forecourt.ledger.records import entry_from_record
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

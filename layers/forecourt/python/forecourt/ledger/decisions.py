@@ -7,10 +7,10 @@ the account after them, and seldom a third thing, the note of what was reversed 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forecourt.ledger.entries import POINTS_WALLET
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from forecourt.ledger.accounts import Account

@@ -9,9 +9,11 @@ pending until a day, or a hold. A wallet of money counts fen where others count 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from forecourt.errors import InvalidProgram
 from forecourt.instants import business_day
 from forecourt.validity import Validity, last_valid_day
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

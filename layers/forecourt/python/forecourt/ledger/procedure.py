@@ -8,7 +8,7 @@ half done, and the same command carried out again gives the answer the first wou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from forecourt.errors import EntryConflict, StaleWrite
@@ -27,6 +27,7 @@ from forecourt.ledger.decisions import Books
 from forecourt.ledger.entries import RECEIVED, Entry
 from forecourt.ledger.policy import Midnight
 from forecourt.ledger.refusals import LedgerRefusal, NothingDue, ledger_refusal
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

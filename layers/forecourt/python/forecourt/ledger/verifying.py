@@ -10,7 +10,7 @@ is not held against them.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from forecourt.ledger.entries import (
     wallet_of,
 )
 from forecourt.ledger.records import account_to_record
+from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

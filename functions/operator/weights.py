@@ -138,6 +138,7 @@ class WeightsRoutes:
         Sales that were decided stay decided.
         """
         self._door.caller.require(Permission.CHANGE_WEIGHTS)
+        request_id = self._door.exact_id
 
         def attempt() -> Activation:
             return self._table.activate(
@@ -145,6 +146,7 @@ class WeightsRoutes:
                 replaces=body.replaces,
                 effective_at=body.effective_at,
                 now=self._now(),
+                request_id=request_id,
             )
 
         def perform() -> Answer:

@@ -318,7 +318,7 @@ def test_the_next_run_compares_with_what_is_in_force_by_then(
     learning: ModuleType, world: World, context: Any
 ) -> None:
     run(learning, context)
-    world.weights.activate(2, replaces=1, effective_at=None, now=NOW)
+    world.weights.activate(2, replaces=1, effective_at=None, now=NOW, request_id="1")
 
     learning.start("next", now=NOW + timedelta(minutes=1))
     run_on(learning, context)

@@ -585,7 +585,7 @@ def test_activated_weights_decide_in_a_warm_container_and_their_version_is_on_th
     monkeypatch.setattr(matching.assignment._weights, "_clock", lambda: ten_seconds_later)
 
     now = datetime.now(UTC)
-    world.weights.activate(2, replaces=1, effective_at=None, now=now)
+    world.weights.activate(2, replaces=1, effective_at=None, now=now, request_id="1")
     told(OTHER)
     matching.handle({"Records": received(world)}, context)
 

@@ -223,7 +223,7 @@ def weights_proposed(world: World) -> None:
 def weights_activated(world: World) -> None:
     weights_proposed(world)
     at = parse_instant("2026-11-23T08:20:00Z")
-    world.weights.activate(2, replaces=1, effective_at=at, now=AT)
+    world.weights.activate(2, replaces=1, effective_at=at, now=AT, request_id="1")
 
 
 # What somebody does that the bus is then told of.

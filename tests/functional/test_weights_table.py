@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from forecourt.attributes import to_item
 from forecourt.errors import RetroactiveActivation, StaleWrite, UnknownWeights, VersionMismatch
 from forecourt.proposals import proposal_to_record
 from forecourt.sales import EvidenceKind
 from forecourt.weights_table import (
     LEARNINGS_KNOWN,
+    REQUESTS_KNOWN,
     SINCE_EVER,
+    TIMELINE_KEY,
     TIMELINE_REMEMBERED_SECONDS,
     Learning,
     WeightsInForce,
@@ -46,8 +50,12 @@ class Clock:
         return self.seconds
 
 
+_requests = itertools.count(1)
+
+
 def activate(world: World, version: int, *, replaces: int = 1, **changes: Any) -> Activation:
-    order = {"effective_at": None, "now": NOW, **changes}
+    request_id = f"request-{next(_requests)}"
+    order = {"effective_at": None, "now": NOW, "request_id": request_id, **changes}
     return world.weights.activate(version, replaces=replaces, **order)
 
 
@@ -230,6 +238,30 @@ def test_activating_again_changes_nothing_and_an_older_version_may_come_back(wor
     assert in_force() == shipped_weights()
 
 
+def test_a_request_that_comes_again_is_not_carried_out_over_a_later_one(world: World) -> None:
+    world.propose(SECOND)
+    first = activate(world, 2, request_id="1")
+    activate(world, 1, replaces=2, now=NOW + timedelta(minutes=5))
+    before = world.weights.timeline()
+
+    again = activate(world, 2, now=NOW + timedelta(minutes=9), request_id="1")
+
+    assert again == first
+    assert world.weights.timeline() == before
+
+
+def test_only_so_many_requests_are_remembered(world: World) -> None:
+    world.propose(SECOND)
+    for number in range(REQUESTS_KNOWN + 2):
+        there = 1 + number % 2
+        activate(world, 3 - there, replaces=there, now=NOW + timedelta(minutes=number))
+
+    item = world.dynamodb.get_item(TableName=LOYALTY_TABLE, Key=to_item(TIMELINE_KEY))["Item"]
+
+    assert len(item["requests"]["L"]) == REQUESTS_KNOWN
+    assert len(world.weights.timeline()) == REQUESTS_KNOWN + 3
+
+
 def test_the_same_planned_activation_twice_is_one(world: World) -> None:
     world.propose(SECOND)
     at = NOW + timedelta(hours=1)
@@ -288,7 +320,9 @@ def test_of_two_operators_at_once_one_has_to_decide_again(world: World, *, alrea
     )
 
     with pytest.raises(StaleWrite):
-        table(meanwhile).activate(3, replaces=in_force, effective_at=None, now=later)
+        table(meanwhile).activate(
+            3, replaces=in_force, effective_at=None, now=later, request_id="3"
+        )
 
     assert [each.version for each in world.weights.timeline()][-1] == 2
 

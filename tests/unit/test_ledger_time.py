@@ -282,6 +282,8 @@ def test_a_migration_on_purpose_extends_what_has_one_last_day() -> None:
     with pytest.raises(NothingToExtend):
         books.run(c.Extend, expires_on=JUNE, until=DECEMBER)  # nothing came since
     with pytest.raises(NothingToExtend):
+        books.run(c.Extend, expires_on=TODAY - timedelta(days=1), until=DECEMBER)
+    with pytest.raises(NothingToExtend):
         books.run(c.Extend, expires_on=date(2026, 5, 1), until=DECEMBER)
 
 

@@ -4,12 +4,13 @@ The weights in the Loyalty table: versions, which is in force when, and what was
 | item | pk | sk | attributes |
 | --- | --- | --- | --- |
 | version | `WEIGHTS` | `VERSION#<n:06d>` | type `weights`, document, comparison, run_id, … |
-| timeline | `WEIGHTS` | `TIMELINE` | type `weights_timeline`, activations |
+| timeline | `WEIGHTS` | `TIMELINE` | type `weights_timeline`, activations, requests |
 | learning | `WEIGHTS` | `LEARNING#<run>` | type `learning`, version or reason, … |
 
 A version is fixed when it is proposed. `activations` is a list of `{effective_at, version}`, as
-of the program. A learning says what a run came to, so that a step that comes twice proposes
-nothing twice; it is forgotten after `LEARNINGS_KNOWN`.
+of the program, and `requests` names the last requests that made some, so that one which comes
+again makes no second one over what a colleague did since. A learning says what a run came to,
+so that a step that comes twice proposes nothing twice; it is forgotten after `LEARNINGS_KNOWN`.
 
 Version 1 has no item: it is shipped with the code and in force before any other. It was learnt
 by `tests.bench.match_eval` from simulated sales of a hundred thousand members (`--members
@@ -53,6 +54,7 @@ SHIPPED_VERSION = 1
 SINCE_EVER = Activation(effective_at=datetime.min.replace(tzinfo=UTC), version=SHIPPED_VERSION)
 MAX_VERSION = 999_999  # what the sort key has digits for
 LEARNINGS_KNOWN = timedelta(days=90)
+REQUESTS_KNOWN = 16  # a retry comes before so many other activations
 # What is activated decides within ten seconds; half of it is left for a read that lags.
 TIMELINE_REMEMBERED_SECONDS = 5
 
@@ -113,6 +115,10 @@ def shipped_weights() -> Weights:
     return weights_from_document(dict(shipped_document()))
 
 
+def _timeline_of(stored: Mapping[str, Any]) -> tuple[Activation, ...]:
+    return (SINCE_EVER, *activations_from_list(stored.get("activations", ())))
+
+
 class WeightsTable:
     """The table *name* behind the DynamoDB client *dynamodb*."""
 
@@ -122,12 +128,7 @@ class WeightsTable:
 
     def timeline(self, *, consistent: bool = True) -> tuple[Activation, ...]:
         """Return which version is in force when; it begins with the shipped one."""
-        response = self._dynamodb.get_item(
-            TableName=self._name, Key=to_item(TIMELINE_KEY), ConsistentRead=consistent
-        )
-        if "Item" not in response:
-            return (SINCE_EVER,)
-        return (SINCE_EVER, *activations_from_list(from_item(response["Item"])["activations"]))
+        return _timeline_of(self._timeline(consistent=consistent))
 
     def weights(self, version: int) -> Weights:
         """Return the weights of a version; raise `UnknownWeights`."""
@@ -213,17 +214,30 @@ class WeightsTable:
             )
 
     def activate(
-        self, version: int, *, replaces: int, effective_at: datetime | None, now: datetime
+        self,
+        version: int,
+        *,
+        replaces: int,
+        effective_at: datetime | None,
+        now: datetime,
+        request_id: str,
     ) -> Activation:
         """
         Put a version in force from *effective_at* on (`None`: at once); return the activation.
 
-        *replaces* is what would be in force then without it; when a colleague was faster, that
-        is another one and a `VersionMismatch`. What is so already is not written again. Raise
-        `UnknownWeights`, `RetroactiveActivation`, or `StaleWrite` to decide again.
+        A request that comes again is answered like the first time. *replaces* is what would be in
+        force then without it; when a colleague was faster, that is another one and a
+        `VersionMismatch`. What is so already is not written again. Raise `UnknownWeights`,
+        `RetroactiveActivation`, or `StaleWrite` to decide again.
         """
         self.version(version)
-        timeline = self.timeline()
+        stored = self._timeline(consistent=True)
+        requests = list(stored.get("requests", ()))
+        for earlier in activations_from_list(
+            [each for each in requests if each["request_id"] == request_id]
+        ):
+            return earlier
+        timeline = _timeline_of(stored)
         if effective_at is None and in_force(timeline, now) == version:
             return max(each for each in timeline if each.effective_at <= now)
         activation = Activation(effective_at=effective_at or now, version=version)
@@ -233,10 +247,24 @@ class WeightsTable:
         there = in_force(timeline, activation.effective_at) or SHIPPED_VERSION
         if there != replaces:
             raise VersionMismatch(version=there)
-        self._put_timeline(changed[1:], before=timeline[1:])
+        (told,) = activations_to_list([activation])
+        requests.append({"request_id": request_id, **told})
+        self._put_timeline(changed[1:], before=timeline[1:], requests=requests[-REQUESTS_KNOWN:])
         return activation
 
-    def _put_timeline(self, after: Sequence[Activation], *, before: Sequence[Activation]) -> None:
+    def _timeline(self, *, consistent: bool) -> Mapping[str, Any]:
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=to_item(TIMELINE_KEY), ConsistentRead=consistent
+        )
+        return from_item(response.get("Item", {}))
+
+    def _put_timeline(
+        self,
+        after: Sequence[Activation],
+        *,
+        before: Sequence[Activation],
+        requests: Sequence[Mapping[str, Any]],
+    ) -> None:
         activations = activations_to_list(after)
         unchanged: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
         if before:
@@ -248,7 +276,12 @@ class WeightsTable:
             self._dynamodb.put_item(
                 TableName=self._name,
                 Item=to_item(
-                    {**TIMELINE_KEY, "type": "weights_timeline", "activations": activations}
+                    {
+                        **TIMELINE_KEY,
+                        "type": "weights_timeline",
+                        "activations": activations,
+                        "requests": list(requests),
+                    }
                 ),
                 # Excludes losing an activation made since the timeline was read.
                 **unchanged,

@@ -51,9 +51,11 @@ STAGES: dict[str, list[Command]] = {
 }
 # One after another; the lanes of each at once.
 PHASES: tuple[tuple[Lane, ...], ...] = (
-    (("lint", "types", "unit", "infra", "edge", "simulation", "e2e"), ("functional", "api")),
+    (
+        ("lint", "types", "unit", "infra", "edge", "e2e", "demo"),
+        ("functional", "api", "simulation", "replay"),
+    ),
     (("coverage",),),
-    (("demo",), ("replay",)),
 )
 
 

@@ -1,5 +1,5 @@
 """
-The edge component with an uplink that says some things twice.
+The edge component with an uplink that says and hears some things twice.
 
 MQTT at QoS 1 delivers at least once; this makes "twice" frequent instead of rare.
 """
@@ -27,8 +27,13 @@ if TYPE_CHECKING:
 TWICE_PERCENT = 30
 
 
+def times() -> int:
+    """Return how often a message is to come."""
+    return 2 if random.randrange(100) < TWICE_PERCENT else 1
+
+
 class DoublingUplink:
-    """Passes everything to *uplink*, and some messages a second time."""
+    """Passes everything to and from *uplink*, and some messages a second time."""
 
     def __init__(self, uplink: Uplink) -> None:
         self._uplink = uplink
@@ -38,11 +43,14 @@ class DoublingUplink:
         return self._uplink.connected
 
     async def start(self, *, subscribe_to: str, on_message: Callable[[str, bytes], None]) -> None:
-        await self._uplink.start(subscribe_to=subscribe_to, on_message=on_message)
+        def hear(topic: str, payload: bytes) -> None:
+            for _ in range(times()):
+                on_message(topic, payload)
+
+        await self._uplink.start(subscribe_to=subscribe_to, on_message=hear)
 
     async def publish(self, topic: str, payload: bytes) -> None:
-        await self._uplink.publish(topic, payload)
-        if random.randrange(100) < TWICE_PERCENT:
+        for _ in range(times()):
             await self._uplink.publish(topic, payload)
 
     async def stop(self) -> None:

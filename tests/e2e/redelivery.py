@@ -11,7 +11,7 @@ from infra.redrive import as_lambda_writes_it
 if TYPE_CHECKING:
     from infra.local.stack import LocalStack
 
-READERS = {"SalesTableName": ("matching", "accrual"), "LoyaltyTableName": ("relay",)}
+READERS = {"SalesTableName": ("matching", "accrual"), "LoyaltyTableName": ("relay", "archive")}
 MOST_IN_A_BATCH = 10
 
 
@@ -83,5 +83,9 @@ def fits(function: str, record: dict[str, Any]) -> bool:
             return bool(status == "received")
         case "accrual":
             return bool(status == "matched" and record["eventName"] == "MODIFY")
+        case "archive":
+            return bool(
+                image.get("type", {}).get("S") == "entry" and record["eventName"] == "INSERT"
+            )
         case _:
             return True

@@ -10,7 +10,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from forecourt.arrivals import Arrivals
 from forecourt.attributes import to_item
+from forecourt.ledger.daybook import day_of
 from infra.local.following import Following, cancelled
 from infra.local.gateway import Gateway
 from infra.local.scene import Scene
@@ -110,6 +112,7 @@ async def _run(stack: LocalStack) -> tuple[Tally, Havoc]:
         books = await asyncio.to_thread(read_books, stack)
         result = tally(scene.stations, truths, books)
         result.faults += _wrong_tellings(scene.stations, books)
+        result.faults += await asyncio.to_thread(_wrongly_archived, stack, books)
         if not drained:
             result.faults.append(f"{following.pending} sales never settled")
     return result, havoc
@@ -163,6 +166,22 @@ def _wrong_tellings(stations: Sequence[Station], books: Books) -> list[str]:
     if not any(each.sale_id for each in books.tellings):
         faults.append("no telling joined a sale")
     return faults
+
+
+def _wrongly_archived(stack: LocalStack, books: Books) -> list[str]:
+    """Say which sales earned what the archive has otherwise, however often it came there."""
+    arrivals = Arrivals(stack.client("s3"), bucket=stack.outputs["WorkingsBucketName"])
+    earned = [each for each in books.entries if each.entry_id in books.sales]
+    posted = {(each.member_id, each.entry_id): each.digest for each in earned}
+
+    def kept() -> dict[tuple[str, str], str]:
+        days = {day_of(entry) for entry in earned}
+        found = [each for day in days for each in arrivals.of(day)]
+        return {(each.content[0], each.content[1]): each.digest for each in found}
+
+    wait_for(lambda: posted.keys() <= kept().keys(), within_seconds=DRAINS_WITHIN_SECONDS)
+    archived = kept()
+    return [f"archived otherwise: {each}" for each in posted if archived[each] != posted[each]]
 
 
 async def _tell(following: Following, havoc: Havoc) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -99,6 +100,7 @@ def test_the_archive_holds_the_component_and_what_it_shares_only(
         "forecourt/retellings.py",
         "forecourt/rounding.py",
         "forecourt/sales.py",
+        "forecourt/values.py",
     }
     assert not [name for name in names if "__pycache__" in name or "simulator" in name]
 
@@ -156,10 +158,22 @@ def test_the_recipe_starts_the_program_that_is_in_the_archive(recipe: dict[str, 
     assert defaults["configPath"].endswith(".json")
 
 
-def test_every_package_is_pinned() -> None:
-    lines = (EDGE / "requirements.txt").read_text("utf-8").splitlines()
-    wanted = [line for line in lines if line.strip() and not line.lstrip().startswith(("#", "--"))]
+def pins(path: Path) -> dict[str, set[str]]:
+    """Return the hashes a requirements file pins, by package and version."""
+    found: dict[str, set[str]] = {}
+    for line in path.read_text("utf-8").splitlines():
+        if pinned := re.match(r"\S+==\S+", line):
+            hashes = found.setdefault(pinned[0], set())
+        elif digest := re.search(r"--hash=(sha256:[0-9a-f]{64})", line):
+            hashes.add(digest[1])
+    return found
 
-    assert wanted
-    assert all("==" in line for line in wanted)
-    assert not [line for line in lines if "://" in line]
+
+def test_a_gateway_installs_exactly_what_is_tested_here() -> None:
+    wanted = pins(EDGE / "requirements.txt")
+    tested = pins(EDGE.parent / "requirements" / "stack.txt")
+
+    assert {"pymodbus", "awsiotsdk", "greengrasssdk"} < {each.split("==")[0] for each in wanted}
+    assert all(wanted.values())
+    assert wanted.items() <= tested.items()
+    assert "://" not in (EDGE / "requirements.txt").read_text("utf-8")

@@ -37,7 +37,14 @@ DOORS = {
 # What says that they were erased, and what a retry of asking for it finds.
 TELLS_ITSELF = {"show_member", "erase_member"}
 # The till's: what was set aside before is taken or given back, by whoever serves.
-TILLS = {"show_hold", "capture_hold", "release_hold"}
+TILLS = {
+    "show_hold",
+    "capture_hold",
+    "release_hold",
+    "refund_redemption",
+    "deposit",
+    "refund_deposit",
+}
 
 
 def operations() -> dict[str, tuple[str, str, str]]:
@@ -164,6 +171,18 @@ def test_what_they_set_aside_before_is_the_tills_to_take(farewell: Farewell) -> 
     assert reply.status == 200
     account = farewell.world.loyalty.account(ANNA)
     assert (account.total, account.frozen) == (150, True)
+
+
+def test_what_a_till_took_and_gives_back_is_nobodys_to_spend(farewell: Farewell) -> None:
+    taken = capture(TILL, farewell.clock, farewell.hold_id, 50).body
+    refund = {"document": "R-1", "refunded_at": order(farewell.clock)["asked_at"]}
+    path = f"/members/{ANNA}/redemptions/{taken['entry_id']}/refunds"
+
+    assert TILL.post(path, refund).body["points"] == 50
+
+    account = farewell.world.loyalty.account(ANNA)
+    assert (account.total, account.frozen) == (200, True)
+    assert spend(farewell.client("spend_points"), farewell.clock, 10).code == MemberErased.code
 
 
 def test_a_sale_in_flight_earns_what_nobody_spends(farewell: Farewell) -> None:

@@ -310,6 +310,8 @@ class Api(Construct):
         loyalty.let(redemption, "GetItem", leading_keys=["MEMBER#*", "PROGRAM"])
         # Two accounts of a transfer; the pools a member is in.
         loyalty.let(redemption, "BatchGetItem", "Query", "PutItem", leading_keys=["MEMBER#*"])
+        # A deposit that is refused, for whose refund nothing may wait.
+        loyalty.let(redemption, "ConditionCheckItem", leading_keys=["MEMBER#*"])
         # Of a pool, the membership of who leaves it.
         loyalty.let(redemption, "DeleteItem", leading_keys=["MEMBER#*"])
         self._let_answer_once(redemption)

@@ -79,6 +79,7 @@ class AwardRoutes:
                 actor=caller.subject,
                 occurred_at=body.asked_at,
                 program_version=program.version,
+                request=self._desk.door.fingerprint,
             )
             return self._give(award, require_in_time)
 
@@ -116,6 +117,7 @@ class AwardRoutes:
                 actor=caller.subject,
                 occurred_at=body.issued_at,
                 program_version=program.version,
+                request=self._desk.door.fingerprint,
             )
             return self._give(issue, require_in_time)
 

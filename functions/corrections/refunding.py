@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
@@ -32,10 +31,9 @@ from forecourt.sales import Sale
 from forecourt.sales_table import SalesTable
 from forecourt.stored_baskets import refunded_before
 from forecourt.stored_sales import StoredSale
+from forecourt.told_times import require_plausible
 from functions.corrections.bodies import PostedView, RefundOrder, posted
 from functions.corrections.desk import TAG, Desk
-
-CLOCK_MAY_BE_AHEAD = timedelta(minutes=10)  # a till's, before its refund is taken for a mistake
 
 SaleId = Annotated[
     str, Path(max_length=128, examples=["20261123T081500Z.s0001.SN4711.3.4711.123456789"])
@@ -61,8 +59,7 @@ class RefundRoutes:
         """
         caller = self._desk.door.caller
         caller.require(Permission.REFUND_POINTS)
-        if body.refunded_at > self._desk.now() + CLOCK_MAY_BE_AHEAD:
-            raise InvalidRequest(findings=[{"at": "/body/refunded_at", "reason": "in_future"}])
+        require_plausible(body.refunded_at, field="refunded_at", now=self._desk.now())
         if body.amount_fen is not None and body.line is not None:
             raise InvalidRequest(findings=[{"at": "/body/line", "reason": "beside_an_amount"}])
 
@@ -114,9 +111,7 @@ class RefundRoutes:
         """Take the points back, then the growth value; return the points' entries if there are."""
         refund_id, (held,) = refund_id_for(stored.sale.sale_id, body), stored.held
         owners = self._desk.loyalty.owners(held.share.member_id)
-        # One that was answered before a merge has its answer where the points were then.
-        done = self._desk.loyalty.made(owners[:-1], refund_id)
-        owner = done[0] if done else owners[-1]
+        owner = self._desk.loyalty.answering(owners, refund_id)
         refund = Reverse(
             entry_id=refund_id,
             owner=owner,

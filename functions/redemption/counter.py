@@ -7,7 +7,7 @@ the ledger is asked, by what is true by now, hears what an earlier attempt came 
 """
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.openapi.params import Path
@@ -33,12 +33,11 @@ from forecourt.loyalty_table import LoyaltyTable
 from forecourt.once import KEPT
 from forecourt.pools import Pool
 from forecourt.pools_table import PoolsTable
+from forecourt.told_times import require_plausible
 from forecourt.values import dataclass
 from functions.redemption.bodies import Asked, OfAWallet
 
 TAG = "redemption"
-CLOCK_MAY_BE_AHEAD = timedelta(minutes=10)  # a phone's, before its request is taken for a mistake
-
 MemberId = Annotated[str, Path(description="The member's id, or `me`")]
 
 
@@ -93,18 +92,6 @@ class Counter:
         """Return the day that *at* is for *wallet*."""
         return business_day(at, self.policies().of(wallet).zone)
 
-    def _require_recent(self, asked_at: datetime) -> None:
-        """
-        Raise `InvalidRequest` for a time that the request cannot have been asked for first.
-
-        As far back as answers are kept, a retry may still come.
-        """
-        now = self.now()
-        if asked_at > now + CLOCK_MAY_BE_AHEAD:
-            raise InvalidRequest(findings=[{"at": "/body/asked_at", "reason": "in_future"}])
-        if asked_at < now - KEPT:
-            raise InvalidRequest(findings=[{"at": "/body/asked_at", "reason": "too_old"}])
-
     def named(self, kind: str, owner: str, asked: Asked) -> dict[str, Any]:
         """Return what the command has of its request alone, in whichever attempt."""
         return {
@@ -124,7 +111,8 @@ class Counter:
         *prepare* makes a command of what is *named* and of what is true now, or refuses.
         """
         try:
-            self._require_recent(named["occurred_at"])
+            # As far back as answers are kept, a retry may still come.
+            require_plausible(named["occurred_at"], field="asked_at", now=self.now(), back=KEPT)
             command, purse = prepare()
         except ForecourtError:
             first = self._first_answer(EntryKey(named["owner"], named["entry_id"]))

@@ -81,6 +81,7 @@ class DepositRoutes:
                 actor=caller.subject,
                 occurred_at=body.paid_at,
                 program_version=program.version,
+                request=counter.door.fingerprint,
             )
             entry = give(
                 paid_in,
@@ -106,13 +107,15 @@ class DepositRoutes:
         require_plausible(body.refunded_at, field="refunded_at", now=counter.now())
 
         def perform() -> Answer:
-            made, owner = self._deposit(member_id, entry_id)
+            made, owners = self._deposit(member_id, entry_id)
             if body.amount_fen > made.items[PRINCIPAL]:
                 finding = {"at": "/body/amount_fen", "reason": "more_than_was_paid"}
                 raise InvalidRequest(findings=[finding])
             named = (made.entry_id, body.document, caller.subject)
+            refund_id = entry_id_for("refund", body.refunded_at, *named)
+            owner = counter.loyalty.answering(owners, refund_id)
             refund = Reverse(
-                entry_id=entry_id_for("refund", body.refunded_at, *named),
+                entry_id=refund_id,
                 owner=owner,
                 wallet=STORED_VALUE_WALLET,
                 reverses=made.entry_id,
@@ -123,6 +126,7 @@ class DepositRoutes:
                 reason=body.reason,
                 actor=caller.subject,
                 occurred_at=body.refunded_at,
+                request=counter.door.fingerprint,
             )
             policies = counter.policies().of_deposits()
             entry = take_or_give_back(counter.ledger, refund, policies=policies)
@@ -139,9 +143,9 @@ class DepositRoutes:
             raise UnknownWallet(STORED_VALUE_WALLET)
         return program
 
-    def _deposit(self, member_id: str, entry_id: str) -> tuple[Entry, str]:
+    def _deposit(self, member_id: str, entry_id: str) -> tuple[Entry, list[str]]:
         """
-        Return a deposit, and who has the wallet it went into now.
+        Return a deposit, and who had the wallet it went into, the last of them now.
 
         Raise `UnknownEntry`, or `NotReversible` for an entry of another kind.
         """
@@ -152,4 +156,4 @@ class DepositRoutes:
             raise UnknownEntry(entry_id)
         if entry.wallet != STORED_VALUE_WALLET or PRINCIPAL not in entry.items:
             raise NotReversible(entry_id=entry_id, kind=str(entry.kind))
-        return entry, owners[-1]
+        return entry, owners

@@ -49,11 +49,13 @@ class ReturnRoutes:
         part = part_of(body)
 
         def perform() -> Answer:
-            redemption, owner = self._redemption(member_id, entry_id, body.pool_id)
+            redemption, owners = self._redemption(member_id, entry_id, body.pool_id)
             if redemption.actor != caller.subject and not caller.may(Permission.REFUND_POINTS):
                 raise Forbidden
+            return_id = return_id_for(redemption, body, actor=caller.subject)
+            owner = counter.loyalty.answering(owners, return_id)
             back = Reverse(
-                entry_id=return_id_for(redemption, body, actor=caller.subject),
+                entry_id=return_id,
                 owner=owner,
                 wallet=redemption.wallet,
                 reverses=redemption.entry_id,
@@ -64,6 +66,7 @@ class ReturnRoutes:
                 reason=body.reason,
                 actor=caller.subject,
                 occurred_at=body.refunded_at,
+                request=counter.door.fingerprint,
             )
             entry = take_or_give_back(counter.ledger, back, policies=counter.policies())
             left = redemption.given - counter.ledger.reversals_of(redemption).reversed
@@ -71,9 +74,11 @@ class ReturnRoutes:
 
         return counter.door.once(perform)
 
-    def _redemption(self, member_id: str, entry_id: str, pool_id: str | None) -> tuple[Entry, str]:
+    def _redemption(
+        self, member_id: str, entry_id: str, pool_id: str | None
+    ) -> tuple[Entry, list[str]]:
         """
-        Return what was redeemed, and who has the account it came from now.
+        Return what was redeemed, and who had the account it came from, the last of them now.
 
         Raise `UnknownPool`, `UnknownEntry`, or `NotReversible` for an entry of another kind.
         """
@@ -89,7 +94,7 @@ class ReturnRoutes:
             raise UnknownEntry(entry_id)
         if entry.kind not in REDEMPTIONS:
             raise NotReversible(entry_id=entry_id, kind=str(entry.kind))
-        return entry, owners[-1]
+        return entry, owners
 
 
 def return_id_for(redemption: Entry, order: GiveBackOrder, *, actor: str) -> str:

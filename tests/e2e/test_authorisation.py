@@ -267,6 +267,7 @@ NEEDED = {
     "redemption": {
         *(f"loyalty MEMBER# {each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem")),
         "loyalty MEMBER# DeleteItem",
+        "loyalty MEMBER# ConditionCheckItem",
         "loyalty PROGRAM GetItem",
         *ANSWER_ONCE,
     },

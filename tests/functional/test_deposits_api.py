@@ -162,9 +162,9 @@ def test_one_receipt_is_one_deposit_whatever_key_it_comes_under(
     other = pay_in(till, clock, 60_000, paid_at=paid_at)
     colleague = pay_in(manager, clock, 50_000, paid_at=paid_at)
 
-    assert first.body == again.body == anew.body
+    assert first.body == again.body == anew.body == colleague.body
     assert again.headers["Idempotent-Replayed"] == "true"
-    assert [other.code, colleague.code] == ["entry_conflict", "entry_conflict"]
+    assert other.code == "entry_conflict"
     assert money(world) == (50_000, 2_000)
     assert pay_in(till, clock, 50_000, paid_at=paid_at, station_id="s0002").status == 201
 

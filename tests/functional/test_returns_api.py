@@ -381,6 +381,23 @@ def test_what_is_given_back_while_a_record_is_merged_goes_to_where_the_member_is
     assert world.loyalty.account(ANNA).total == 0
 
 
+def test_a_refund_is_answered_as_the_first_time_when_a_merge_came_between(
+    anna: Client, till: Client, world: World, clock: Clock
+) -> None:
+    entry_id = taken(anna, till, clock)
+    at = format_instant(clock.now)
+    first = refund(till, clock, entry_id, key="1", refunded_at=at)
+    forget_answers(world)
+    world.merged.merge(
+        ANNA, BERT, policies=POLICIES, merged_by="op", reason="twice", merged_at=clock.now
+    )
+
+    again = refund(till, clock, entry_id, key="1", refunded_at=at)
+
+    assert (again.status, again.body) == (201, first.body)
+    assert world.loyalty.account(BERT).buckets == {JUNE: 40, DECEMBER: 60}
+
+
 def sale_refund(sale_id: str) -> c.Reverse:
     """Return the command that takes back what a sale earned."""
     return c.Reverse(

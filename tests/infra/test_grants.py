@@ -225,6 +225,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
     },
     "redemption": {
         ("GetItem", "Loyalty", ("MEMBER#*", "PROGRAM")),
+        ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
         ("BatchGetItem", "Loyalty", ("MEMBER#*",)),
         ("Query", "Loyalty", ("MEMBER#*",)),
         ("PutItem", "Loyalty", ("MEMBER#*",)),

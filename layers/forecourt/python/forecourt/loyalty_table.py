@@ -310,6 +310,15 @@ class LoyaltyTable:
             return owner, entry_from_item(item) if item["type"]["S"] == "entry" else None
         return None
 
+    def answering(self, owners: Sequence[str], entry_id: str) -> str:
+        """
+        Return which of a member's *owners* an id is for: the last, unless one before answered.
+
+        What was asked for before a merge has its answer where the points were then.
+        """
+        done = self.made(owners[:-1], entry_id)
+        return done[0] if done else owners[-1]
+
     def worth(self, owner: str, entry_id: str) -> int:
         """
         Return what a sale was judged to be worth, whatever of it was given under that id.

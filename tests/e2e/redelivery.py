@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 READERS = {"SalesTableName": ("matching", "accrual"), "LoyaltyTableName": ("relay", "archive")}
 MOST_IN_A_BATCH = 10
+TRIES = 5  # a batch may stop in time, or meet a rival at the same sale
 
 
 class Redelivery:
@@ -46,14 +47,23 @@ class Redelivery:
                     self._invoke(function, batch)
 
     def _invoke(self, function: str, records: list[dict[str, Any]]) -> None:
-        answer = self._lambda.invoke(
-            FunctionName=self._names[function],
-            Payload=json.dumps({"Records": records}).encode(),
-        )
-        result = json.loads(answer["Payload"].read())
-        if "FunctionError" in answer or result["batchItemFailures"]:
-            raise AssertionError(f"{function} refused what it had taken before: {result}")
-        self.delivered += len(records)
+        """Deliver *records* as Lambda does: again from the first that is given back."""
+        rest = records
+        for _ in range(TRIES):
+            answer = self._lambda.invoke(
+                FunctionName=self._names[function],
+                Payload=json.dumps({"Records": rest}).encode(),
+            )
+            result = json.loads(answer["Payload"].read())
+            if "FunctionError" in answer:
+                break
+            if not result["batchItemFailures"]:
+                self.delivered += len(records)
+                return
+            (given_back,) = result["batchItemFailures"]
+            numbers = [each["dynamodb"]["SequenceNumber"] for each in rest]
+            rest = rest[numbers.index(given_back["itemIdentifier"]) :]
+        raise AssertionError(f"{function} refuses what it had taken before: {result}")
 
     def _open(self, table: str, dynamodb: Any) -> list[str]:
         arn = dynamodb.describe_table(TableName=table)["Table"]["LatestStreamArn"]

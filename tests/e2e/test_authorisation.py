@@ -216,6 +216,8 @@ NEEDED = {
         *(f"loyalty {each}# PutItem" for each in ("IDENTITY", "MEMBER")),
         *(f"loyalty {each}# UpdateItem" for each in ("PORTRAIT", "BLOCK", "MERGES")),
         *(f"loyalty {each}# DeleteItem" for each in ("IDENTITY", "BLOCK")),
+        *(f"loyalty DRIVERS# {each}" for each in ("GetItem", "PutItem", "DeleteItem")),
+        "loyalty PORTRAIT# ConditionCheckItem",
         *(f"sales {each}# GetItem" for each in ("STATION", "EVIDENCE")),
         "sales STATION# UpdateItem",
         *(f"sales EVIDENCE# {each}" for each in ("PutItem", "DeleteItem")),

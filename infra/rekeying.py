@@ -81,7 +81,7 @@ class Rekeying(Construct):
         loyalty.let(rekeying, "UpdateItem", leading_keys=["PORTRAIT#*", "BLOCK#*", "MERGES#*"])
         loyalty.let(rekeying, "DeleteItem", leading_keys=["IDENTITY#*", "BLOCK#*"])
         # Who drives a car, unless they were erased meanwhile.
-        loyalty.let(rekeying, "GetItem", "PutItem", leading_keys=["DRIVERS#*"])
+        loyalty.let(rekeying, "GetItem", "PutItem", "DeleteItem", leading_keys=["DRIVERS#*"])
         loyalty.let(rekeying, "ConditionCheckItem", leading_keys=["PORTRAIT#*"])
         sales.let(rekeying, "GetItem", leading_keys=["STATION#*", "EVIDENCE#*"])
         sales.let(rekeying, "UpdateItem", leading_keys=["STATION#*"])

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -22,7 +23,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from forecourt.assigning import AssignmentSettings, open_assignment
 from forecourt.assignment import WAITING_STATUSES
 from forecourt.contention import until_settled
-from forecourt.decided_sales import DecidedSales
+from forecourt.decided_sales import ORPHANS_MAX, DecidedSales
 from forecourt.errors import MemberMerged, StaleWrite, UnknownMember, VersionMismatch
 from forecourt.identity import EvidenceKey
 from forecourt.questions_table import Says
@@ -30,6 +31,7 @@ from forecourt.queues import each_by_itself
 from forecourt.ruled_sales import RuledSales
 from forecourt.rulings import assign
 from forecourt.sales_table import SalesTable
+from forecourt.stored_sales import Status
 from forecourt.values import dataclass
 from forecourt.weighing import Outcome
 
@@ -40,7 +42,12 @@ if TYPE_CHECKING:
     from forecourt.stored_sales import StoredSale
 
 CONFIRMED = "confirmed_by_member"
-METRICS = {Outcome.CREDITED: "OrphansClaimed", Outcome.PENDING: "OrphansAskedAbout"}
+METRICS = {
+    Outcome.CREDITED: "OrphansClaimed",
+    Outcome.PENDING: "OrphansAskedAbout",
+    Outcome.UNMATCHED: "OrphansLetGo",  # who was asked is not there any more
+}
+FLOODED = "OrphansFlooded"  # too many wait with one piece of evidence
 DOUBTED = "ClaimsDoubted"  # a person decides instead
 
 
@@ -89,36 +96,55 @@ def hear(record: dict[str, Any]) -> None:
 
 
 def claim(key: EvidenceKey) -> None:
-    """Decide every sale again that waits for an identity with that *key*."""
-    for sale_id in decided.orphans(key):
-        stored = sales.sale(sale_id)
-        if stored.status not in WAITING_STATUSES:
-            decided.forget_orphan(key, sale_id)
-            continue
-        decision = assignment.claim(stored)
-        if decision is None:
-            logger.info("orphan waits on", sale_id=sale_id)
-            continue
-        metrics.add_metric(name=METRICS[decision.outcome], unit=MetricUnit.Count, value=1)
-        logger.info(
-            "orphan weighed",
-            sale_id=sale_id,
-            outcome=decision.outcome,
-            by=decision.by,
-            reason=decision.reason,
-        )
-        if decision.outcome is Outcome.CREDITED:
-            decided.forget_orphan(key, sale_id)
+    """
+    Decide every sale again that waits for an identity with that *key*.
+
+    What more than `ORPHANS_MAX` wait with tells nobody from anybody: they wait on.
+    """
+    waiting = decided.orphans(key, at_most=ORPHANS_MAX + 1)
+    if len(waiting) > ORPHANS_MAX:
+        metrics.add_metric(name=FLOODED, unit=MetricUnit.Count, value=1)
+        logger.warning("too many orphans of one key", kind=key.kind, digest=key.digest)
+        return
+    for sale_id in waiting:
+        until_settled(partial(weigh_orphan, key, sale_id))
+
+
+def weigh_orphan(key: EvidenceKey, sale_id: str) -> None:
+    """Decide a sale again, filed under *key*; raise `StaleWrite` to look at it again."""
+    stored = sales.sale(sale_id)
+    if stored.status not in WAITING_STATUSES:
+        decided.forget_orphan(key, sale_id)
+        return
+    decision = assignment.claim(stored)
+    if decision is None:
+        logger.info("orphan waits on", sale_id=sale_id)
+        return
+    metrics.add_metric(name=METRICS[decision.outcome], unit=MetricUnit.Count, value=1)
+    logger.info(
+        "orphan weighed",
+        sale_id=sale_id,
+        outcome=decision.outcome,
+        by=decision.by,
+        reason=decision.reason,
+    )
+    if decision.outcome is Outcome.CREDITED:
+        decided.forget_orphan(key, sale_id)
 
 
 def heed(said: Said) -> None:
     """
     Let what a member says of a waiting sale count.
 
-    Raise `StaleWrite` when the sale was decided meanwhile, to look again.
+    Raise `StaleWrite` when the sale was decided meanwhile, to look again; and while it is about
+    to be weighed, because more was told of it: what was said before that still counts.
     """
     stored = sales.sale(said.sale_id)
-    if stored.status not in WAITING_STATUSES:
+    if stored.status is Status.RECEIVED:
+        raise StaleWrite
+    if stored.status is Status.HELD:
+        keep(stored, said)
+    elif stored.status not in WAITING_STATUSES:
         logger.info("answer comes late", sale_id=said.sale_id, status=stored.status)
     elif said.says is Says.NO:
         deny(stored, said)
@@ -126,6 +152,14 @@ def heed(said: Said) -> None:
         confirm(stored, said)
     else:
         weigh_claim(stored, said)
+
+
+def keep(stored: StoredSale, said: Said) -> None:
+    """Write down what a member says of a held sale: it is weighed with it when it is released."""
+    note = decided.note_denial if said.says is Says.NO else decided.note_claim
+    if not note(stored, said.member_id):
+        raise StaleWrite
+    logger.info("answer kept", sale_id=said.sale_id, says=said.says)
 
 
 def deny(stored: StoredSale, said: Said) -> None:

@@ -7,7 +7,8 @@ check-ins and portrait go, sales lose every trace of who made them, and no entry
 portrait goes before them and says `erased`: what is judged from then on, `habits` forgets (see
 `forecourt.anonymous_sales`). Whose records went into the member's is the same person and goes
 along. More sales than one invocation can take are handed on to the next, named by `"rest"`: whose
-they are, and behind which entry. Everything may be done twice, and a repeat finds less to do.
+they are, and behind which entry. Everything may be done twice, and a repeat finds less to do: of
+sales that wait the next one simply finds what is left.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from forecourt.anonymous_sales import AnonymousSales, is_theirs
 from forecourt.candidates_table import CandidatesTable
-from forecourt.decided_sales import DecidedSales
+from forecourt.decided_sales import ORPHANS_MAX, DecidedSales
 from forecourt.erasing import Erasing
 from forecourt.identities_table import IdentitiesTable
 from forecourt.identity_keys import IdentityKeys
@@ -113,7 +114,9 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
     if begun is None:
         for each in records:
             belongings.close(each, erased_at=erased_at)
-            forget_person(each)
+            if not forget_person(each, context):
+                hand_on(event, None, function=context.invoked_function_arn)
+                return
     else:
         records = records[records.index(begun) :]
     for each in records:
@@ -121,7 +124,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
             after = forget_sales(each, after, records=frozenset(records))
             if after is None:
                 break
-            if context.get_remaining_time_in_millis() < ENOUGH_MILLISECONDS:
+            if is_late(context):
                 hand_on(event, (each, after), function=context.invoked_function_arn)
                 return
     if erasing.finish(member_id):
@@ -129,19 +132,29 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
     logger.info("member erased", member_id=member_id)
 
 
-def forget_person(member_id: str) -> None:
-    """Forget what is stored under a member's id but for their sales."""
+def forget_person(member_id: str, context: LambdaContext) -> bool:
+    """
+    Forget what is stored under a member's id but for their sales.
+
+    `False`: it has to be begun again, and finds less to do then.
+    """
     erasing.forget_profile(member_id)
     erasing.close_portrait(member_id)
     logins().forget(member_id)
-    forget_keys(member_id)
+    if not forget_keys(member_id, context):
+        return False
     forget_questions(member_id)
     erasing.forget_presence(member_id)
     erasing.forget_portrait(member_id)
+    return True
 
 
-def forget_keys(member_id: str) -> None:
-    """Unbind everything, and take from what waits whatever nobody else has."""
+def forget_keys(member_id: str, context: LambdaContext) -> bool:
+    """
+    Unbind everything, and take from what waits whatever nobody else has.
+
+    `False`: more waits than there is time for.
+    """
     keys = list(identities.keys(member_id))
     alone = {key for key in keys if owners_of(member_id, key) == (member_id,)}
     # What could not be hashed anew names them by the hash of before.
@@ -153,13 +166,14 @@ def forget_keys(member_id: str) -> None:
     for each in lone.naming(alone | former) if alone else ():
         anonymous.anonymise_telling(each.telling_id)
     for key in keys:
-        if key in alone:
-            forget_orphans(key)
+        if key in alone and not forget_orphans(key, context):
+            return False
         # A retry of an unbinding will not come: nothing has to remember the hash.
         identities.unbind(
             member_id, key, unbound_at=datetime.now(UTC), known_for=timedelta(seconds=0)
         )
     identities.forget_former(member_id, forgotten_at=datetime.now(UTC))
+    return True
 
 
 def owners_of(member_id: str, key: EvidenceKey) -> tuple[str, ...]:
@@ -170,15 +184,30 @@ def owners_of(member_id: str, key: EvidenceKey) -> tuple[str, ...]:
     return next(iter(found.values()), ())
 
 
-def forget_orphans(key: EvidenceKey) -> None:
-    """Take from the sales that wait with *key* everything they wait with."""
-    for sale_id in list(decided.orphans(key)):
-        stored = sales.sale(sale_id)
-        for each in stored.evidence_keys:
-            decided.forget_orphan(each, sale_id)
-        if not stored.held:
-            anonymous.anonymise(stored)
-        decided.forget_orphan(key, sale_id)
+def forget_orphans(key: EvidenceKey, context: LambdaContext) -> bool:
+    """
+    Take from the sales that wait with *key* everything they wait with.
+
+    `False`: there are more of them than there is time for.
+    """
+    while True:
+        waiting = decided.orphans(key)
+        for sale_id in waiting:
+            stored = sales.sale(sale_id)
+            for each in stored.evidence_keys:
+                decided.forget_orphan(each, sale_id)
+            if not stored.held:
+                anonymous.anonymise(stored)
+            decided.forget_orphan(key, sale_id)
+        if len(waiting) < ORPHANS_MAX:
+            return True
+        if is_late(context):
+            return False
+
+
+def is_late(context: LambdaContext) -> bool:
+    """Return whether another invocation had better go on."""
+    return context.get_remaining_time_in_millis() < ENOUGH_MILLISECONDS
 
 
 def forget_questions(member_id: str) -> None:
@@ -206,11 +235,15 @@ def forget_sales(member_id: str, after: str | None, *, records: frozenset[str]) 
     return last
 
 
-def hand_on(event: dict[str, Any], rest: tuple[str, str], *, function: str) -> None:
-    """Let another invocation do the *rest*: whose sales, and behind which entry."""
+def hand_on(event: dict[str, Any], rest: tuple[str, str] | None, *, function: str) -> None:
+    """
+    Let another invocation do the *rest*: whose sales, and behind which entry.
+
+    `None`: it begins again.
+    """
     boto3.client("lambda").invoke(
         FunctionName=function,
         InvocationType="Event",
-        Payload=json.dumps({**event, "rest": rest}),
+        Payload=json.dumps({**event, "rest": rest} if rest else event),
     )
     logger.info("erasure handed on", member_id=event["detail"]["member_id"])

@@ -217,7 +217,7 @@ NEEDED = {
         *(f"loyalty {each}# PutItem" for each in ("IDENTITY", "MEMBER", "DRIVERS")),
         "loyalty PORTRAIT# ConditionCheckItem",
         *(f"loyalty {each}# UpdateItem" for each in ("PORTRAIT", "BLOCK", "MERGES")),
-        *(f"loyalty {each}# DeleteItem" for each in ("IDENTITY", "BLOCK")),
+        *(f"loyalty {each}# DeleteItem" for each in ("IDENTITY", "BLOCK", "DRIVERS")),
         *(f"sales {each}# GetItem" for each in ("STATION", "EVIDENCE")),
         "sales STATION# UpdateItem",
         *(f"sales EVIDENCE# {each}" for each in ("PutItem", "DeleteItem")),

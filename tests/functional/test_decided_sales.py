@@ -13,7 +13,7 @@ from forecourt.decided_sales import DecidedSales, question_key
 from forecourt.errors import StaleWrite
 from forecourt.stored_sales import Queue, Status, StoredSale, decision_from_map, decision_to_map
 from forecourt.weighing import Decision, Reason
-from tests.functional.clients import Paging, Reluctant, cancellation, refusal
+from tests.functional.clients import Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import key_of, keyed
 from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, credited_to, nobodys, probably, sale
@@ -205,7 +205,7 @@ def test_a_forgotten_orphan_is_gone_and_forgetting_twice_is_no_fault(world: Worl
     assert list(world.decided.orphans(key_of(CARD))) == [SALE.sale_id]
 
 
-def test_orphans_are_read_on_where_dynamodb_stopped(world: World) -> None:
+def test_of_the_orphans_of_a_key_the_oldest_are_read_as_many_as_are_wanted(world: World) -> None:
     expected = []
     for number in range(3):
         each = replace(STORED, sale=replace(sale(transaction=number), evidence=()))
@@ -213,9 +213,8 @@ def test_orphans_are_read_on_where_dynamodb_stopped(world: World) -> None:
         decide(world, nobodys(), each, filed_under=KEYS)
         expected.append(each.sale.sale_id)
 
-    found = through(world, Paging(world.dynamodb, page=1)).orphans(key_of(PLATE))
-
-    assert list(found) == expected
+    assert world.decided.orphans(key_of(PLATE)) == expected
+    assert world.decided.orphans(key_of(PLATE), at_most=2) == expected[:2]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -434,8 +435,45 @@ def test_more_sales_than_one_invocation_takes_are_handed_on(
     assert farewell.app().get(ME).body["status"] == "erased"
 
 
-def test_the_rest_is_handed_to_the_function_itself(
+def test_more_waiting_sales_than_one_invocation_takes_are_handed_on(
     farewell: Farewell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sales = [sale(transaction=each, totalizer_ml=each) for each in range(1, 4)]
+    judge = assignment(farewell.world)
+    for each in sales:
+        stored = farewell.waiting(each, [PLATE])
+        (weighed,) = judge.weigh([stored])
+        judge.assign(stored, weighed)
+    handed: list[Any] = []
+
+    def hand_on(event: dict[str, Any], rest: Any, *, function: str) -> None:
+        assert function == farewell.context.invoked_function_arn
+        handed.append((event, rest))
+
+    orphans = farewell.erasure.decided.orphans
+    monkeypatch.setattr(farewell.erasure, "ORPHANS_MAX", 2)
+    monkeypatch.setattr(farewell.erasure.decided, "orphans", lambda key: orphans(key, at_most=2))
+    monkeypatch.setattr(farewell.erasure, "hand_on", hand_on)  # 10 s are left of the test's time
+    farewell.forgotten()
+    ((event, rest),) = handed
+    assert rest is None
+    assert len(orphans(key_of(PLATE))) == 1
+    assert farewell.app().get(ME).body["status"] == "erasing"
+
+    farewell.erasure.handle(event, farewell.context)
+
+    assert len(handed) == 1
+    assert orphans(key_of(PLATE)) == []
+    assert all(farewell.world.stored(each).evidence == () for each in sales)
+    assert farewell.app().get(ME).body["status"] == "erased"
+
+
+@pytest.mark.parametrize(("rest", "handed_on"), [(("m1", "x"), {"rest": ["m1", "x"]}), (None, {})])
+def test_the_rest_is_handed_to_the_function_itself(
+    farewell: Farewell,
+    monkeypatch: pytest.MonkeyPatch,
+    rest: tuple[str, str] | None,
+    handed_on: dict[str, Any],
 ) -> None:
     invoked: list[dict[str, Any]] = []
 
@@ -445,15 +483,11 @@ def test_the_rest_is_handed_to_the_function_itself(
 
     monkeypatch.setattr(farewell.erasure.boto3, "client", lambda _: Invoker())
 
-    farewell.erasure.hand_on({"detail": {"member_id": "m1"}}, ("m1", "x"), function="erasure")
+    farewell.erasure.hand_on({"detail": {"member_id": "m1"}}, rest, function="erasure")
 
-    assert invoked == [
-        {
-            "FunctionName": "erasure",
-            "InvocationType": "Event",
-            "Payload": '{"detail": {"member_id": "m1"}, "rest": ["m1", "x"]}',
-        }
-    ]
+    (call,) = invoked
+    assert (call["FunctionName"], call["InvocationType"]) == ("erasure", "Event")
+    assert json.loads(call["Payload"]) == {"detail": {"member_id": "m1"}} | handed_on
 
 
 # --- the login --------------------------------------------------------------------------------

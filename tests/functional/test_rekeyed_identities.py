@@ -178,6 +178,43 @@ def test_who_drives_a_car_is_known_where_it_went_whenever_they_were_seen(people:
     assert rekey(people, old_key(PLATE)) is Outcome.CHANGED
 
     assert drivers(people, new_key(PLATE)) == {"m1": 10, "m2": 30}
+    assert item(people, drivers_key(old_key(PLATE))) is None
+
+
+def test_a_driver_noted_while_the_car_moves_is_taken_along(people: World) -> None:
+    bind(people, RING, "m1", PLATE)
+    people.portraits.note_driver(old_key(PLATE), "m1", seen_at=10)
+    meanwhile = Interrupting(
+        people.dynamodb,
+        "transact_write_items",
+        lambda: people.portraits.note_driver(old_key(PLATE), "m2", seen_at=20),
+    )
+
+    assert rekey(people, old_key(PLATE), client=meanwhile) is Outcome.CHANGED
+
+    assert drivers(people, new_key(PLATE)) == {"m1": 10, "m2": 20}
+    assert item(people, drivers_key(old_key(PLATE))) is None
+
+
+@pytest.mark.parametrize(
+    ("ring", "bound", "goes"),
+    [(PROMOTED, False, False), (DROPPED, True, False), (DROPPED, False, True)],
+)
+def test_drivers_go_with_the_key_unless_their_car_has_yet_to_move(
+    people: World, ring: KeyRing, *, bound: bool, goes: bool
+) -> None:
+    if bound:
+        bind(people, RING, "m1", PLATE)
+    for key in (old_key(PLATE), new_key(PLATE)):
+        people.portraits.note_driver(key, "m2", seen_at=10)
+    walked = item(people, drivers_key(old_key(PLATE)))
+    assert walked is not None
+
+    outcome = rekeyed_identities(people, ring).rekey(walked, now=NOW)
+
+    assert outcome is (Outcome.CHANGED if goes else Outcome.IN_LINE)
+    assert drivers(people, old_key(PLATE)) == ({} if goes else {"m2": 10})
+    assert drivers(people, new_key(PLATE)) == {"m2": 10}
 
 
 def test_a_driver_who_was_erased_meanwhile_is_not_taken_along(people: World) -> None:

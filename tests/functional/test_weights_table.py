@@ -78,7 +78,7 @@ def test_the_shipped_weights_are_the_first_version_and_know_every_kind_of_eviden
     weights = shipped_weights()
 
     assert weights.version == 1
-    assert weights.levels.keys() >= {*EvidenceKind, "presence", "claim", "receipt", "station"}
+    assert weights.levels.keys() >= {*EvidenceKind, "presence", "claim", "station"}
 
 
 def test_a_fresh_installation_decides_by_the_shipped_weights(world: World) -> None:

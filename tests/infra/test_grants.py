@@ -180,6 +180,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("DeleteItem", "Loyalty", ("IDENTITY#*", "BLOCK#*")),
         ("GetItem", "Loyalty", ("DRIVERS#*",)),
         ("PutItem", "Loyalty", ("DRIVERS#*",)),
+        ("DeleteItem", "Loyalty", ("DRIVERS#*",)),
         ("ConditionCheckItem", "Loyalty", ("PORTRAIT#*",)),
         ("GetItem", "Sales", ("STATION#*", "EVIDENCE#*")),
         ("UpdateItem", "Sales", ("STATION#*",)),

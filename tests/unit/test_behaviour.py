@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from forecourt.behaviour import (
     ENOUGH_SALES,
     GRADES_MAX,
+    KEYS_MAX,
     MARK_CHARACTERS,
     MEANS_MAX,
     MEMORY,
@@ -22,6 +24,9 @@ from forecourt.behaviour import (
     mark_of,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 DAY = 86_400
 FILL = Fill(station_id="s0001", grade="92", volume_ml=40_000, hour=8, at=1_700_000_000)
 FILLS = st.builds(
@@ -31,7 +36,9 @@ FILLS = st.builds(
     volume_ml=st.integers(1_000, 400_000),
     hour=st.integers(0, 23),
     at=st.integers(1_600_000_000, 1_800_000_000),
-    paid_with=st.lists(st.integers(0, 9).map("2.0123456789{}".format), max_size=2).map(tuple),
+    paid_with=st.lists(
+        st.builds("{}.0123456789{}".format, st.integers(2, 4), st.integers(0, 9)), max_size=4
+    ).map(tuple),
 )
 
 
@@ -168,7 +175,7 @@ def test_habits_stay_small_whatever_a_member_does(fills: list[Fill]) -> None:
 
     assert len(behaviour.stations) <= STATIONS_MAX
     assert len(behaviour.grades) <= GRADES_MAX
-    assert len(behaviour.means) <= MEANS_MAX
+    assert len(behaviour.means) <= MEANS_MAX * KEYS_MAX
     assert sum(behaviour.bands) < MEMORY
     assert len(json.dumps(behaviour_to_map(behaviour))) < 500
 
@@ -230,6 +237,40 @@ def test_what_was_not_paid_with_for_long_is_forgotten() -> None:
     fills = (replace(PAID, at=PAID.at + n * 7 * DAY) for n in range(MEMORY))
 
     assert reduce(Behaviour.after, fills, once).means.keys() == {"wallet"}
+
+
+def rotating(wallets: Sequence[str], sales: int, since: Behaviour) -> Behaviour:
+    """Return the habits after sales paid with each wallet in turn, by two accepted keys."""
+    marks = [(f"2.{each}", each) for each in wallets]
+    fills = (
+        replace(FILL, at=since.last_at + (n + 1) * DAY, paid_with=marks[n % len(marks)])
+        for n in range(sales)
+    )
+    return reduce(Behaviour.after, fills, since)
+
+
+def test_while_the_key_is_rotated_the_marks_by_the_new_one_are_learnt_beside_the_old() -> None:
+    wallets = ("a", "b", "c", "d")
+    before = reduce(
+        Behaviour.after,
+        (replace(FILL, at=FILL.at + n * DAY, paid_with=(wallets[n % 4],)) for n in range(24)),
+        Behaviour(),
+    )
+
+    after = rotating(wallets, 12, before)
+
+    assert {each: after.means_level((f"2.{each}",)) for each in wallets} == dict.fromkeys(
+        wallets, "known"
+    )
+    assert {each: after.means_level((each,)) for each in wallets} == dict.fromkeys(wallets, "known")
+
+
+def test_marks_by_a_key_before_the_last_two_are_forgotten() -> None:
+    rotated = rotating(("a",), 3, paying(ENOUGH_SALES))
+
+    again = rotated.after(replace(FILL, at=rotated.last_at + DAY, paid_with=("3.a", "2.a")))
+
+    assert again.means == {"2.a": 4, "3.a": 1}
 
 
 def test_habits_from_before_payments_were_remembered_know_of_none() -> None:

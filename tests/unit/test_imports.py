@@ -19,7 +19,6 @@ NEEDS = {
     "boto3": {"assigning"},
     "botocore": {
         "adjustments_table",
-        "assignment",
         "bookshelf",
         "decided_sales",
         "erasing",

@@ -13,6 +13,7 @@ from forecourt.sales import EvidenceKind
 from forecourt.trials import Comparison, Trial
 from forecourt.weighing import Outcome, Weights
 from tests.bench.match_eval import population as people
+from tests.bench.match_eval.__main__ import plan_from
 from tests.bench.match_eval.calibration import calibrated, draw
 from tests.bench.match_eval.drivers import drivers_of, portrait_of, presences_of
 from tests.bench.match_eval.evaluation import (
@@ -238,7 +239,14 @@ def met() -> Result:
     return result
 
 
-def missed(result: Result, *, speed: float = 20_000, faster: float | None = 10) -> int:
+def missed(
+    result: Result,
+    *,
+    speed: float = 20_000,
+    faster: float | None = 10,
+    seconds: float = 1_800,
+    gib: float = 11.1,
+) -> int:
     tried = Trial(
         weights_version=1,
         sales=0,
@@ -256,6 +264,8 @@ def missed(result: Result, *, speed: float = 20_000, faster: float | None = 10) 
         comparison=Comparison(active=tried, proposed=tried, changed=0, examples=()),
         speed=speed,
         faster=faster,
+        seconds=seconds,
+        gib=gib,
     )
 
 
@@ -287,6 +297,28 @@ def test_a_slower_decision_or_a_look_up_too_many_is_a_missed_target() -> None:
     assert missed(met(), speed=19_999) == 1
     assert missed(met(), faster=9.9) == 1
     assert missed(asking) == 2
+
+
+def test_a_run_that_takes_too_long_or_too_much_memory_misses_a_target() -> None:
+    assert missed(met(), seconds=1_801) == 1
+    assert missed(met(), gib=11.2) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "draws"),
+    [
+        ([], False),
+        (["--members", "9999999"], False),
+        (["--members", "10000000"], True),
+        (["--plot"], True),
+        (["--members", "10000000", "--no-plot"], False),
+    ],
+)
+def test_the_plot_of_the_country_is_not_overwritten_by_less_unless_asked(
+    arguments: list[str],
+    draws: bool,  # noqa: FBT001
+) -> None:
+    assert plan_from(arguments).plot is draws
 
 
 @pytest.mark.parametrize(("right", "holds"), [(980, True), (979, False)])

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from tests.bench.match_eval.rates import rates_from
 from tests.bench.match_eval.run import Plan, run
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def main() -> int:
+
+PLOTTED_FROM = 10_000_000  # members: the plot in docs/ is of the whole country
+
+
+def plan_from(arguments: Sequence[str] | None = None) -> Plan:
+    """Return what the command line asks for."""
     parser = argparse.ArgumentParser(prog="match_eval", description=__doc__)
     parser.add_argument("--members", type=int, default=100_000)
     parser.add_argument("--sales", type=int, help="to judge; 1,000,000 from a million members on")
@@ -18,10 +26,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--rate", action="append", default=[], metavar="NAME=SHARE")
-    parser.add_argument("--no-plot", action="store_true", help="leave the plot in docs/ alone")
-    chosen = parser.parse_args()
+    parser.add_argument(
+        "--plot",
+        action=argparse.BooleanOptionalAction,
+        help="draw the plot in docs/; unless told otherwise, from ten million members on",
+    )
+    chosen = parser.parse_args(arguments)
     large = chosen.members >= 1_000_000
-    plan = Plan(
+    return Plan(
         members=chosen.members,
         sales=chosen.sales or (1_000_000 if large else 300_000),
         training=chosen.training or (200_000 if large else 100_000),
@@ -29,9 +41,12 @@ def main() -> int:
         seed=chosen.seed,
         processes=chosen.processes,
         rates=rates_from(chosen.rate),
-        plot=not chosen.no_plot,
+        plot=chosen.members >= PLOTTED_FROM if chosen.plot is None else chosen.plot,
     )
-    return run(plan)
+
+
+def main() -> int:
+    return run(plan_from())
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ ORPHANS_RECOVERED = 0.50
 LIES_BELIEVED = 0.0003  # of orphans: so few that at one lie in a hundred none is to be expected
 DECISIONS_A_SECOND = 20_000
 TIMES_FASTER = 10
+WITHIN_SECONDS = 30 * 60  # on two cores
+WITHIN_GIB = 11.1  # 12 GB
 
 
 def report(
@@ -30,6 +32,8 @@ def report(
     comparison: Comparison,
     speed: float,
     faster: float | None,
+    seconds: float,
+    gib: float,
 ) -> int:
     """Print everything; return how many targets were missed."""
     _print_policies(result)
@@ -55,6 +59,8 @@ def report(
         f"round trips at most {result.reads.most_round_trips}": result.reads.most_round_trips <= 3,
         f"keys in one trip at most {result.reads.most_keys}": result.reads.most_keys <= 100,
         f"decisions a second {speed:,.0f}": speed >= DECISIONS_A_SECOND,
+        f"seconds until here {seconds:,.0f}": seconds <= WITHIN_SECONDS,
+        f"GiB at most {gib:.1f}": gib <= WITHIN_GIB,
     }
     if faster is not None:
         targets[f"times faster than a scan {faster:.1f}"] = faster >= TIMES_FASTER

@@ -59,19 +59,19 @@ def run(plan: Plan) -> int:
     speed = decisions_a_second(weights)
     faster = times_faster_than_a_scan(population, weights) if plan.members <= SCAN_UP_TO else None
     if plan.plot:
+        print(f"calibration drawn to {PLOT}")
         PLOT.parent.mkdir(exist_ok=True)
         PLOT.write_text(draw(result, members=plan.members))
-    missed = report(
+    return report(
         result,
         members=plan.members,
         weights=weights,
         comparison=comparison,
         speed=speed,
         faster=faster,
+        seconds=time.monotonic() - started,
+        gib=_peak_gib(),
     )
-    peak = _peak_gib()
-    print(f"\n{time.monotonic() - started:,.0f} s, at most {peak:.1f} GiB")
-    return missed
 
 
 def _judged(plan: Plan, population: Population, weights: Weights) -> Result:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from forecourt.contention import until_settled
 from forecourt.conversations import in_step
-from forecourt.decided_sales import STATUS_OF
+from forecourt.errors import StaleWrite
 from forecourt.inquiry import Found, inquire
 from forecourt.orphans import pointers, still_waits
 from forecourt.stored_sales import Status
@@ -86,7 +86,8 @@ class Assignment:
         Decide *sales*, without writing it down, in the round trips one of them takes.
 
         *consistent* sees every binding committed before the call. *claimed_by* is a member
-        who said that the sale is theirs.
+        who said that the sales are theirs. Who has claimed one before still does, whatever it is
+        weighed for; two who claim the same one are neither believed.
         """
         weights = self._weights()
         blocks = dict(enumerate(each.phone_blocks for each in sales))
@@ -112,7 +113,7 @@ class Assignment:
                     weights=weights,
                     policy=self._policy,
                     tolerate=self._tolerate(each),
-                    claimed_by=claimed_by,
+                    claimed_by=claimed_by or _only_claimant(each),
                 )
                 for each in sales
             ],
@@ -136,34 +137,42 @@ class Assignment:
         decision = heeding(stored, weighed.decision)
         decided_at = self._now()
         filed_under = pointers(decision, stored.observations)
-        written = self._write(stored, decision, filed_under, decided_at)
+        written = until_settled(
+            lambda: self._decided.decide(
+                stored, decision, filed_under=filed_under, decided_at=decided_at
+            )
+        )
         if not written:
-            waiting = self._sales.sale(stored.sale.sale_id)
-            return self.claim(waiting) if waiting.status in WAITING_STATUSES else None
+            return self._claim_as_it_is(stored)
         if not filed_under:
             return decision
         asked = decision.member_id if decision.outcome is Outcome.PENDING else None
         owners, erased = self._candidates.as_of_now(stored.evidence_keys, asked=asked)
         if owners == weighed.owners and not erased:
             return decision
-        waiting = replace(
-            stored, status=STATUS_OF[decision.outcome], decision=decision, decided_at=decided_at
-        )
-        return self.claim(waiting) or decision
+        return self._claim_as_it_is(stored) or decision
+
+    def _claim_as_it_is(self, stored: StoredSale) -> Decision | None:
+        """Decide a sale again if it waits now; return what was written."""
+
+        def attempt() -> Decision | None:
+            now = self._sales.sale(stored.sale.sale_id)
+            return self.claim(now) if now.status in WAITING_STATUSES else None
+
+        return until_settled(attempt)
 
     def claim(self, waiting: StoredSale, *, claimed_by: str | None = None) -> Decision | None:
         """
         Decide a waiting sale again, as of now; return what was written.
 
-        `None`: nothing new came of it, it has waited too long, a person has ruled on it, or
-        somebody was faster. A sale somebody is asked about stays theirs to answer unless another
-        is likelier now. Who claimed it before still does; two who claim it are neither believed.
+        `None`: nothing new came of it, it has waited too long, a person has ruled on it, or it
+        waits no more. Raise `StaleWrite` when it was decided since it was read and still waits:
+        what it is weighed for now, the rival need not have seen. A sale somebody is asked about
+        stays theirs to answer unless another is likelier now.
         """
         now = self._now()
         if waiting.ruled is not None or not still_waits(waiting.sale.key.completed_at, now):
             return None
-        if claimed_by is None and len(waiting.claimed_by) == 1:
-            (claimed_by,) = waiting.claimed_by
         (weighed,) = self.weigh([waiting], claimed_by=claimed_by, consistent=True)
         _, erased = self._candidates.as_of_now((), asked=waiting.asked)
         nobodys = {waiting.asked} if erased and waiting.asked else frozenset[str]()
@@ -173,20 +182,11 @@ class Assignment:
         if not erased and not _is_news(waiting, decision):
             return None
         filed_under = pointers(decision, waiting.observations)
-        return decision if self._write(waiting, decision, filed_under, now) else None
-
-    def _write(
-        self,
-        stored: StoredSale,
-        decision: Decision,
-        filed_under: Sequence[EvidenceKey],
-        decided_at: datetime,
-    ) -> bool:
-        return until_settled(
-            lambda: self._decided.decide(
-                stored, decision, filed_under=filed_under, decided_at=decided_at
-            )
-        )
+        if self._decided.decide(waiting, decision, filed_under=filed_under, decided_at=now):
+            return decision
+        if self._sales.sale(waiting.sale.sale_id).status in WAITING_STATUSES:
+            raise StaleWrite
+        return None
 
 
 def heeding(stored: StoredSale, decision: Decision) -> Decision:
@@ -194,6 +194,10 @@ def heeding(stored: StoredSale, decision: Decision) -> Decision:
     if decision.member_id is None or decision.member_id not in stored.denied_by:
         return decision
     return replace(decision, outcome=Outcome.UNMATCHED, member_id=None, reason=Reason.DENIED)
+
+
+def _only_claimant(stored: StoredSale) -> str | None:
+    return next(iter(stored.claimed_by)) if len(stored.claimed_by) == 1 else None
 
 
 def _is_news(waiting: StoredSale, decision: Decision) -> bool:

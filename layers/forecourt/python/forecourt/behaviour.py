@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 MEMORY = 48
 STATIONS_MAX = 6
 GRADES_MAX = 4
-MEANS_MAX = 4  # of payment; while two keys are accepted each has two marks
+MEANS_MAX = 4  # of payment, by each of the keys
+KEYS_MAX = 2  # as many as are accepted at once; marks by older ones say nothing any more
 MARK_CHARACTERS = 12
 KNOWN_AFTER = 2  # sales
 HOUR_BANDS = 8  # of three hours each
@@ -81,7 +82,7 @@ class Behaviour:
         grades = _counted(self.grades, fill.grade, GRADES_MAX)
         means = self.means
         for mark in fill.paid_with:
-            means = _counted(means, mark, MEANS_MAX)
+            means = _seen(means, mark)
         if sum(bands) >= MEMORY:
             bands = tuple(count // 2 for count in bands)
             stations, grades, means = _halved(stations), _halved(grades), _halved(means)
@@ -214,6 +215,16 @@ def _counted(counts: Mapping[str, int], name: str, most: int) -> dict[str, int]:
         rarest = min((each for each in counted if each != name), key=lambda each: counted[each])
         del counted[rarest]
     return counted
+
+
+def _seen(means: Mapping[str, int], mark: str) -> dict[str, int]:
+    """Return *means* with one more for *mark*; only marks by the same key make room for it."""
+    by_key: dict[str, dict[str, int]] = {key_id_of(mark): {}}
+    for each, count in means.items():
+        by_key.setdefault(key_id_of(each), {})[each] = count
+    by_key[key_id_of(mark)] = _counted(by_key[key_id_of(mark)], mark, MEANS_MAX)
+    newest = sorted(by_key, key=int)[-KEYS_MAX:]
+    return {each: count for key_id in newest for each, count in by_key[key_id].items()}
 
 
 def _uncounted(counts: Mapping[str, int], name: str) -> dict[str, int]:

@@ -29,12 +29,16 @@ from forecourt.stored_sales import Status, decision_to_map, sale_key
 from forecourt.weighing import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from forecourt.identity import EvidenceKey
     from forecourt.stored_sales import StoredSale
     from forecourt.weighing import Decision
+
+# Of one piece of evidence, read at once. A member fills up a dozen times while sales wait; what
+# many more of them show (a taxi firm's phone) identifies nobody.
+ORPHANS_MAX = 64
 
 STATUS_OF = {
     Outcome.CREDITED: Status.MATCHED,
@@ -91,16 +95,23 @@ class DecidedSales:
 
     def note_claim(self, stored: StoredSale, member_id: str) -> bool:
         """
-        Remember that a member says a waiting sale is theirs. `False`: it no longer waits.
+        Remember that a member says a sale is theirs. `False`: it stands otherwise than was read.
 
         What comes of it is for weighing, now and whenever the sale is weighed again.
         """
+        return self._note("claimed_by", stored, member_id)
+
+    def note_denial(self, stored: StoredSale, member_id: str) -> bool:
+        """Remember that a member says a held sale is not theirs. `False`: it is no longer held."""
+        return self._note("denied_by", stored, member_id)
+
+    def _note(self, name: str, stored: StoredSale, member_id: str) -> bool:
         return self._write(
             {
                 "TableName": self._sales,
                 "Key": sale_key(stored.sale.sale_id),
-                "UpdateExpression": "ADD claimed_by :member",
-                # Excludes a claim on a sale that was decided since it was read.
+                "UpdateExpression": f"ADD {name} :member",
+                # Excludes a word about a sale that was decided since it was read.
                 "ConditionExpression": "#status = :before",
                 "ExpressionAttributeNames": {"#status": "status"},
                 "ExpressionAttributeValues": to_item(
@@ -140,20 +151,16 @@ class DecidedSales:
             }
         )
 
-    def orphans(self, key: EvidenceKey) -> Iterator[str]:
-        """Yield the ids of sales that wait with that evidence, oldest first."""
-        arguments: dict[str, Any] = {
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": {":pk": encode(f"EVIDENCE#{key.kind}#{key.digest}")},
-            "ConsistentRead": True,
-        }
-        while True:
-            response = self._dynamodb.query(TableName=self._sales, **arguments)
-            for item in response["Items"]:
-                yield item["sk"]["S"].removeprefix("SALE#")
-            if "LastEvaluatedKey" not in response:
-                return
-            arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
+    def orphans(self, key: EvidenceKey, *, at_most: int = ORPHANS_MAX) -> list[str]:
+        """Return the ids of sales that wait with that evidence, the oldest *at_most* of them."""
+        response = self._dynamodb.query(
+            TableName=self._sales,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": encode(f"EVIDENCE#{key.kind}#{key.digest}")},
+            ConsistentRead=True,
+            Limit=at_most,  # pointers are small: DynamoDB returns that many or all there are
+        )
+        return [item["sk"]["S"].removeprefix("SALE#") for item in response["Items"]]
 
     def forget_orphan(self, key: EvidenceKey, sale_id: str) -> None:
         """Remove a pointer to a sale that no longer waits."""

@@ -78,14 +78,11 @@ DEFAULT_POLICY = Policy(
     strong=frozenset(
         {
             ("phone", "same"), ("phone", "close"), ("plate", "same"), ("plate", "close"),
-            ("payment", "same"), ("card", "same"), ("etc_tag", "same"),
-            ("receipt", "same"), (CLAIM, "same"),
+            ("payment", "same"), ("card", "same"), ("etc_tag", "same"), (CLAIM, "same"),
         }
     ),
-    dependent=frozenset(
-        {("phone", "close"), ("plate", "close"), ("receipt", "same"), (CLAIM, "same")}
-    ),
-    telling=frozenset({"phone", "payment", "card", "etc_tag", "receipt"}),
+    dependent=frozenset({("phone", "close"), ("plate", "close"), (CLAIM, "same")}),
+    telling=frozenset({"phone", "payment", "card", "etc_tag"}),
     implausible=frozenset({("rhythm", "burst")}),
     alibis=frozenset({(PRESENCE, ELSEWHERE)}),
     doubtful=frozenset(
@@ -94,7 +91,7 @@ DEFAULT_POLICY = Policy(
             (MEANS, "new"), (FLEET, "same"), (HISTORY, "none"),
         }
     ),
-    vouching=frozenset({("receipt", "same"), (CLAIM, "same")}),
+    vouching=frozenset({(CLAIM, "same")}),
 )  # fmt: skip
 """A car may be driven by several members: its plate alone contradicts nobody."""
 

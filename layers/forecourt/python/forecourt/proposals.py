@@ -2,8 +2,8 @@
 New weights, proposed: learnt from judged sales, and tried on others beside those in force.
 
 Four sales in five are learnt from, the fifth is held back. What sales cannot show stays as it
-is: a field of which too few pairs say anything, a level nobody has seen, what a claim or a
-receipt is worth. How densely members' numbers lie is taken from the blocks of the phones
+is: a field of which too few pairs say anything, a level nobody has seen, what a claim is
+worth. How densely members' numbers lie is taken from the blocks of the phones
 typed at the sales, which is denser than around numbers drawn at random: it errs towards caution.
 """
 
@@ -40,7 +40,7 @@ MATCHES_MIN = 200  # pairs by which a field is learnt anew
 STRANGERS_MIN = 50  # the same of strangers, where a field is counted among candidates
 SLIPS_AT_MOST = 0.05  # of typed phones; above what was ever measured
 
-KEYED = frozenset({*KINDS, "receipt"})
+KEYED = frozenset(KINDS)
 SCOPES = dict.fromkeys(KINDS, Scope.KEYED)
 
 

@@ -4,8 +4,8 @@ Identities in the Loyalty table hashed anew (see `forecourt.rekeying`).
 An identity moves as a whole in one transaction: owners, each owner's item and mark in their
 portrait, and the count of the block. So a binding, an unbinding or a merge finds it before or
 after, under one key or the other and never under both, and whichever of two that meet comes
-second reads again. At `owners_max` owners that is 98 writes, and DynamoDB takes a hundred. Who
-drives a car is noted where it goes before it does.
+second reads again. At `OWNERS_MAX` owners that is 99 writes, and DynamoDB takes a hundred. Who
+drives a car is noted where it goes before it does, and goes with it from where it was.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class RekeyedIdentities:
 
     def rekey(self, item: Item, *, now: datetime) -> Outcome:
         """
-        Bring an identity, a merge or a block in line with the ring.
+        Bring an identity, a merge, a car's drivers or a block in line with the ring.
 
         Raise `ValueError` when the value of an identity does not give its hash.
         """
@@ -80,6 +80,8 @@ class RekeyedIdentities:
                 return until_settled(
                     lambda: self._rekey_merge({"pk": item["pk"], "sk": item["sk"]})
                 )
+            case "drivers":
+                return self._sweep_drivers(item)
             case _:
                 return self._sweep_block(item)
 
@@ -95,8 +97,10 @@ class RekeyedIdentities:
         hashes = self._ring.hashes(EvidenceKind(key.kind), value)
         if key_id_of(key.digest) in self._ring.keys and key not in hashes:
             raise ValueError(f"what is sealed does not give the hash {key.digest}")
-        self._take_drivers_along(key, hashes[0])
-        writes = self._moved(key, hashes[0], value, item)
+        writes = [
+            *self._moved(key, hashes[0], value, item),
+            *self._take_drivers_along(key, hashes[0]),
+        ]
         for owner in owners:
             writes += [
                 self._leave_trace(owner, key, hashes[0], bound[owner], now=now),
@@ -106,15 +110,25 @@ class RekeyedIdentities:
         self._transact(writes)
         return Outcome.CHANGED
 
-    def _take_drivers_along(self, key: EvidenceKey, current: EvidenceKey) -> None:
+    def _take_drivers_along(self, key: EvidenceKey, current: EvidenceKey) -> list[dict[str, Any]]:
         """
-        Note who drives a car under the hash that it will lie under.
+        Note who drives a car under the hash that it will lie under; return what forgets the other.
 
         Before it moves: a run that dies in between finds the car where it was, and begins again.
         """
         item = self._item(drivers_key(key)) if key.kind == EvidenceKind.PLATE else None
-        for member_id, seen_at in (drivers_from_item(item) if item else {}).items():
+        if item is None:
+            return []
+        for member_id, seen_at in drivers_from_item(item).items():
             self._portraits.note_driver(current, member_id, seen_at=seen_at)
+        forgotten = {
+            "TableName": self._name,
+            "Key": drivers_key(key),
+            # Excludes losing a driver who was noted since they were read.
+            "ConditionExpression": "drivers = :before",
+            "ExpressionAttributeValues": {":before": item["drivers"]},
+        }
+        return [{"Delete": forgotten}]
 
     def _of_owners(
         self, owners: tuple[str, ...], key: EvidenceKey
@@ -233,6 +247,14 @@ class RekeyedIdentities:
             if item is not None and item["type"]["S"] == REKEYED:
                 return self._mark_now(members, item["now"]["S"])
         return mark
+
+    def _sweep_drivers(self, item: Item) -> Outcome:
+        """Remove who drives a car by a key that is accepted no more, unless it has yet to move."""
+        key = evidence_key_from_item(item)
+        if key_id_of(key.digest) in self._ring.keys or self._item(identity_key(key)) is not None:
+            return Outcome.IN_LINE
+        self._dynamodb.delete_item(TableName=self._name, Key=drivers_key(key))
+        return Outcome.CHANGED
 
     def _sweep_block(self, item: Item) -> Outcome:
         """Remove the count of a block under a key that is accepted no more."""

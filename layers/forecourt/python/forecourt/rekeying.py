@@ -4,6 +4,7 @@ Hashing anew: what the tables hold is brought in line with the ring of keys (`ke
 | what | lies under |
 | --- | --- |
 | an identity, with everything of its owners | the current key |
+| who drives a car | accepted keys; what was noted by the old one before the car moved is gone |
 | the evidence of a sale that is not decided, and its pointers | every accepted key |
 | the evidence of a decided sale | the current key: nobody looks for it any more |
 

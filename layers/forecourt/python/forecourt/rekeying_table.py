@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PK = "REKEYING"
 # What is hashed anew. Everything else of an identity goes along with it.
 TYPES = {
-    Place.IDENTITIES: ("identity", "merge", "block"),
+    Place.IDENTITIES: ("identity", "merge", "drivers", "block"),
     Place.SALES: ("sale", "telling", "orphan"),
 }
 

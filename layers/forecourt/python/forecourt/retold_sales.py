@@ -274,8 +274,10 @@ class RetoldSales:
             {"Update": update},
             *({"Update": self._joined(each, sale_id, now=now, actor=actor)} for each in new),
         ]
-        if stored.asked and status is not stored.status:
-            key = question_key(stored.asked, sale_id)
+        # What they have answered stays: it is counted with whatever comes.
+        asked = stored.asked if stored.asked not in stored.claimed_by else None
+        if asked and status is not stored.status:
+            key = question_key(asked, sale_id)
             writes.append({"Delete": {"TableName": self._loyalty, "Key": key}})
         self._transact(writes)
 

@@ -111,8 +111,9 @@ def owners_from_item(item: Mapping[str, Mapping[str, Any]] | None) -> tuple[str,
 
 
 def evidence_key_from_item(item: Mapping[str, Mapping[str, Any]]) -> EvidenceKey:
-    """Return which identity an item is about, its own or its member's."""
-    name = item["pk"]["S"] if item["pk"]["S"].startswith("IDENTITY#") else item["sk"]["S"]
+    """Return which identity an item is about: its own, its drivers' or its member's."""
+    pk = item["pk"]["S"]
+    name = pk if pk.startswith(("IDENTITY#", "DRIVERS#")) else item["sk"]["S"]
     _, kind, digest = name.split("#")
     return EvidenceKey(kind=kind, digest=digest)
 

@@ -13,6 +13,8 @@ from forecourt.ledger.entries import POINTS_WALLET
 from forecourt.values import dataclass
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from forecourt.ledger.accounts import Account
     from forecourt.ledger.commands import EarnNothing, Reverse
     from forecourt.ledger.entries import Entry
@@ -60,12 +62,13 @@ class Parked:
     Reversals that came before the entry they reverse, in the order they came.
 
     `account_version` is the account's after the last of them: who holds an older account has
-    not seen all of them.
+    not seen all of them. `since` is the business day on which the first of them came.
     """
 
     owner: str
     wallet: str = POINTS_WALLET
     entry_id: str
+    since: date | None = None
     account_version: int = 0
     commands: tuple[Reverse, ...] = ()
 

@@ -128,13 +128,6 @@ class Decision:
     absent: tuple[str, str] | None = None
 
     @property
-    def answers(self) -> tuple[str, str]:
-        """Return whose command it answers, and the command's id."""
-        if self.instead is not None:
-            return self.instead.owner, self.instead.entry_id
-        return self.entry.member_id, self.entry.entry_id
-
-    @property
     def entry(self) -> Entry:
         return self.postings[0].entries[0]
 

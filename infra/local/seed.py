@@ -58,12 +58,13 @@ class Credentials:
 
 
 def activate_program(
-    operator: ApiClient, document: Mapping[str, Any], *, effective_at: datetime
+    operator: ApiClient, document: Mapping[str, Any], *, effective_at: datetime | None = None
 ) -> int:
-    """Draft, validate and activate *document*; return its version."""
+    """Draft, validate and activate *document*, at once unless told when; return its version."""
     version: int = operator.post("/programs", document)["version"]
     operator.post(f"/programs/{version}/validation")
-    operator.post(f"/programs/{version}/activation", {"effective_at": format_instant(effective_at)})
+    at = {"effective_at": format_instant(effective_at)} if effective_at is not None else {}
+    operator.post(f"/programs/{version}/activation", at)
     return version
 
 

@@ -78,6 +78,7 @@ NEEDED = {
         "loyalty MEMBER# GetItem",
         "loyalty MEMBER# PutItem",
         "loyalty MEMBER# DeleteItem",
+        "loyalty MEMBER# ConditionCheckItem",
         "leave in NotAccrued",
     },
     "claims": ASSIGN
@@ -211,9 +212,10 @@ NEEDED = {
     },
     "rekeying": {
         *(f"loyalty REKEYING {each}" for each in ("GetItem", "PutItem", "Query")),
-        *(f"loyalty {each}# GetItem" for each in ("IDENTITY", "MEMBER", "MERGES")),
+        *(f"loyalty {each}# GetItem" for each in ("IDENTITY", "MEMBER", "MERGES", "DRIVERS")),
         *(f"loyalty {each}# BatchGetItem" for each in ("MEMBER", "PORTRAIT")),
-        *(f"loyalty {each}# PutItem" for each in ("IDENTITY", "MEMBER")),
+        *(f"loyalty {each}# PutItem" for each in ("IDENTITY", "MEMBER", "DRIVERS")),
+        "loyalty PORTRAIT# ConditionCheckItem",
         *(f"loyalty {each}# UpdateItem" for each in ("PORTRAIT", "BLOCK", "MERGES")),
         *(f"loyalty {each}# DeleteItem" for each in ("IDENTITY", "BLOCK")),
         *(f"sales {each}# GetItem" for each in ("STATION", "EVIDENCE")),

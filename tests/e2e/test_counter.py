@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,8 +37,7 @@ WALLETS = {
 def _left_as_found(stack: LocalStack, operator: ApiClient) -> Iterator[None]:
     """Put a program with all wallets in force: others' may be, and what was cannot be changed."""
     with nothing_left(stack):
-        soon = datetime.now(UTC) + timedelta(seconds=3)
-        version = activate_program(operator, {**PROGRAM, "wallets": WALLETS}, effective_at=soon)
+        version = activate_program(operator, {**PROGRAM, "wallets": WALLETS})
         wait_for(lambda: operator.get("/programs")["in_force"] == version)
         forget_programs(stack)
         yield

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -274,9 +274,8 @@ def test_an_adjustment_that_two_people_approve_at_once_is_posted_once(
     stack: LocalStack, operator: ApiClient
 ) -> None:
     # Other tests' program may be in force, and what was cannot be changed.
-    soon = datetime.now(UTC) + timedelta(seconds=3)
     program = {**PROGRAM, "wallets": {"points": {"adjust_limit": 10}}}
-    version = activate_program(operator, program, effective_at=soon)
+    version = activate_program(operator, program)
     wait_for(lambda: operator.get("/programs")["in_force"] == version)
     forget_programs(stack)
     manager = ApiClient(stack.api_url, stack.token("manager"))

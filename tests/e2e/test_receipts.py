@@ -49,8 +49,7 @@ FUEL_POINTS = 399
 def traces(stack: LocalStack, operator: ApiClient) -> Iterator[Traces]:
     with nothing_left(stack) as traces:
         # Another program may be in force, and what was cannot be changed.
-        soon = datetime.now(UTC) + timedelta(seconds=2)
-        version = activate_program(operator, RECEIPTS, effective_at=soon)
+        version = activate_program(operator, RECEIPTS)
         wait_for(lambda: operator.get("/programs")["in_force"], lambda found: found == version)
         yield traces
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from dataclasses import dataclass
 
 __all__ = ["dataclass"]
 
@@ -45,7 +44,9 @@ def _show(self: Any) -> str:
     return f"{self.__class__.__qualname__}({values})"
 
 
-if not TYPE_CHECKING:
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
 
     def dataclass(
         *, frozen: bool = False, order: bool = False, **options: bool

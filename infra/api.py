@@ -284,8 +284,11 @@ class Api(Construct):
             leading_keys=["MEMBER#*", "ADJUSTMENTS"],
         )
         loyalty.let(corrections, "PutItem", "Query", leading_keys=["BUDGETS"])
-        # A refund that waits for its sale, which must not be there yet.
+        # A refund that waits for its sale, which must not be there yet; points given by hand that
+        # are refused, for whose reversal nothing may wait.
         loyalty.let(corrections, "ConditionCheckItem", leading_keys=["MEMBER#*"])
+        # Who had a sale before: a refund may have been made of theirs.
+        loyalty.let(corrections, "Query", leading_keys=["RULINGS#*"])
         loyalty.let(corrections, "Query", leading_keys=["ADJUSTMENTS"])
         tables.sales.let(corrections, "GetItem", leading_keys=["STATION#*"])
         self._let_answer_once(corrections)

@@ -133,7 +133,8 @@ class Earning(Construct):
         loyalty.let(accrual, "GetItem", leading_keys=["PROGRAM"])
         # Deletes the note of a reversal that waited for this sale, in the same transaction.
         loyalty.let(accrual, "GetItem", "PutItem", "DeleteItem", leading_keys=["MEMBER#*"])
-        # That a sale earns nothing is held against the account, which it leaves alone.
+        # That a sale earns nothing, or what a full wallet refuses, is held against the account,
+        # which it leaves alone.
         loyalty.let(accrual, "ConditionCheckItem", leading_keys=["MEMBER#*"])
         read_stream(
             accrual,

@@ -158,7 +158,7 @@ def _operator_door() -> Door:
 
 def _rulings_door() -> Door:
     door = _door()
-    RulingRoutes(door=door, sales=NOTHING, ruled=NOTHING, now=NOTHING)
+    RulingRoutes(door=door, sales=NOTHING, ruled=NOTHING, book=NOTHING, now=NOTHING)
     return door
 
 
@@ -169,7 +169,7 @@ def _corrections_door() -> Door:
     BudgetRoutes(desk, budgets=NOTHING, table=NOTHING)
     AwardRoutes(desk, budgets=NOTHING)
     FreezingRoutes(desk, table=NOTHING)
-    RefundRoutes(desk, sales=NOTHING)
+    RefundRoutes(desk, sales=NOTHING, book=NOTHING)
     return door
 
 

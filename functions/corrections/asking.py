@@ -48,7 +48,7 @@ def ask(
     try:
         expires_on = last_day()
     except ForecourtError:
-        asked = table.asked(request_id)
+        asked = table.asked(request_id, fingerprint=door.fingerprint)
         if asked is None:
             raise
     else:
@@ -67,10 +67,8 @@ def ask(
                 status=Status.WAITING if waits else Status.ALLOWED,
             ),
             request_id=request_id,
+            fingerprint=door.fingerprint,
         )
-    told = (asked.wallet, asked.points, asked.source, asked.reason)
-    if told != (wallet, points, source, reason):
-        raise IdempotencyKeyReused
     entry = desk.post(asked.command) if asked.status is Status.ALLOWED else None
     return Answer(status=201, body=adjusted(asked, entry))
 

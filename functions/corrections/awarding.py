@@ -11,12 +11,13 @@ from aws_lambda_powertools.event_handler import Response
 
 from forecourt.budgets_table import BudgetsTable
 from forecourt.callers import Permission
-from forecourt.errors import UnknownWallet
+from forecourt.errors import EntryConflict, IdempotencyKeyReused, UnknownWallet
 from forecourt.instants import business_day
 from forecourt.keeping import BEFORE_THE_PROGRAM
 from forecourt.ledger.commands import Earn
 from forecourt.ledger.entries import PARTNER
 from forecourt.ledger.giving import needs_checker
+from forecourt.ledger.procedure import EntryKey
 from forecourt.ledger.refusals import CheckerNeeded
 from forecourt.once import KEPT, Answer
 from forecourt.program import Program
@@ -55,20 +56,19 @@ class AwardRoutes:
         caller = self._desk.door.caller
         member_id = caller.member_named(member_id, Permission.AWARD_POINTS)
 
-        def require_in_time() -> None:
-            require_plausible(body.asked_at, field="asked_at", now=self._desk.now(), back=KEPT)
+        # One key may be used at two doors; whom it is about tells these apart.
+        named = (self._desk.door.request_id, member_id)
+        key = EntryKey(member_id, entry_id_for("award", body.asked_at, *named))
 
-        def perform() -> Answer:
+        def order() -> Earn:
+            require_plausible(body.asked_at, field="asked_at", now=self._desk.now(), back=KEPT)
             budget = self._budgets.budget(body.budget_id)
             program = self._program(body.asked_at)
             policy = program.policies().of(budget.wallet)
             if needs_checker(body.points, policy) and not caller.may(Permission.CHANGE_BUDGETS):
                 raise CheckerNeeded(limit=policy.adjust_limit or 0, requested=body.points)
-            award = Earn(
-                # One key may be used at two doors; whom it is about tells these apart.
-                entry_id=entry_id_for(
-                    "award", body.asked_at, self._desk.door.request_id, member_id
-                ),
+            return Earn(
+                entry_id=key.entry_id,
                 owner=member_id,
                 wallet=budget.wallet,
                 points=body.points,
@@ -81,7 +81,12 @@ class AwardRoutes:
                 program_version=program.version,
                 request=self._desk.door.fingerprint,
             )
-            return self._give(award, require_in_time)
+
+        def perform() -> Answer:
+            try:
+                return self._give(key, order)
+            except EntryConflict:
+                raise IdempotencyKeyReused from None  # the id has the key in it
 
         return self._desk.door.once(perform)
 
@@ -97,16 +102,17 @@ class AwardRoutes:
         member_id = caller.member_named(member_id, Permission.ISSUE_PARTNER_POINTS)
         wallet = f"{PARTNER_PREFIX}{body.partner}"
 
-        def require_in_time() -> None:
+        entry_id = entry_id_for("partner", body.issued_at, wallet, body.document)
+        key = EntryKey(member_id, entry_id)
+
+        def order() -> Earn:
             now, back = self._desk.now(), DOCUMENTS_REACH_BACK
             require_plausible(body.issued_at, field="issued_at", now=now, back=back)
-
-        def perform() -> Answer:
             program = self._program(body.issued_at)
             if wallet not in program.wallets:
                 raise UnknownWallet(wallet)
-            issue = Earn(
-                entry_id=entry_id_for("partner", body.issued_at, wallet, body.document),
+            return Earn(
+                entry_id=entry_id,
                 owner=member_id,
                 wallet=wallet,
                 points=body.points,
@@ -119,22 +125,22 @@ class AwardRoutes:
                 program_version=program.version,
                 request=self._desk.door.fingerprint,
             )
-            return self._give(issue, require_in_time)
 
-        return self._desk.door.once(perform)
+        return self._desk.door.once(lambda: self._give(key, order))
 
     def _program(self, at: datetime) -> Program:
         """Return the program of the moment that a request tells, whenever the request comes."""
         return self._programs.at(at) or BEFORE_THE_PROGRAM
 
-    def _give(self, command: Earn, require_in_time: Callable[[], None]) -> Answer:
+    def _give(self, key: EntryKey, order: Callable[[], Earn]) -> Answer:
         desk = self._desk
         entry = give(
-            command,
-            require_in_time=require_in_time,
+            key,
+            order,
+            request=desk.door.fingerprint,
             loyalty=desk.loyalty,
             ledger=desk.ledger,
-            policies=desk.policies(command.owner),
+            policies=desk.policies(key.owner),
         )
         return Answer(status=201, body=posted(entry))
 

@@ -20,6 +20,7 @@ from forecourt.keeping import Keeping
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.once import Requests
+from forecourt.rulings_book import RulingsBook
 from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
 from forecourt.values import dataclass
@@ -70,7 +71,11 @@ opened = BudgetsTable(dynamodb, name=settings.loyalty_table)
 budgets = BudgetRoutes(desk, budgets=opened, table=asked)
 awards = AwardRoutes(desk, budgets=opened)
 freezing = FreezingRoutes(desk, table=asked)
-refunds = RefundRoutes(desk, sales=SalesTable(dynamodb, name=settings.sales_table))
+refunds = RefundRoutes(
+    desk,
+    sales=SalesTable(dynamodb, name=settings.sales_table),
+    book=RulingsBook(dynamodb, name=settings.loyalty_table),
+)
 
 
 @logger.inject_lambda_context

@@ -1,7 +1,6 @@
 """The route that takes back what a sale earned, because the sale was refunded."""
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -11,27 +10,23 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from forecourt import rulings
 from forecourt.by_line import earned_by_line
 from forecourt.callers import Permission
-from forecourt.errors import (
-    ForecourtError,
-    InvalidRequest,
-    SaleNotCredited,
-    SaleShared,
-    StaleWrite,
-)
-from forecourt.growing import Growing
+from forecourt.errors import InvalidRequest, SaleNotCredited, SaleShared, StaleWrite
+from forecourt.growing import Growing, rest_id
 from forecourt.growth import growth_entry_id, growth_of
-from forecourt.instants import compact_instant
-from forecourt.ledger import Entry, EntryKind
+from forecourt.ledger import POINTS_WALLET, Entry, EntryKind
+from forecourt.ledger import Answer as Answered
 from forecourt.ledger.commands import Line, Part, Remainder, Reverse, Share
 from forecourt.ledger.procedure import EntryKey
-from forecourt.ledger.refusals import AccountMerged, NothingToReverse
+from forecourt.ledger.refusals import AccountMerged, LedgerRefusal, NothingToReverse
 from forecourt.once import Answer
 from forecourt.programs import Programs
+from forecourt.rulings_book import RulingsBook
 from forecourt.sales import Sale
 from forecourt.sales_table import SalesTable
 from forecourt.stored_baskets import refunded_before
 from forecourt.stored_sales import StoredSale
-from forecourt.told_times import require_plausible
+from forecourt.told_times import entry_id_for, require_plausible
+from forecourt.wallets import GROWTH_WALLET
 from functions.corrections.bodies import PostedView, RefundOrder, posted
 from functions.corrections.desk import TAG, Desk
 
@@ -41,9 +36,10 @@ SaleId = Annotated[
 
 
 class RefundRoutes:
-    def __init__(self, desk: Desk, *, sales: SalesTable) -> None:
+    def __init__(self, desk: Desk, *, sales: SalesTable, book: RulingsBook) -> None:
         self._desk = desk
         self._sales = sales
+        self._book = book
         self._programs = Programs(desk.loyalty)
         desk.door.add("POST", "/sales/<sale_id>/refunds", self.refund_sale, tag=TAG, status=201)
 
@@ -65,58 +61,71 @@ class RefundRoutes:
 
         def perform() -> Answer:
             stored = self._sales.sale(sale_id)
-            had = [each.share.member_id for each in stored.held]
-            moved = stored.ruled.moved if stored.ruled else ()
-            former = {each.share.member_id for each in moved}.difference(had)
-            entries = self._refunded_before(former, sale_id, body)
+            had = {each.share.member_id for each in stored.held}
+            entries = self._refunded_before(self._former(stored) - had, stored, body)
             if not entries:
                 try:
                     entries = self._refund(stored, body)
-                except ForecourtError:
-                    entries = self._refunded_before(had, sale_id, body)
+                except (InvalidRequest, SaleNotCredited, SaleShared):
+                    # By what is known of the sale now, and before anything was posted.
+                    entries = self._refunded_before(had, stored, body)
                     if not entries:
                         raise
             return Answer(status=201, body=posted(*entries))
 
         return self._desk.door.once(perform)
 
+    def _former(self, stored: StoredSale) -> set[str]:
+        """Return who had a sale before, as far as people decided that it went to others."""
+        if stored.ruled is None:
+            return set()
+        sale_id, last = stored.sale.sale_id, stored.ruled
+        applied = [last] if last.ruling.number == 1 else self._book.rulings(sale_id)
+        return {each.share.member_id for ruled in applied for each in ruled.moved}
+
     def _refunded_before(
-        self, members: Iterable[str], sale_id: str, body: RefundOrder
+        self, members: Iterable[str], stored: StoredSale, body: RefundOrder
     ) -> list[Entry]:
         """Return what the refund took back from one of *members* before; raise what refused it."""
-        desk, refund_id = self._desk, refund_id_for(sale_id, body)
-        for owner in (each for member_id in members for each in desk.loyalty.owners(member_id)):
-            key = EntryKey(owner, refund_id)
-            first = desk.ledger.first_answer(key, request=desk.door.fingerprint)
-            if first is None:
-                continue
-            added = desk.loyalty.judged([(owner, f"{refund_id}.basket")]).values()
-            entries = [each for each in (first.entry, *added) if each is not None]
-            return entries or [first.posted()]
+        refund_id = refund_id_for(stored.sale.sale_id, body)
+        growth_id = growth_entry_id(refund_id)
+        for member_id in sorted(members):
+            points = self._first_answers(member_id, (refund_id, difference_id(refund_id)))
+            of_growth = (growth_id, rest_id(refund_id))
+            growth = self._first_answers(member_id, of_growth, wallet=GROWTH_WALLET)
+            for answers in (points, growth):
+                entries = [each.entry for each in answers if each.entry is not None]
+                if entries:
+                    return entries
+            # Of a sale without points the growth value may not have been come to.
+            halfway = not growth and self._has_growth(stored, body)
+            for first in points:
+                if not (halfway and isinstance(first.refusal, NothingToReverse)):
+                    first.posted()  # which raises the refusal
         return []
 
+    def _first_answers(
+        self, member_id: str, entry_ids: Iterable[str], *, wallet: str = POINTS_WALLET
+    ) -> list[Answered]:
+        """Return what the ledger answered to the parts of a refund that it was asked for."""
+        desk = self._desk
+        owners = desk.loyalty.owners(member_id, wallet=wallet)
+        keys = [EntryKey(desk.loyalty.answering(owners, each), each) for each in entry_ids]
+        answers = (desk.ledger.first_answer(key, request=desk.door.fingerprint) for key in keys)
+        return [each for each in answers if each is not None]
+
     def _refund(self, stored: StoredSale, body: RefundOrder) -> list[Entry]:
+        """Take the points back, then the growth value; return the points' entries if there are."""
         sale_id = stored.sale.sale_id
         if not stored.held:
             raise SaleNotCredited(sale_id=sale_id, status=str(stored.status))
         if len(stored.held) > 1:
             raise SaleShared(sale_id=sale_id, members=len(stored.held))
-        try:
-            return self._refund_now(stored, body)
-        except AccountMerged:
-            # Its member became one with another just now: so it is theirs to give back.
-            return self._refund_now(stored, body)
-
-    def _refund_now(self, stored: StoredSale, body: RefundOrder) -> list[Entry]:
-        """Take the points back, then the growth value; return the points' entries if there are."""
-        refund_id, (held,) = refund_id_for(stored.sale.sale_id, body), stored.held
-        owners = self._desk.loyalty.owners(held.share.member_id)
-        owner = self._desk.loyalty.answering(owners, refund_id)
+        (held,) = stored.held
         refund = Reverse(
-            entry_id=refund_id,
-            owner=owner,
+            entry_id=refund_id_for(sale_id, body),
+            owner=held.share.member_id,
             reverses=held.entry_id,
-            reverses_owner=self._lies_with(owners, held.entry_id, owner),
             document=body.document,
             part=part_of(stored, body),
             source=f"refund:{body.document}",
@@ -125,26 +134,22 @@ class RefundRoutes:
             occurred_at=body.refunded_at,
             request=self._desk.door.fingerprint,
         )
-        entries = self._take_back(stored, refund, owners)
-        # Growth value is the whole sale's: no line has any of its own.
-        if body.line is None and self._has_growth(held.share, stored.sale):
-            policies = self._desk.keeping.program(self._desk.now()).policies()
-            growing = Growing(ledger=self._desk.ledger, policies=policies)
-            lies_with = self._lies_with(owners, growth_entry_id(held.entry_id), owner)
-            took = growing.take_back(replace(refund, reverses_owner=lies_with))
+        entries = self._take_back(stored, refund)
+        if self._has_growth(stored, body):
+            took = self._behind(entries, lambda: self._take_growth_back(refund))
             # A sale may be worth growth value and no points.
-            if took is not None and not entries:
-                return [took]
+            entries = entries or took
         if not entries:
             raise NothingToReverse(entry_id=held.entry_id)
         return entries
 
-    def _take_back(self, stored: StoredSale, refund: Reverse, owners: list[str]) -> list[Entry]:
+    def _take_back(self, stored: StoredSale, refund: Reverse) -> list[Entry]:
         """Take the points back, and behind them those that a receipt added when it came late."""
         told, (held,) = stored.basket, stored.held
         program = self._programs.at(stored.sale.key.completed_at)
         if told is None or program is None or held.entry_id not in told.after:
-            return self._post(refund)
+            return self._behind([], lambda: self._post(refund))
+        owners = self._desk.loyalty.owners(refund.owner)
         made = self._desk.loyalty.made(owners, held.entry_id)
         settled = self._desk.loyalty.made(owners, told.difference_id(held.entry_id))
         if isinstance(refund.part, Line) and None in (made, settled):
@@ -159,36 +164,76 @@ class RefundRoutes:
                 first, further = _line(number, lines.first), _line(number, lines.further)
             case Share(part=amount_fen, whole=whole_fen) if added is not None:
                 further = Share(part=amount_fen, whole=whole_fen - refunded_before(added))
-        entries = self._post(replace(refund, part=first)) if first is not None else []
+        entries: list[Entry] = []
+        if first is not None:
+            of_first = replace(refund, part=first)
+            entries = self._behind(entries, lambda: self._post(of_first))
         if further is None or added is None or added.kind is not EntryKind.EARN:
             return entries
         if any(each.posted_at < added.posted_at for each in entries):
             return entries  # a repeat: the difference is less by it already
-        also = replace(
-            refund,
-            entry_id=f"{refund.entry_id}.basket",
-            reverses=added.entry_id,
-            reverses_owner=added.member_id if added.member_id != refund.owner else None,
-            part=further,
-        )
-        return [*entries, *self._post(also)]
+        entry_id = difference_id(refund.entry_id)
+        also = replace(refund, entry_id=entry_id, reverses=added.entry_id, part=further)
+        return entries + self._behind(entries, lambda: self._post(also))
 
-    def _post(self, refund: Reverse) -> list[Entry]:
-        """Post a refund; the fuel may have earned nothing, and what was with it did."""
+    def _behind(self, entries: list[Entry], post: Callable[[], Entry | None]) -> list[Entry]:
+        """
+        Return what *post* posts of a refund of which *entries* are posted; maybe it is nothing.
+
+        The fuel may have earned nothing, and what was with it did. A document that had its effect
+        is not refused because of a part of it.
+        """
         try:
-            return [self._desk.post(refund)]
-        except NothingToReverse:
+            entry = post()
+        except AccountMerged:
+            raise
+        except LedgerRefusal as refusal:
+            if not entries and not isinstance(refusal, NothingToReverse):
+                raise
             return []
+        return [entry] if entry is not None else []
 
-    def _lies_with(self, owners: list[str], entry_id: str, owner: str) -> str | None:
-        """Return which of *owners* has an entry, unless it is, or will be, *owner*."""
-        made = self._desk.loyalty.made(owners, entry_id)
+    def _post(self, refund: Reverse) -> Entry:
+        try:
+            return self._desk.post(self._aimed(refund))
+        except AccountMerged:
+            # Its member became one with another just now: so it is theirs to give back.
+            return self._desk.post(self._aimed(refund))
+
+    def _take_growth_back(self, refund: Reverse) -> Entry | None:
+        policies = self._desk.keeping.program(self._desk.now()).policies()
+        growing = Growing(ledger=self._desk.ledger, policies=policies)
+        try:
+            return growing.take_back(self._aimed(refund, wallet=GROWTH_WALLET))
+        except AccountMerged:
+            return growing.take_back(self._aimed(refund, wallet=GROWTH_WALLET))
+
+    def _aimed(self, refund: Reverse, *, wallet: str = POINTS_WALLET) -> Reverse:
+        """
+        Return *refund*, or what goes with it in another *wallet*, as one of whoever has it by now.
+
+        Two members become one wallet by wallet, so each part of a refund is looked up by itself;
+        one that has its answer stays where it has it.
+        """
+        loyalty, named = self._desk.loyalty, (refund.entry_id, refund.reverses)
+        entry_id, reverses = map(growth_entry_id, named) if wallet == GROWTH_WALLET else named
+        owners = loyalty.owners(refund.owner, wallet=wallet)
+        owner = loyalty.answering(owners, entry_id)
+        made = loyalty.made(owners, reverses)
         lies_with = made[0] if made else owners[-1]
-        return lies_with if lies_with != owner else None
+        return replace(
+            refund, owner=owner, reverses_owner=lies_with if lies_with != owner else None
+        )
 
-    def _has_growth(self, share: rulings.Share, sale: Sale) -> bool:
-        program = self._programs.at(sale.key.completed_at)
-        return program is not None and growth_of(program, part_of_sale(sale, share)) is not None
+    def _has_growth(self, stored: StoredSale, body: RefundOrder) -> bool:
+        """Return whether growth value goes with a refund: it is the whole sale's, and no line's."""
+        program = self._programs.at(stored.sale.key.completed_at)
+        if program is None or body.line is not None:
+            return False
+        return any(
+            growth_of(program, part_of_sale(stored.sale, each.share)) is not None
+            for each in stored.held
+        )
 
 
 def _line(number: str, items: Mapping[str, int]) -> Line | None:
@@ -197,8 +242,12 @@ def _line(number: str, items: Mapping[str, int]) -> Line | None:
 
 def refund_id_for(sale_id: str, refund: RefundOrder) -> str:
     """Return the id of the entry that a refund becomes, whoever sends it and however often."""
-    named = hashlib.sha256(f"{sale_id}\n{refund.document}".encode("utf-8", "surrogatepass"))
-    return f"{compact_instant(refund.refunded_at)}.refund.{named.hexdigest()[:16]}"
+    return entry_id_for("refund", refund.refunded_at, sale_id, refund.document)
+
+
+def difference_id(refund_id: str) -> str:
+    """Return the id of the entry that takes back what a receipt added when it came late."""
+    return f"{refund_id}.basket"
 
 
 def part_of_sale(sale: Sale, share: rulings.Share) -> Sale:

@@ -23,6 +23,7 @@ from forecourt.portraits_table import PortraitsTable
 from forecourt.queues import each_by_itself
 from forecourt.rulings import sale_of_entry
 from forecourt.rulings_book import RulingsBook
+from forecourt.sales import is_sale_id
 from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
 from forecourt.values import dataclass
@@ -60,7 +61,9 @@ def hear(record: dict[str, Any]) -> None:
         follow(detail["sale_id"], detail["number"])
         return
     member_id, entry_id = detail["member_id"], detail["entry_id"]
-    if anonymous.is_erased(member_id):
+    if not is_sale_id(sale_of_entry(entry_id)):
+        logger.info("no sale gave it", entry_id=entry_id)  # whatever somebody says is its source
+    elif anonymous.is_erased(member_id):
         forget(sale_of_entry(entry_id))
     elif sale_of_entry(entry_id) == entry_id:
         learn(member_id, entry_id)

@@ -17,6 +17,7 @@ from forecourt.errors import InvalidRequest, UnknownEntry, UnknownWallet
 from forecourt.instants import business_day
 from forecourt.ledger import Entry
 from forecourt.ledger.commands import Earn, Reverse, Share
+from forecourt.ledger.procedure import EntryKey
 from forecourt.ledger.refusals import NotReversible
 from forecourt.once import KEPT, Answer
 from forecourt.program import Program
@@ -60,16 +61,16 @@ class DepositRoutes:
         counter, caller = self._counter, self._counter.door.caller
         member_id = caller.member_named(member_id, Permission.TAKE_DEPOSITS)
 
-        def require_in_time() -> None:
-            require_plausible(body.paid_at, field="paid_at", now=counter.now(), back=KEPT)
+        receipt = f"{body.station_id}.{body.receipt}"
+        key = EntryKey(member_id, entry_id_for("deposit", body.paid_at, receipt))
 
-        def perform() -> Answer:
+        def order() -> Earn:
+            require_plausible(body.paid_at, field="paid_at", now=counter.now(), back=KEPT)
             program = self._program(body.paid_at)
             zone = program.policies().of(STORED_VALUE_WALLET).zone
             terms = program.terms(STORED_VALUE_WALLET)
-            receipt = f"{body.station_id}.{body.receipt}"
-            paid_in = Earn(
-                entry_id=entry_id_for("deposit", body.paid_at, receipt),
+            return Earn(
+                entry_id=key.entry_id,
                 owner=member_id,
                 wallet=STORED_VALUE_WALLET,
                 points=body.amount_fen,
@@ -83,9 +84,12 @@ class DepositRoutes:
                 program_version=program.version,
                 request=counter.door.fingerprint,
             )
+
+        def perform() -> Answer:
             entry = give(
-                paid_in,
-                require_in_time=require_in_time,
+                key,
+                order,
+                request=counter.door.fingerprint,
                 loyalty=counter.loyalty,
                 ledger=counter.ledger,
                 policies=counter.policies(),
@@ -149,7 +153,7 @@ class DepositRoutes:
 
         Raise `UnknownEntry`, or `NotReversible` for an entry of another kind.
         """
-        owners = self._counter.loyalty.owners(member_id)
+        owners = self._counter.loyalty.owners(member_id, wallet=STORED_VALUE_WALLET)
         made = self._counter.loyalty.made(owners, entry_id)
         entry = made[1] if made else None
         if entry is None:

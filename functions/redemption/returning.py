@@ -78,14 +78,13 @@ class ReturnRoutes:
         self, member_id: str, entry_id: str, pool_id: str | None
     ) -> tuple[Entry, list[str]]:
         """
-        Return what was redeemed, and who had the account it came from, the last of them now.
+        Return what was redeemed, and who had the wallet it came from, the last of them now.
 
         Raise `UnknownPool`, `UnknownEntry`, or `NotReversible` for an entry of another kind.
         """
         counter = self._counter
         payer = counter.pools.pool(pool_id).owner if pool_id is not None else member_id
-        owners = counter.loyalty.owners(payer)
-        made = counter.loyalty.made(owners, entry_id)
+        made = counter.loyalty.made(counter.loyalty.owners(payer), entry_id)
         entry = made[1] if made else None
         if entry is None:
             raise UnknownEntry(entry_id)
@@ -94,7 +93,7 @@ class ReturnRoutes:
             raise UnknownEntry(entry_id)
         if entry.kind not in REDEMPTIONS:
             raise NotReversible(entry_id=entry_id, kind=str(entry.kind))
-        return entry, owners
+        return entry, counter.loyalty.owners(payer, wallet=entry.wallet)
 
 
 def return_id_for(redemption: Entry, order: GiveBackOrder, *, actor: str) -> str:

@@ -17,6 +17,7 @@ from aws_lambda_powertools import Logger
 from forecourt.doors import Door
 from forecourt.once import Requests
 from forecourt.ruled_sales import RuledSales
+from forecourt.rulings_book import RulingsBook
 from forecourt.sales_table import SalesTable
 from forecourt.settings import Settings
 from forecourt.values import dataclass
@@ -60,6 +61,7 @@ rulings = RulingRoutes(
     ruled=RuledSales(
         dynamodb, sales=sales, sales_name=settings.sales_table, loyalty_name=settings.loyalty_table
     ),
+    book=RulingsBook(dynamodb, name=settings.loyalty_table),
     now=now,
 )
 

@@ -12,6 +12,7 @@ from forecourt.doors import Door
 from forecourt.once import Answer
 from forecourt.ruled_sales import RuledSales
 from forecourt.rulings import Ruling, Verdict, assign, decline, split
+from forecourt.rulings_book import RulingsBook
 from forecourt.sales_table import SalesTable
 from forecourt.stored_sales import StoredSale
 from functions.rulings.bodies import RuledView, RulingOrder, RulingsView, ruled
@@ -24,14 +25,21 @@ SaleId = Annotated[
 
 
 class RulingRoutes:
-    """The routes, the sales, and what writes a ruling down."""
+    """The routes, the sales, what writes a ruling down, and the book it is in."""
 
     def __init__(
-        self, *, door: Door, sales: SalesTable, ruled: RuledSales, now: Callable[[], datetime]
+        self,
+        *,
+        door: Door,
+        sales: SalesTable,
+        ruled: RuledSales,
+        book: RulingsBook,
+        now: Callable[[], datetime],
     ) -> None:
         self._door = door
         self._sales = sales
         self._ruled = ruled
+        self._book = book
         self._now = now
         path = "/sales/<sale_id>/rulings"
         door.add("POST", path, self.rule_on_sale, tag=TAG, status=201)
@@ -64,7 +72,7 @@ class RulingRoutes:
     def list_rulings(self, sale_id: SaleId) -> Response[RulingsView]:
         """List what was ruled about a sale, first to last: by whom, why, and what moved."""
         self._door.caller.require(Permission.READ_QUEUES)
-        rulings = self._ruled.rulings(sale_id)
+        rulings = self._book.rulings(sale_id)
         if not rulings:
             self._sales.sale(sale_id)
         return self._door.show({"rulings": [ruled(each) for each in rulings]})

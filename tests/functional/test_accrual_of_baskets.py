@@ -18,7 +18,7 @@ from tests.functional.http import Client
 from tests.functional.test_accrual_of_rulings import Books, merge, refund
 from tests.functional.tiered import tiered
 from tests.functional.world import LITRES, keyed
-from tests.specimens import CARD, RECEIVED_AT, SALE
+from tests.specimens import CARD, RECEIVED_AT, SALE, earned
 
 if TYPE_CHECKING:
     from tests.functional.world import World
@@ -445,6 +445,27 @@ def test_the_app_shows_one_sale_with_all_it_earned(
 
     (shown,) = app.get("/members/me/sales").body["sales"]
     assert (shown["points"], [each["rule"] for each in shown["trace"]]) == (points, rules)
+
+
+@pytest.mark.parametrize("source", ["sale:4711", f"sale:{SALE.sale_id}"])
+def test_points_given_by_hand_are_no_sale_whatever_their_source_says(
+    books: Books, source: str
+) -> None:
+    from functions.members import handler as members  # noqa: PLC0415
+
+    award = earned("m1", 10, sale_id="20261123T091500Z.award.9f86d081884c7d65", source=source)
+    books.world.post(award)
+    app = Client(handle=members.handle, subject="m1", groups="[member]")
+    assert app.get("/members/me/sales").body["sales"] == []
+    books.world.activate()
+    books.sold()
+    books.catch_up()
+
+    reply = app.get("/members/me/sales")
+
+    assert [(each["sale_id"], each["points"]) for each in reply.body["sales"]] == [
+        (SALE.sale_id, 39)
+    ]
 
 
 def test_no_app_is_told_that_a_sale_earned_nothing_when_a_receipt_changed_nothing(

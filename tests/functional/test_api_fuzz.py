@@ -302,7 +302,7 @@ def peopled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.post(earned("sub-fuzz", 39, sale_id=SOLD.sale_id))
     retold = RetoldSales(world.dynamodb, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
     retold.add(StoredTelling(telling=TILL, received_at=SOLD.recorded_at))
-    world.adjustments.ask(ADJUSTMENT, request_id="request-1")
+    world.adjustments.ask(ADJUSTMENT, request_id="request-1", fingerprint="f")
     world.budgets.open(BUDGET)
     world.pools.open(POOL)
     world.post(earned(POOL.owner, 50))

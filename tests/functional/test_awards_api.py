@@ -18,6 +18,7 @@ from functions.corrections import handler
 from tests.functional.clients import Interrupting, Killed, Killing
 from tests.functional.conftest import LOYALTY_TABLE
 from tests.functional.http import Client
+from tests.functional.test_one_answer import again
 from tests.functional.test_redemption_api import forget_answers
 from tests.functional.world import POLICIES, with_wallets
 from tests.specimens import OPEN_SINCE, RECEIVED_AT, earned
@@ -199,6 +200,40 @@ def test_what_was_given_before_its_answer_was_lost_is_given_once(
     wallet = reply.body["wallet"]
     total = sum(world.loyalty.account(each, wallet).total for each in ("m-1", "m-2"))
     assert total == 100
+
+
+@pytest.mark.parametrize("give", [award, issue])
+def test_what_the_program_does_not_allow_since_was_given(
+    manager: Client, operator: Client, world: World, begin: Any, give: Callable[..., Reply]
+) -> None:
+    """Whoever asked has a clock that is ahead, so what they tell was still to come."""
+    at = format_instant(NOW + timedelta(minutes=8))
+    told = {"asked_at": at} if give is award else {"issued_at": at}
+    client = manager if give is award else operator
+
+    def meanwhile() -> None:
+        strict = with_wallets(points={"adjust_limit": 50})
+        world.activate(strict, effective_at=NOW + timedelta(minutes=5))
+        begin()
+
+    reply = again(world, lambda: give(client, key="1", **told), meanwhile)
+
+    assert reply.status == 201
+    anew = told if give is award else {**told, "document": "MU-2"}
+    assert give(client, key="2", **anew).code in {"checker_needed", "unknown_wallet"}
+
+
+def test_a_key_stands_for_one_award_also_when_its_answer_was_lost(
+    operator: Client, world: World
+) -> None:
+    award(operator, key="1")
+    forget_answers(world)
+    before = world.snapshot()
+
+    reply = award(operator, 101, key="1")
+
+    assert (reply.status, reply.code) == (422, "idempotency_key_reused")
+    assert world.snapshot() == before
 
 
 @pytest.mark.parametrize("give", [award, issue])

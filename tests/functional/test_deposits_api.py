@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.instants import format_instant
+from forecourt.ledger.commands import Merge
 from tests.functional.clients import Interrupting, Killed, Killing
 from tests.functional.redeeming import ANNA, BERT, Clock, begin, hold, somebody, spend
+from tests.functional.test_one_answer import again
 from tests.functional.test_redemption_api import forget_answers
 from tests.functional.world import POLICIES, with_wallets
 from tests.specimens import OPEN_SINCE, earned
@@ -391,6 +393,48 @@ def test_a_deposit_of_a_record_that_was_merged_is_paid_out_where_the_money_is(
 
     assert (reply.status, reply.body["member_id"]) == (201, BERT)
     assert (money(world), money(world, BERT)) == ((0, 0), (0, 0))
+
+
+@pytest.mark.parametrize("gone", ["points", WALLET])
+def test_a_deposit_is_paid_out_where_the_money_is_while_two_records_become_one(
+    till: Client, manager: Client, world: World, clock: Clock, gone: str
+) -> None:
+    """A merge goes wallet by wallet, and the refund comes between two of them."""
+    entry_id = pay_in(till, clock, 50_000).body["entry_id"]
+    world.post(
+        Merge(
+            entry_id="20261124T100000Z.merge",
+            owner=ANNA,
+            wallet=gone,
+            into=BERT,
+            source="merge:1",
+            reason="twice",
+            actor="op",
+            occurred_at=clock.now,
+        )
+    )
+
+    reply = pay_out(manager, clock, entry_id, 50_000)
+
+    holder = BERT if gone == WALLET else ANNA
+    assert (reply.status, reply.body["member_id"]) == (201, holder)
+    assert (money(world), money(world, BERT)) == ((0, 0), (0, 0))
+
+
+def test_a_deposit_was_made_though_the_program_takes_no_money_since(
+    till: Client, world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The till's clock is ahead, so the receipt's moment was still to come."""
+    paid_at = format_instant(clock.now + timedelta(minutes=8))
+
+    def meanwhile() -> None:
+        soon = clock.now + timedelta(minutes=5)
+        world.activate(with_wallets(points={}), effective_at=soon)
+        begin(world, monkeypatch, clock=clock)
+
+    reply = again(world, lambda: pay_in(till, clock, 50_000, paid_at=paid_at, key="1"), meanwhile)
+
+    assert reply.status == 201
 
 
 def test_a_till_takes_money_and_a_manager_pays_it_out(

@@ -29,7 +29,7 @@ from tests.functional.clients import Interrupting, Reluctant, cancellation, refu
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.hearing import hear, heard
 from tests.functional.world import LITRES, RULED_AT, key_of
-from tests.specimens import CARD, PLATE, SALE, sale
+from tests.specimens import CARD, PLATE, SALE, earned, sale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +124,24 @@ def test_a_sale_that_earned_nothing_is_a_habit_too(
     assert hear(habits, [message], context) == []
 
     assert behaviour(world).sales == 1
+
+
+@pytest.mark.parametrize("erased", [False, True])
+def test_points_that_were_given_by_hand_are_no_habit_whatever_their_source_says(
+    habits: ModuleType, world: World, context: Any, *, erased: bool
+) -> None:
+    world.enrol("m1")
+    entry_id = "20261123T081500Z.award.9f86d081884c7d65"
+    award = replace(earned("m1", 10, sale_id=entry_id), source=f"sale:{SALE.sale_id}")
+    world.post(award)
+    messages = heard(world, DetailType.ENTRY_RECORDED)
+    if erased:
+        world.members.erase("m1", erased_by="m1", erased_at=RULED_AT)
+    before = world.snapshot()
+
+    assert hear(habits, messages, context) == []
+
+    assert world.snapshot() == before
 
 
 def test_events_that_come_again_in_another_order_change_nothing(

@@ -14,9 +14,15 @@ from forecourt.errors import EntryConflict, StaleWrite
 from forecourt.ledger import EntryKind, Policies, WalletPolicy, rebuild
 from forecourt.ledger import commands as c
 from forecourt.ledger.entries import Entry
-from forecourt.ledger.procedure import AccountKey, EntryKey, KeptRefusal
+from forecourt.ledger.procedure import AccountKey, EntryKey, KeptRefusal, ParkedKey
 from forecourt.ledger.refusals import InsufficientPoints, NothingDue, NothingToReverse
-from forecourt.ledger_table import LedgerTable, due_keys, from_ledger_item, item_key
+from forecourt.ledger_table import (
+    WAITS_LONG,
+    LedgerTable,
+    due_keys,
+    from_ledger_item,
+    item_key,
+)
 from forecourt.loyalty_table import account_from_item, due_key, entry_from_item
 from tests.functional.clients import Interrupting, Paging, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE
@@ -371,6 +377,20 @@ def test_a_refusal_reads_as_it_was_written(desk: Desk) -> None:
 
     assert isinstance(kept, KeptRefusal)
     assert (kept.code, kept.refused_at, kept.owner) == ("insufficient_points", NOW, "ann")
+
+
+def test_a_second_refund_that_waits_does_not_put_off_the_day_on_which_the_first_is_told(
+    desk: Desk,
+) -> None:
+    early = command(c.Reverse, 3, reverses=EARN.entry_id, document="refund:3")
+    desk.execute(early)
+    told_on = date(2026, 1, 5) + WAITS_LONG
+    desk.now += timedelta(days=1)
+
+    desk.execute(replace(early, entry_id="20260106T020000Z.4", document="refund:4"))
+
+    found = [key for due in due_keys(told_on) for key in desk.ledger.due(due)]
+    assert found == [ParkedKey("ann", EARN.entry_id)]
 
 
 def test_what_comes_due_is_found_by_its_day_in_a_sparse_index(desk: Desk) -> None:

@@ -46,8 +46,8 @@ def twice(world: World) -> World:
     """Return a world in which somebody enrolled twice."""
     world.enrol("m1", PLATE, PHONE)
     world.enrol("m2", PLATE, CARD)
-    world.post(earned("m1", 30, source="shop:1"))
-    world.post(earned("m2", 12, source="shop:2"))
+    world.post(earned("m1", 30, sale_id="20261123T081500Z.shop", source="shop:1"))
+    world.post(earned("m2", 12, sale_id="20261123T081500Z.shop", source="shop:2"))
     return world
 
 

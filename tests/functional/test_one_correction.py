@@ -93,12 +93,19 @@ def test_what_was_given_to_a_member_who_was_erased_since_was_given(world: World)
     assert reply.status == 201
 
 
-def test_a_key_stands_for_one_adjustment_also_when_its_answer_was_lost(world: World) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [{"points": 101}, {"expires_on": "never"}, {"expires_on": "2026-11-22"}],
+    ids=["more", "for longer", "until a day that is over"],
+)
+def test_a_key_stands_for_one_adjustment_also_when_its_answer_was_lost(
+    world: World, other: dict[str, Any]
+) -> None:
     OPERATOR.post("/members/m-1/adjustments", GIVEN, key="1")
     forget_answers(world)
     before = world.snapshot()
 
-    reply = OPERATOR.post("/members/m-1/adjustments", {**GIVEN, "points": 101}, key="1")
+    reply = OPERATOR.post("/members/m-1/adjustments", {**GIVEN, **other}, key="1")
 
     assert (reply.status, reply.code) == (422, "idempotency_key_reused")
     assert world.snapshot() == before

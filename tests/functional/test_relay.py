@@ -159,7 +159,7 @@ def adjustment(status: Adjusted) -> Adjustment:
 
 
 def adjustment_asked(world: World) -> None:
-    world.adjustments.ask(adjustment(Adjusted.WAITING), request_id="request-1")
+    world.adjustments.ask(adjustment(Adjusted.WAITING), request_id="request-1", fingerprint="f")
 
 
 def adjustment_decided(world: World) -> None:

@@ -361,6 +361,34 @@ def test_what_was_taken_of_a_record_that_was_merged_goes_to_where_the_member_is(
     assert world.loyalty.account(BERT).buckets == {JUNE: 40, DECEMBER: 60}
 
 
+@pytest.mark.parametrize("gone", ["points", "partner-airline"])
+def test_what_a_wallet_paid_returns_to_where_that_wallet_is_while_two_records_become_one(
+    anna: Client, manager: Client, world: World, clock: Clock, gone: str
+) -> None:
+    """A merge goes wallet by wallet, and the refund comes between two of them."""
+    wallet = "partner-airline"
+    world.post(earned(ANNA, 50, wallet=wallet, sale_id="20261123T080000Z.x"))
+    entry_id = spend(anna, clock, 20, wallet=wallet).body["entry_id"]
+    world.post(
+        c.Merge(
+            entry_id="20261124T100000Z.merge",
+            owner=ANNA,
+            wallet=gone,
+            into=BERT,
+            source="merge:1",
+            reason="twice",
+            actor="op",
+            occurred_at=clock.now,
+        )
+    )
+
+    reply = refund(manager, clock, entry_id)
+
+    holder = BERT if gone == wallet else ANNA
+    assert (reply.status, reply.body["member_id"]) == (201, holder)
+    assert world.loyalty.account(holder, wallet).total == 50
+
+
 def test_what_is_given_back_while_a_record_is_merged_goes_to_where_the_member_is(
     anna: Client, till: Client, world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

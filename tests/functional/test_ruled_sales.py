@@ -65,7 +65,7 @@ def test_a_ruling_is_on_the_sale_and_in_the_book(world: World) -> None:
     stored = world.stored(SALE)
     assert (stored.status, stored.member_id, stored.decided_by) == (Status.MATCHED, "m1", "op")
     assert (stored.ruled, stored.held) == (applied, applied.held)
-    assert world.ruled.rulings(SALE.sale_id) == [applied]
+    assert world.book.rulings(SALE.sale_id) == [applied]
     assert world.sales.queue(Queue.UNMATCHED, limit=9).items == []
 
 
@@ -77,7 +77,7 @@ def test_reassigning_names_the_entry_that_is_taken_back(world: World) -> None:
 
     assert [each.reverses for each in first.moved] == [SALE.sale_id, None]
     assert [each.reverses for each in second.moved] == [f"{SALE.sale_id}~1+m2", None]
-    assert world.ruled.rulings(SALE.sale_id) == [first, second]
+    assert world.book.rulings(SALE.sale_id) == [first, second]
     assert world.stored(SALE).member_id == "m1"
 
 
@@ -254,5 +254,5 @@ def test_the_verdict_survives_its_spelling(world: World) -> None:
     weighed(world, nobodys())
 
     assert world.rule(SALE, asked="m1").ruling.verdict is Verdict.ASK
-    (kept,) = world.ruled.rulings(SALE.sale_id)
+    (kept,) = world.book.rulings(SALE.sale_id)
     assert (kept.ruling.verdict, kept.ruling.asked) == (Verdict.ASK, "m1")

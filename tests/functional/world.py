@@ -39,6 +39,7 @@ from forecourt.retellings import Source, Telling
 from forecourt.retold_sales import RetoldSales
 from forecourt.ruled_sales import RuledSales
 from forecourt.rulings import Verdict, assign, decline, split
+from forecourt.rulings_book import RulingsBook
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
 from forecourt.statements import Statements
@@ -149,6 +150,7 @@ class World:
         self.portraits = PortraitsTable(dynamodb, name=LOYALTY_TABLE)
         self.presences = PresencesTable(dynamodb, name=LOYALTY_TABLE)
         self.questions = QuestionsTable(dynamodb, name=LOYALTY_TABLE)
+        self.book = RulingsBook(dynamodb, name=LOYALTY_TABLE)
         self.ruled = RuledSales(
             dynamodb, sales=self.sales, sales_name=SALES_TABLE, loyalty_name=LOYALTY_TABLE
         )

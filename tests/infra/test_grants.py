@@ -218,6 +218,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("DeleteItem", "Loyalty", ("MEMBER#*", "ADJUSTMENTS")),
         ("ConditionCheckItem", "Loyalty", ("MEMBER#*",)),
         ("Query", "Loyalty", ("ADJUSTMENTS",)),
+        ("Query", "Loyalty", ("RULINGS#*",)),
         ("GetItem", "Sales", ("STATION#*",)),
         ("GetItem", "Requests", ("*",)),
         ("PutItem", "Requests", ("*",)),

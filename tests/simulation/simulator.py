@@ -47,7 +47,7 @@ from tests.simulation.history import BUDGET, RECALL_DAYS, Advance, Resume, Start
 from tests.simulation.model import Model
 from tests.simulation.moves import other_place_of
 from tests.simulation.oracle import Refused, Scene
-from tests.simulation.store import EVALUATION, STALE, Store
+from tests.simulation.store import EVALUATION, STALE, Store, answered_by
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -209,7 +209,7 @@ class World:
         for posting in decision.postings:
             self._check_posting(posting)
         if decision.instead is not None:
-            self.never.add(decision.answers)
+            self.never.add(answered_by(decision))
         note = decision.reversals
         if note is not None:
             stored = self.store.get(ReversalsKey(note.owner, note.entry_id))

@@ -22,6 +22,13 @@ STALE = Written(done=False)
 DONE = Written(done=True)
 
 
+def answered_by(decision: Decision) -> tuple[str, str]:
+    """Return whose command *decision* answers, and the command's id."""
+    if decision.instead is not None:
+        return decision.instead.owner, decision.instead.entry_id
+    return decision.entry.member_id, decision.entry.entry_id
+
+
 class Store:
     """What is stored, by key; immutable values, so a reader never sees a half."""
 
@@ -33,7 +40,7 @@ class Store:
 
     def commit(self, decision: Decision) -> Written:
         """Write all of *decision* or nothing, under the conditions the table design names."""
-        first = EntryKey(*decision.answers)
+        first = EntryKey(*answered_by(decision))
         if self.taken(first):
             return self.answered(first)
         if decision.absent and EntryKey(*decision.absent) in self.items:
@@ -58,7 +65,7 @@ class Store:
     def write(self, decision: Decision) -> None:
         if decision.instead is not None:
             kept = decision.instead if isinstance(decision.instead, KeptRefusal) else EVALUATION
-            self.items[EntryKey(*decision.answers)] = kept
+            self.items[EntryKey(*answered_by(decision))] = kept
         for posting in decision.postings:
             for entry in posting.entries:
                 self.items[EntryKey(entry.member_id, entry.entry_id)] = entry

@@ -193,7 +193,7 @@ def test_a_refund_before_its_sale_waits_visibly_and_is_applied_with_it() -> None
     decision = books.carry_out(sale)
 
     (posting,) = decision.postings
-    assert decision.answers == ("ann", sale.entry_id)
+    assert (decision.instead, decision.entry.entry_id) == (None, sale.entry_id)
     assert [entry.points for entry in posting.entries] == [100, -25]
     assert (books.has(), books.account().parked, books.parked) == (75, 0, {})
 
@@ -240,7 +240,8 @@ def test_what_waits_for_points_that_never_come_is_answered_and_waits_no_longer()
         (each.kind, each.legs, each.reason, each.refers_to, each.entry_id.endswith(".applied"))
         for each in posting.entries
     ] == [(EntryKind.REVERSE, (), "nothing_to_reverse", "later", True)] * 2
-    assert decision.answers == ("ann", "later")
+    assert decision.instead is not None
+    assert (decision.instead.owner, decision.instead.entry_id) == ("ann", "later")
     assert (books.has(), books.account().parked, books.parked) == (10, 0, {})
 
 

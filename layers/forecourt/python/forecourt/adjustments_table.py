@@ -23,7 +23,12 @@ from botocore.exceptions import ClientError
 from forecourt.adjustments import Adjustment, Status
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
-from forecourt.errors import AdjustmentDecided, StaleWrite, UnknownAdjustment
+from forecourt.errors import (
+    AdjustmentDecided,
+    IdempotencyKeyReused,
+    StaleWrite,
+    UnknownAdjustment,
+)
 from forecourt.instants import format_instant, parse_instant
 
 if TYPE_CHECKING:
@@ -83,12 +88,17 @@ class AdjustmentsTable:
         self._dynamodb = dynamodb
         self._name = name
 
-    def ask(self, adjustment: Adjustment, *, request_id: str) -> Adjustment:
-        """Keep what is asked for, and return it; a retry gets what its request asked for first."""
+    def ask(self, adjustment: Adjustment, *, request_id: str, fingerprint: str) -> Adjustment:
+        """
+        Keep what is asked for, and return it; a retry gets what its request asked for first.
+
+        Raise `IdempotencyKeyReused` where that had another *fingerprint*.
+        """
         asking = asking_key(request_id) | to_item(
             {
                 "type": "asking",
                 **adjustment.to_record(),
+                "fingerprint": fingerprint,
                 "expires_at_epoch": int((adjustment.asked_at + ASKING_KNOWN).timestamp()),
             }
         )
@@ -113,13 +123,17 @@ class AdjustmentsTable:
             first, *_ = _reasons(error)
             if first["Code"] != _FAILED:
                 raise StaleWrite from error
-            return self._now(adjustment_from_item(first["Item"]))
+            return self._first(first["Item"], fingerprint)
         return adjustment
 
-    def asked(self, request_id: str) -> Adjustment | None:
-        """Return what a request asked for first, as it is now; `None`: it never did."""
+    def asked(self, request_id: str, *, fingerprint: str) -> Adjustment | None:
+        """
+        Return what a request asked for first, as it is now; `None`: it never did.
+
+        Raise as `ask` does.
+        """
         items = batch_get(self._dynamodb, self._name, [asking_key(request_id)], consistent=True)
-        return self._now(adjustment_from_item(items[0])) if items else None
+        return self._first(items[0], fingerprint) if items else None
 
     def begin(self, request_id: str, *, at: datetime) -> datetime:
         """Keep that a request asks *at* that time; return when it did first."""
@@ -194,6 +208,12 @@ class AdjustmentsTable:
             ],
             finished,
         )
+
+    def _first(self, asking: Mapping[str, Mapping[str, Any]], fingerprint: str) -> Adjustment:
+        # An asking that is older than fingerprints has none.
+        if asking.get("fingerprint", {"S": fingerprint}) != {"S": fingerprint}:
+            raise IdempotencyKeyReused
+        return self._now(adjustment_from_item(asking))
 
     def _now(self, asked: Adjustment) -> Adjustment:
         """Return what became of what was *asked*; what waits for nobody is only asked."""

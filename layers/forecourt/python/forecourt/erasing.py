@@ -24,7 +24,7 @@ from forecourt.decided_sales import question_key
 from forecourt.instants import parse_instant
 from forecourt.loyalty_table import member_key
 from forecourt.rulings import sale_of_entry
-from forecourt.sales import parse_sale_id
+from forecourt.sales import is_sale_id
 from forecourt.stored_identities import ERASED, drivers_key, portrait_key, presence_key
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Erasing:
         entry_ids = [item["sk"]["S"].removeprefix("T#") for item in response["Items"]]
         last = response.get("LastEvaluatedKey")
         return (
-            list(dict.fromkeys(filter(_is_sale, map(sale_of_entry, entry_ids)))),
+            list(dict.fromkeys(filter(is_sale_id, map(sale_of_entry, entry_ids)))),
             last["sk"]["S"].removeprefix("T#") if last else None,
         )
 
@@ -158,11 +158,3 @@ class Erasing:
         )
         erased_at = from_item(response.get("Item", {})).get("erased_at")
         return parse_instant(erased_at) if erased_at else None
-
-
-def _is_sale(name: str) -> bool:
-    try:
-        parse_sale_id(name)
-    except ValueError:
-        return False
-    return True

@@ -18,6 +18,7 @@ from forecourt.ledger.refusals import (
     NothingToReverse,
     OverReversed,
 )
+from forecourt.receiving import take_or_give_back
 from forecourt.values import dataclass
 from forecourt.wallets import GROWTH_WALLET
 
@@ -64,7 +65,8 @@ class Growing:
         """
         Take back the growth value beside the points that *points* takes back.
 
-        `None` when nothing was left of it. What comes before the growth value waits for it.
+        `None` when nothing was left of it. What comes before the growth value waits for it. Raise
+        what else the ledger refuses with, `AccountMerged` when the account has just gone.
         """
         command = replace(
             points,
@@ -72,11 +74,17 @@ class Growing:
             reverses=growth_entry_id(points.reverses),
             wallet=GROWTH_WALLET,
         )
-        answer = self.ledger.execute(command, policies=self.policies)
-        if isinstance(answer.refusal, OverReversed):
+        try:
+            answer = self.ledger.execute(command, policies=self.policies)
+            if not isinstance(answer.refusal, OverReversed):
+                return answer.posted()
             # It was taken back by another measure before: of what is left, this is the rest.
-            rest = replace(command, entry_id=f"{command.entry_id}.rest", part=Remainder())
-            answer = self.ledger.execute(rest, policies=self.policies)
-        if isinstance(answer.refusal, NothingToReverse | AlreadyReversed):
+            rest = replace(command, entry_id=rest_id(points.entry_id), part=Remainder())
+            return take_or_give_back(self.ledger, rest, policies=self.policies)
+        except (NothingToReverse, AlreadyReversed):
             return None
-        return answer.posted()
+
+
+def rest_id(entry_id: str) -> str:
+    """Return the id of the entry that takes back what is left, as *entry_id* asks for more."""
+    return f"{growth_entry_id(entry_id)}.rest"

@@ -6,16 +6,18 @@ The ledger's part of the Loyalty table, and the one way to write it.
 | account | `MEMBER#<owner>` | `ACCOUNT#<wallet>` | with every posting |
 | entry, refusal, evaluation | `MEMBER#<owner>` | `T#<entry id>` | once, never changed |
 | what was reversed of an entry | `MEMBER#<owner>` | `R#<entry id>` | with each reversal |
-| reversals that wait for an entry | `MEMBER#<owner>` | `P#<entry id>` | when parked, applied |
+| reversals that wait for an entry | `MEMBER#<owner>` | `P#<entry id>` | when parked; then goes |
 | reminder | `MEMBER#<owner>` | `N#<last day>#<days before>#<wallet>` | once; goes after its day |
 
 A posting is one transaction of the first two, four write units for items up to 1 KB; a
-movement between two accounts has two of each. An *evaluation* says that what could have earned
-points did not: its transaction checks the account instead of writing it. No index holds
-entries. An account with something to come due has `due_on`, the key of a sparse index for the
+movement between two accounts has two of each. A *refusal* is an answer that moved nothing, an
+*evaluation* says that what could have earned points did not. Where a reversal could wait for
+what never comes now, of an evaluation and of a refused earn, the transaction checks the account
+instead of writing it, or ends what waited, with an entry for each. No index holds entries. An
+account with something to come due has `due_on`, the key of a sparse index for the
 expiry job: the first such day and one of sixteen letters, so that a day on which all run out is
 no hot key. It changes only when that day does, and so does the index. Reversals that wait are in
-the index as well, under the day from which on they have waited long.
+the index as well, under the day from which on the first of them has waited long.
 """
 
 from __future__ import annotations
@@ -152,10 +154,10 @@ def reversals_to_item(note: Reversals) -> Item:
     return key | to_item({"type": "reversals", **reversals_to_record(note)})
 
 
-def parked_to_item(parked: Parked, *, posted_on: date | None = None) -> Item:
-    """Encode reversals that wait; from `WAITS_LONG` after *posted_on* on they are found as due."""
-    key = item_key(ParkedKey(parked.owner, parked.entry_id))
-    due_on = posted_on and f"{(posted_on + WAITS_LONG).isoformat()}#{due_letter(parked.owner)}"
+def parked_to_item(parked: Parked) -> Item:
+    """Encode reversals that wait; `WAITS_LONG` after the first came they are found as due."""
+    key, since = item_key(ParkedKey(parked.owner, parked.entry_id)), parked.since
+    due_on = since and f"{(since + WAITS_LONG).isoformat()}#{due_letter(parked.owner)}"
     return key | to_item({"type": "parked", **parked_to_record(parked), "due_on": due_on})
 
 
@@ -397,8 +399,7 @@ class LedgerTable:
             # Excludes losing a reversal that was parked meanwhile.
             unchanged = _unchanged("parked_count", decision.parked_before)
             if parked.commands:
-                posted_on = decision.entry.posted_on
-                writes.append(self._put(parked_to_item(parked, posted_on=posted_on), **unchanged))
+                writes.append(self._put(parked_to_item(parked), **unchanged))
             else:
                 key = item_key(ParkedKey(parked.owner, parked.entry_id))
                 writes.append({"Delete": {"TableName": self._name, "Key": key, **unchanged}})

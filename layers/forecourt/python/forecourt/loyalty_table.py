@@ -215,10 +215,14 @@ class LoyaltyTable:
             return Account(member_id=member_id, wallet=wallet, buckets={})
         return account_from_item(response["Item"])
 
-    def owners(self, member_id: str) -> list[str]:
-        """Return the accounts a member's points went through, the one that has them at the end."""
+    def owners(self, member_id: str, *, wallet: str = POINTS_WALLET) -> list[str]:
+        """
+        Return whose a member's wallet was, whoever has what was in it at the end.
+
+        Two members become one wallet by wallet, so meanwhile the answer is not the same for all.
+        """
         owners = [member_id]
-        while (into := self.account(owners[-1]).merged_into) is not None:
+        while (into := self.account(owners[-1], wallet).merged_into) is not None:
             owners.append(into)
         return owners
 

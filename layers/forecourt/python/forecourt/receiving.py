@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from forecourt.errors import ForecourtError
-from forecourt.ledger.procedure import EntryKey
 from forecourt.ledger.refusals import AccountMerged
 
 if TYPE_CHECKING:
@@ -18,31 +17,35 @@ if TYPE_CHECKING:
 
     from forecourt.ledger import Entry, Policies
     from forecourt.ledger.commands import Earn, Reverse
+    from forecourt.ledger.procedure import EntryKey
     from forecourt.ledger_table import LedgerTable
     from forecourt.loyalty_table import LoyaltyTable
 
 
 def give(
-    command: Earn,
+    key: EntryKey,
+    order: Callable[[], Earn],
     *,
-    require_in_time: Callable[[], None],
+    request: str,
     loyalty: LoyaltyTable,
     ledger: LedgerTable,
     policies: Policies,
 ) -> Entry:
     """
-    Give what *command* says; return its entry, and the first one to a retry.
+    Give what *order* returns, under the id *key*; return its entry, and the first to a retry.
 
-    Unless there is one, raise what *require_in_time* does by now, and `UnknownMember`,
-    `MemberErased` or `MemberMerged` for a record into which nothing goes any more; otherwise what
-    the ledger refuses with.
+    *request* is the fingerprint by which a retry is known. Unless it is one, raise what *order*
+    does by now, and `UnknownMember`, `MemberErased` or `MemberMerged` for a record into which
+    nothing goes any more; otherwise what the ledger refuses with.
     """
     try:
-        require_in_time()
-        loyalty.require_present(command.owner)
+        command = order()
+        loyalty.require_present(key.owner)
     except ForecourtError:
-        if ledger.answered(EntryKey(command.owner, command.entry_id)) is None:
+        first = ledger.first_answer(key, request=request)
+        if first is None:
             raise
+        return first.posted()
     return ledger.execute(command, policies=policies).posted()
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from forecourt.attributes import encode, to_item
+from forecourt.attributes import to_item
 from forecourt.contention import passing, until_settled
 from forecourt.decided_sales import question, question_key
 from forecourt.errors import SaleNotRulable, StaleWrite, UnknownMember, VersionMismatch
@@ -23,7 +23,6 @@ from forecourt.rulings import Verdict, holdings, movements
 from forecourt.stored_rulings import (
     AppliedRuling,
     applied_to_map,
-    ruling_from_item,
     ruling_to_item,
 )
 from forecourt.stored_sales import Queue, Status, sale_key
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from forecourt.rulings import Ruling
     from forecourt.sales_table import SalesTable
     from forecourt.stored_sales import StoredSale
-
-RULINGS_LISTED = 50  # nobody decides so often; what is beyond is in the table
 
 STATUS_OF = {
     Verdict.ASSIGN: Status.MATCHED,
@@ -95,17 +92,6 @@ class RuledSales:
             return applied
 
         return until_settled(attempt)
-
-    def rulings(self, sale_id: str) -> list[AppliedRuling]:
-        """Return what was ruled about a sale, first to last."""
-        response = self._dynamodb.query(
-            TableName=self._loyalty_name,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": encode(f"RULINGS#{sale_id}")},
-            ConsistentRead=True,
-            Limit=RULINGS_LISTED,
-        )
-        return [ruling_from_item(item) for item in response["Items"]]
 
     def _write(self, stored: StoredSale, applied: AppliedRuling) -> None:
         sale_id, asked = stored.sale.sale_id, applied.ruling.asked

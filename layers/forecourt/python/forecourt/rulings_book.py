@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from forecourt.attributes import encode
 from forecourt.stored_rulings import ruling_from_item, ruling_key
 
 if TYPE_CHECKING:
     from forecourt.stored_rulings import AppliedRuling
+
+RULINGS_LISTED = 50  # nobody decides so often; what is beyond is in the table
 
 
 class RulingsBook:
@@ -23,3 +26,14 @@ class RulingsBook:
             TableName=self._name, Key=ruling_key(sale_id, number), ConsistentRead=True
         )
         return ruling_from_item(response["Item"])
+
+    def rulings(self, sale_id: str) -> list[AppliedRuling]:
+        """Return what was ruled about a sale, first to last."""
+        response = self._dynamodb.query(
+            TableName=self._name,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": encode(f"RULINGS#{sale_id}")},
+            ConsistentRead=True,
+            Limit=RULINGS_LISTED,
+        )
+        return [ruling_from_item(item) for item in response["Items"]]

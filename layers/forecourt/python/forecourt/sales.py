@@ -114,6 +114,15 @@ def parse_sale_id(sale_id: str) -> SaleKey:
     return key
 
 
+def is_sale_id(name: str) -> bool:
+    """Return whether *name* can be a sale's id."""
+    try:
+        parse_sale_id(name)
+    except ValueError:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sale:
     """

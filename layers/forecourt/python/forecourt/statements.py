@@ -15,6 +15,7 @@ from forecourt.batches import batch_get
 from forecourt.ledger import POINTS_WALLET
 from forecourt.loyalty_table import account_from_item, entry_from_item, timeline_entry_key
 from forecourt.rulings import sale_of_entry
+from forecourt.sales import is_sale_id
 from forecourt.values import dataclass
 
 if TYPE_CHECKING:
@@ -112,11 +113,13 @@ def _judgement(item: Item) -> Judgement | None:
     values = from_item(item)
     if values["type"] == "refusal" or values.get("wallet", POINTS_WALLET) != POINTS_WALLET:
         return None
+    entry_id = values["sk"].removeprefix("T#")
+    # By its id: a source is what somebody says who gives points by hand.
+    sale_id = sale_of_entry(entry_id)
+    if not is_sale_id(sale_id):
+        return None
     if values["type"] == "entry":
         entry = entry_from_item(item)
-        kind, _, sale_id = entry.source.partition(":")
-        if kind != "sale":
-            return None
         return Judgement(
             entry_id=entry.entry_id,
             sale_id=sale_id,
@@ -124,10 +127,9 @@ def _judgement(item: Item) -> Judgement | None:
             program_version=entry.program_version,
             trace=entry.trace,
         )
-    entry_id = values["sk"].removeprefix("T#")
     return Judgement(
         entry_id=entry_id,
-        sale_id=sale_of_entry(entry_id),
+        sale_id=sale_id,
         points=0,
         program_version=values.get("program_version"),
         trace=tuple(values["trace"]),

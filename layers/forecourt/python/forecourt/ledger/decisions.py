@@ -13,6 +13,8 @@ from forecourt.ledger.entries import POINTS_WALLET
 from forecourt.values import dataclass
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from forecourt.ledger.accounts import Account
     from forecourt.ledger.commands import EarnNothing, Reverse
     from forecourt.ledger.entries import Entry
@@ -60,12 +62,13 @@ class Parked:
     Reversals that came before the entry they reverse, in the order they came.
 
     `account_version` is the account's after the last of them: who holds an older account has
-    not seen all of them.
+    not seen all of them. `since` is the business day on which the first of them came.
     """
 
     owner: str
     wallet: str = POINTS_WALLET
     entry_id: str
+    since: date | None = None
     account_version: int = 0
     commands: tuple[Reverse, ...] = ()
 
@@ -123,13 +126,6 @@ class Decision:
     parked: Parked | None = None
     parked_before: int = 0
     absent: tuple[str, str] | None = None
-
-    @property
-    def answers(self) -> tuple[str, str]:
-        """Return whose command it answers, and the command's id."""
-        if self.instead is not None:
-            return self.instead.owner, self.instead.entry_id
-        return self.entry.member_id, self.entry.entry_id
 
     @property
     def entry(self) -> Entry:

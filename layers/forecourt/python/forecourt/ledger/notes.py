@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from forecourt.instants import format_instant, parse_instant
@@ -41,6 +42,7 @@ def parked_to_record(parked: Parked) -> Record:
         "wallet": parked.wallet,
         "account_version": parked.account_version,
         "parked_count": len(parked.commands),
+        "since": parked.since and parked.since.isoformat(),
         "commands": [_command_to_record(command) for command in parked.commands],
     }
 
@@ -51,6 +53,7 @@ def parked_from_record(record: Mapping[str, Any], *, owner: str, entry_id: str) 
         owner=owner,
         wallet=record["wallet"],
         entry_id=entry_id,
+        since=date.fromisoformat(since) if (since := record.get("since")) else None,
         account_version=record["account_version"],
         commands=tuple(
             Reverse(

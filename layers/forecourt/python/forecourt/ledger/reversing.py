@@ -155,6 +155,7 @@ def _park(books: Books, command: Reverse, *, now: datetime, policy: WalletPolicy
         decision,
         parked=replace(
             parked,
+            since=parked.since or draft.posted_on,
             account_version=decision.account.version,
             commands=(*parked.commands, command),
         ),

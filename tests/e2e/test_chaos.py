@@ -32,7 +32,8 @@ SALES = int(os.environ.get("CHAOS_SALES", "300"))
 SEED = int(os.environ.get("CHAOS_SEED", "7"))
 SPEED = 150.0
 ARRIVALS_PER_HOUR = 600
-DRAINS_WITHIN_SECONDS = 240.0
+# What is killed or cut off says much of it again, and all of that is worked off as well.
+DRAINS_WITHIN_SECONDS = 240.0 + SALES / 2
 TELL_EVERY_SECONDS = 10.0
 
 

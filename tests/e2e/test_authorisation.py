@@ -263,6 +263,7 @@ NEEDED = {
         "loyalty BUDGETS GetItem",
         "loyalty BUDGETS PutItem",
         "loyalty BUDGETS Query",
+        "loyalty RULINGS# Query",
         "sales STATION# GetItem",
         *ANSWER_ONCE,
     },

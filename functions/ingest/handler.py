@@ -172,7 +172,8 @@ def intake(delivery: Delivery) -> Answer:
     match message:
         case SaleMessage():
             stored = store_sale(message, station=station, received_at=delivery.received_at)
-            if station.retold and stored.sale.dispensed:
+            # One that a telling has joined since was looked around for then.
+            if station.retold and stored.sale.dispensed and not stored.told:
                 reunite(told_by_pump(stored), now=delivery.received_at)
         case TellingMessage():
             store_telling(message, station=station, received_at=delivery.received_at)
@@ -241,8 +242,8 @@ def store_telling(message: TellingMessage, *, station: Station, received_at: dat
         metrics.add_metric(name="TellingsContradicted", unit=MetricUnit.Count, value=1)
         logger.warning("telling contradicted", telling_id=message.message_id)
         return
-    if known is not None and known.decided_by is not None:
-        return  # a person has said where it belongs
+    if known is not None and known.settled:
+        return  # it has its sale, or a person has said that there is none
     if not station.retold:
         stations.note_retold(station.station_id)
         _stations.pop(station.station_id, None)

@@ -210,6 +210,23 @@ def test_a_station_without_a_till_pays_for_no_look_around_and_one_with_a_till_fo
     assert handler.retold._dynamodb.calls == 3  # no telling waits: sales are not read
 
 
+def test_what_has_come_together_is_not_looked_around_for_again_when_it_is_told_again(
+    tell: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from functions.ingest import handler  # noqa: PLC0415 - its clients need the environment
+
+    told = [sale_record(BY_PLATE), telling_record(TILL)]
+    tell(*told)
+    before = world.snapshot()
+    monkeypatch.setattr(handler, "retold", retold(world, Reluctant(world.dynamodb, "query")))
+
+    tell(*told, *reversed(told))
+
+    assert handler.retold._dynamodb.calls == 0
+    assert world.snapshot() == before
+    assert tellers(world) == ["till"]
+
+
 def test_nothing_dispensed_is_told_of_by_nobody(tell: Any, world: World) -> None:
     nothing = sale(volume_ml=0, amount_fen=0, evidence=())
     tell(telling_record(replace(TILL, amount_fen=0, volume_ml=0)))

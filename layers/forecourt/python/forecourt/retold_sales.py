@@ -56,9 +56,8 @@ AROUND = 2 * WINDOW
 
 # Excludes a telling that has joined a sale, or was decided about, since it was read, and making
 # an item of a name.
-_UNSETTLED = (
-    "attribute_exists(pk) AND attribute_not_exists(sale_id) AND attribute_not_exists(decided_by)"
-)
+_WAITS = "attribute_not_exists(sale_id) AND attribute_not_exists(decided_by)"
+_UNSETTLED = f"attribute_exists(pk) AND {_WAITS}"
 
 
 class RetoldSales:
@@ -100,13 +99,13 @@ class RetoldSales:
         """
 
         def attempt() -> OneSale:
+            if subject.source is Source.PUMP and not self._around(subject, "TELLING", _WAITS):
+                return OneSale(tellings=(subject,))  # nothing waits for a sale
             tellings = {
                 each.telling: each
                 for each in map(telling_from_item, self._around(subject, "TELLING"))
                 if each.decided_by is None
             }
-            if subject.source is Source.PUMP and all(each.settled for each in tellings.values()):
-                return OneSale(tellings=(subject,))  # nothing waits for a sale
             if subject.source is not Source.PUMP and subject not in tellings:
                 return OneSale(tellings=(subject,))  # a person has said where it belongs
             sales = {
@@ -307,8 +306,10 @@ class RetoldSales:
                 raise
             raise StaleWrite from error
 
-    def _around(self, subject: Telling, kind: str) -> list[Item]:
+    def _around(self, subject: Telling, kind: str, only: str | None = None) -> list[Item]:
+        """Return what is told of the time around *subject*, all or *only* what a filter says."""
         arguments: dict[str, Any] = {
+            **({"FilterExpression": only} if only else {}),
             "KeyConditionExpression": "pk = :pk AND sk BETWEEN :low AND :high",
             "ExpressionAttributeValues": to_item(
                 {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from forecourt.retellings import WINDOW
 from forecourt.retold_sales import RetoldSales
 from forecourt.stored_sales import Queue, Status, sale_from_item
 from forecourt.stored_tellings import StoredTelling, telling_from_item, telling_to_item
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from tests.functional.world import World
 
 BY_PLATE = sale(evidence=(PLATE,))
+SALE_AT = SALE.key.completed_at
+EARLIER = -WINDOW - timedelta(seconds=1)
 
 
 def retold(world: World, client: Any = None) -> RetoldSales:
@@ -208,6 +212,25 @@ def test_a_station_without_a_till_pays_for_no_look_around_and_one_with_a_till_fo
 
     tell(sale_record(sale(transaction=1, totalizer_ml=1)))
     assert handler.retold._dynamodb.calls == 3  # no telling waits: sales are not read
+
+
+@pytest.mark.parametrize(
+    ("apart", "queries"),
+    [({}, 3), ({"nozzle": None}, 3), ({"nozzle": 5}, 1), ({"at": SALE_AT + EARLIER}, 1)],
+    ids=["of the same nozzle", "of any nozzle", "of another nozzle", "of another time"],
+)
+def test_a_sale_looks_around_when_a_telling_waits_that_may_be_of_it(
+    tell: Any, world: World, monkeypatch: pytest.MonkeyPatch, apart: dict[str, Any], queries: int
+) -> None:
+    from functions.ingest import handler  # noqa: PLC0415 - its clients need the environment
+
+    tell(telling_record(replace(TILL, **apart)))
+    monkeypatch.setattr(handler, "retold", retold(world, Reluctant(world.dynamodb, "query")))
+
+    tell(sale_record(BY_PLATE))
+
+    assert handler.retold._dynamodb.calls == queries
+    assert tellers(world) == (["till"] if queries > 1 else [])
 
 
 def test_what_has_come_together_is_not_looked_around_for_again_when_it_is_told_again(

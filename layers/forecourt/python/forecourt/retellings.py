@@ -130,6 +130,11 @@ def sale_of(subject: Telling, around: Collection[Telling]) -> OneSale:
     return next(each for each in merge({subject, *around}) if subject in each.tellings)
 
 
+def may_be_one(one: Telling, two: Telling) -> bool:
+    """Return whether two tellings are of one place and time, whatever else they say."""
+    return _near(one, two) and _same_nozzle(one, two)
+
+
 def difference(
     one: Telling, two: Telling, *, paid: frozenset[int] = frozenset()
 ) -> Conflict | None:
@@ -210,9 +215,7 @@ def _by_id(told: Sequence[Telling]) -> list[list[Telling]]:
 
 def _fits(telling: Telling, group: _Group) -> bool:
     return all(
-        _near(telling, each)
-        and _same_nozzle(telling, each)
-        and difference(telling, each, paid=group.paid) is None
+        may_be_one(telling, each) and difference(telling, each, paid=group.paid) is None
         for each in group.tellings
     )
 

@@ -24,7 +24,15 @@ from forecourt.contention import passing, until_settled
 from forecourt.decided_sales import question_key
 from forecourt.errors import SaleNotRulable, StaleWrite, TellingSettled, UnknownSale, UnknownTelling
 from forecourt.instants import compact_instant, format_instant
-from forecourt.retellings import WINDOW, Conflict, OneSale, Source, difference, sale_of
+from forecourt.retellings import (
+    WINDOW,
+    Conflict,
+    OneSale,
+    Source,
+    difference,
+    may_be_one,
+    sale_of,
+)
 from forecourt.stored_baskets import ToldBasket, told_basket_to_map
 from forecourt.stored_sales import (
     Queue,
@@ -54,9 +62,9 @@ if TYPE_CHECKING:
 # A telling's sale is at most one window away, and that sale's other tellings one more.
 AROUND = 2 * WINDOW
 
+_WAITS = "attribute_not_exists(sale_id) AND attribute_not_exists(decided_by)"
 # Excludes a telling that has joined a sale, or was decided about, since it was read, and making
 # an item of a name.
-_WAITS = "attribute_not_exists(sale_id) AND attribute_not_exists(decided_by)"
 _UNSETTLED = f"attribute_exists(pk) AND {_WAITS}"
 
 
@@ -99,8 +107,8 @@ class RetoldSales:
         """
 
         def attempt() -> OneSale:
-            if subject.source is Source.PUMP and not self._around(subject, "TELLING", _WAITS):
-                return OneSale(tellings=(subject,))  # nothing waits for a sale
+            if subject.source is Source.PUMP and not self._awaited(subject):
+                return OneSale(tellings=(subject,))
             tellings = {
                 each.telling: each
                 for each in map(telling_from_item, self._around(subject, "TELLING"))
@@ -305,6 +313,11 @@ class RetoldSales:
             if not reasons or not passing(reasons):
                 raise
             raise StaleWrite from error
+
+    def _awaited(self, subject: Telling) -> bool:
+        """Return whether a telling waits for a sale of this nozzle, or of any."""
+        waiting = map(telling_from_item, self._around(subject, "TELLING", _WAITS))
+        return any(may_be_one(subject, each.telling) for each in waiting)
 
     def _around(self, subject: Telling, kind: str, only: str | None = None) -> list[Item]:
         """Return what is told of the time around *subject*, all or *only* what a filter says."""

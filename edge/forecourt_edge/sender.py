@@ -1,9 +1,10 @@
 """
 Sends what waits in the outbox, in its order, until the cloud has acknowledged it.
 
-New messages go out at once, at a bounded rate and with a bounded number on the way.  One
-that is not acknowledged in time is sent again, later each time and with jitter; it does
-not hold up those behind it.  What "in time" is follows from how long the cloud takes.
+New messages go out at once, at a bounded rate and with a bounded number on the way, which
+falls when the cloud is behind.  One that is not acknowledged in time is sent again, later each
+time and with jitter; it does not hold up those behind it.  What "in time" is follows from how
+long the cloud takes.
 
 What a till tells goes behind the sales stored before it: it joins one of them, and the cloud
 may see messages in any order.  It waits for their acknowledgement, but not for ever.
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forecourt_edge import journal
+from forecourt_edge.congestion import Window
 from forecourt_edge.errors import OutboxFull, UplinkDown
 from forecourt_edge.messages import (
     MESSAGE_BYTES_MAX,
@@ -48,9 +50,14 @@ _JITTER = (0.8, 1.2)
 
 @dataclass(slots=True, kw_only=True)
 class _Sent:
-    """A message on the way; `due` is when it is sent again. No attempt counts that failed."""
+    """
+    A message on the way, sent first and last at these times; `due` is when it is sent again.
+
+    No attempt counts that failed.
+    """
 
     first_at: float
+    last_at: float
     attempts: int
     due: float
     on_the_way: bool = True
@@ -76,6 +83,7 @@ class Sender:
         self._patience = Patience(
             least_seconds=config.acknowledgement_seconds, most_seconds=config.resend_seconds_max
         )
+        self._window = Window(most=config.in_flight_max)
         self._sent: dict[int, _Sent] = {}
         self._again: list[tuple[float, int]] = []
         self._on_the_way = 0
@@ -112,6 +120,7 @@ class Sender:
             sent = self._forget(local_id)
             if sent is not None:
                 self._patience.learn(now - sent.first_at)
+                self._window.answered()
         self._settled.set()
         self.wake()
 
@@ -142,7 +151,7 @@ class Sender:
         """Return the next message to send: new ones in order, else one whose time has come."""
         now = time.monotonic()
         self._expire(now)
-        if self._on_the_way < self._config.in_flight_max:
+        if self._on_the_way < self._window.size:
             if not self._fresh:
                 self._fresh = self._outbox.after(self._last_read, _BATCH)[::-1]
             while self._fresh:
@@ -167,7 +176,7 @@ class Sender:
         if waiting.lane is not Lane.TELLINGS:
             return False
         sent = self._sent.get(waiting.local_id) or _Sent(
-            first_at=now, attempts=0, due=now, on_the_way=False
+            first_at=now, last_at=now, attempts=0, due=now, on_the_way=False
         )
         held_long_enough = now - sent.first_at >= _HELD_BACK_SECONDS_MAX
         if held_long_enough or not self._outbox.waits_before(waiting.local_id, Lane.SALES):
@@ -189,6 +198,7 @@ class Sender:
         now = time.monotonic()
         entry = _Sent(
             first_at=sent.first_at if sent is not None and sent.attempts else now,
+            last_at=now,
             attempts=1 if sent is None else sent.attempts + 1,
             due=now + self._patience.seconds * random.uniform(*_JITTER),  # noqa: S311 - jitter
         )
@@ -213,6 +223,7 @@ class Sender:
             if sent.on_the_way and sent.due <= now:
                 sent.on_the_way = False
                 self._on_the_way -= 1
+                self._window.not_answered(sent_at=sent.last_at, now=now)
                 if sent.attempts > 1:
                     sent.due = now + self._back_off(sent.attempts)
             late.append((sent.due, local_id))
@@ -235,6 +246,7 @@ class Sender:
 
     def _send_all_again(self) -> None:
         """After a reconnection what was on the way may be lost: begin with the oldest."""
+        self._window.begin_again()
         self._sent.clear()
         self._again.clear()
         self._fresh.clear()

@@ -26,16 +26,37 @@ SENT_AT = datetime(2026, 11, 23, 8, 15, 3, 500_000, tzinfo=UTC)
 
 
 class Mailbox(Cloud):
-    """A cloud that does not look into the bodies and answers only when told to."""
+    """A cloud that does not look into the bodies and answers when told to, or told how late."""
+
+    answers_after_seconds: float | None = None
 
     async def publish(self, topic: str, payload: bytes) -> None:
         await super().publish(topic, payload)
         if self.answering:
             self.answer(id_of(payload))
+        if self.answers_after_seconds is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.answers_after_seconds, self.answer, id_of(payload))
 
     @property
     def ids(self) -> list[str]:
         return [id_of(payload) for _, payload in self.payloads]
+
+
+class Queue(Mailbox):
+    """A cloud that works on one message after the other, repeats as well, *each_seconds* each."""
+
+    def __init__(self, *, each_seconds: float) -> None:
+        super().__init__(answering=False)
+        self._each_seconds = each_seconds
+
+    async def work(self) -> None:
+        done = 0
+        while True:
+            await asyncio.sleep(self._each_seconds)
+            if done < len(self.ids):
+                self.answer(self.ids[done])
+                done += 1
 
 
 def put(outbox: Outbox, *numbers: int, **body: Any) -> None:
@@ -139,17 +160,37 @@ def test_a_cloud_that_is_behind_is_not_told_everything_again(tmp_path: Path) -> 
     async def story() -> None:
         cloud = silent()
         behind_seconds = 0.5
-        async with sending(tmp_path, cloud) as (outbox, _):
+        async with sending(tmp_path, cloud) as (outbox, sender):
             put(outbox, 1)
             await until(lambda: cloud.ids.count("sale-1") > 1)
             await asyncio.sleep(behind_seconds)
             cloud.say({"accepted": ["sale-1"]})
             told = len(cloud.payloads)
+            cloud.answers_after_seconds = behind_seconds
             put(outbox, *range(2, 12))
-            await asyncio.sleep(behind_seconds)
+            await sender.drained()
 
             # Five times the wait it began with, and nothing was said twice.
             assert cloud.ids[told:] == [f"sale-{number}" for number in range(2, 12)]
+
+    asyncio.run(story())
+
+
+def test_a_cloud_that_is_slower_than_the_gateway_is_not_flooded_with_repeats(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        cloud = Queue(each_seconds=0.005)
+        # All at once, they are answered after one and a half seconds: long after they are due.
+        settings = {"acknowledgement_seconds": 0.1, "resend_seconds_max": 0.3}
+        async with sending(tmp_path, cloud, already=300, **settings) as (outbox, sender):
+            working = asyncio.create_task(cloud.work())
+            async with asyncio.timeout(20):
+                await sender.drained()
+            working.cancel()
+
+            assert outbox.count() == 0
+            assert len(cloud.payloads) < 2 * 300
 
     asyncio.run(story())
 

@@ -149,7 +149,7 @@ class Earning(Construct):
             self,
             "Claims",
             name="claims",
-            description="Weighs sales anew that waited for an identity somebody has bound",
+            description="Weighs sales anew that waited for what a member has bound or said",
             runtime=self._runtime,
             environment=self._assignment_environment(),
             timeout=cdk.Duration.seconds(60),

@@ -47,8 +47,7 @@ class BudgetView(BaseModel):
     """
     A budget as it counts today.
 
-    `points` is what it can still give, `awarded` what it gave and did not get back. A `closed`
-    one gives nothing; what refunds return stays in it.
+    `points` is what it can still give, `awarded` what it gave. A `closed` one gives nothing.
     """
 
     budget_id: str

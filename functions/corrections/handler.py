@@ -1,5 +1,5 @@
 """
-Changes of the books by hand: adjustments, frozen wallets, refunded sales, budgets, awards.
+Changes of the books by hand: adjustments, freezing, refunds, budgets, awards, partners' points.
 
 A write carries an `Idempotency-Key`; a retry with the same key is answered like the first time
 and changes nothing. Routes are in the modules beside this one.

@@ -10,6 +10,7 @@ import pytest
 from infra.local.api_client import ApiClient
 from infra.local.stack import LocalStack
 from tests.e2e.drivers import enrolled
+from tests.e2e.schedules import switch_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
     with LocalStack() as running:
+        switch_off(running)
         yield running
 
 

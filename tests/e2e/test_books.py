@@ -17,6 +17,7 @@ import pytest
 from forecourt.instants import business_day, compact_instant
 from forecourt.ledger import Policies, WalletPolicy
 from forecourt.ledger.commands import Earn, Spend
+from forecourt.ledger.daybook import SETTLES_WITHIN
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import timeline_entry_key
 from infra.local.api_client import ApiClient
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 ZONE = ZoneInfo("Asia/Shanghai")
-# A day that is over, whatever the time is now and however many hours are left of it.
-YESTERDAY = datetime.now(UTC) - timedelta(days=1)
+# A moment of a day that is over and may be closed, even if it is midnight now.
+YESTERDAY = datetime.now(UTC) - timedelta(days=1) - SETTLES_WITHIN
 DAY = business_day(YESTERDAY, ZONE)
 
 
@@ -60,6 +61,7 @@ def closed(stack: LocalStack) -> ClosedDay:
         name=stack.outputs["LoyaltyTableName"],
         now=lambda: YESTERDAY,
     )
+    assert not books(stack), "a day is closed already: what is written now would be late"
     policies = Policies(default=WalletPolicy(zone=ZONE))
     said: dict[str, Any] = {
         "owner": member_id,
@@ -85,6 +87,14 @@ def closed(stack: LocalStack) -> ClosedDay:
         Bucket=stack.outputs["BooksBucketName"], Key=f"books/{DAY.isoformat()}/book.json"
     )
     return ClosedDay(app=app, entries=entries, book=json.loads(book["Body"].read()))
+
+
+def books(stack: LocalStack) -> list[str]:
+    """Return the names of the files of all closed days."""
+    found = stack.client("s3").list_objects_v2(
+        Bucket=stack.outputs["BooksBucketName"], Prefix="books/"
+    )
+    return [each["Key"] for each in found.get("Contents", ())]
 
 
 def archived(stack: LocalStack) -> set[bytes]:

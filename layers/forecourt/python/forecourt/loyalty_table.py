@@ -5,7 +5,8 @@ The Loyalty table.
 | --- | --- | --- |
 | member | `MEMBER#<member>` | `PROFILE` |
 | account | `MEMBER#<member>` | `ACCOUNT#<wallet>` |
-| entry, evaluation | `MEMBER#<member>` | `T#<entry id>` |
+| entry, refusal, evaluation | `MEMBER#<member>` | `T#<entry id>` |
+| notes of the ledger | `MEMBER#<member>` | `R#…`, `P#…`, `N#…` (`ledger_table`) |
 | pool | `MEMBER#pool:<pool>` | `POOL` |
 | membership in a pool | `MEMBER#<member>` | `POOL#<pool>` |
 | bound identity | `MEMBER#<member>` | `IDENTITY#<kind>#<digest>` |
@@ -14,15 +15,15 @@ The Loyalty table.
 | check-ins | `PRESENCE#<member>` | `CHECK_INS` |
 | drivers of a car | `DRIVERS#plate#<digest>` | `DRIVERS` |
 | block of phone numbers | `BLOCK#<digest>` | `NUMBERS` |
-| question to a member | `ASKED#<member>` | `SALE#<sale id>` |
 | which weights when | `WEIGHTS` | `TIMELINE` |
 | version of the weights | `WEIGHTS` | `VERSION#<version>` |
 | what weights were learnt | `WEIGHTS` | `LEARNING#<run>` |
 | station | `STATIONS` | `<station>` |
 | program timeline | `PROGRAM` | `TIMELINE` |
 | program version | `PROGRAM` | `VERSION#<version>` |
+| what a request did to the program | `PROGRAM` | `DRAFTING#<request>`, `ACTIVATING#<request>` |
 | case | `CASES#<station>` | `<business day>` |
-| question, answer | `ASKED#<member>` | `SALE#<sale id>` |
+| question to a member, answer | `ASKED#<member>` | `SALE#<sale id>` |
 | ruling | `RULINGS#<sale id>` | `<number>` |
 | merge of two members | `MERGES#<closing member>` | `<number>` |
 | adjustment by hand | `ADJUSTMENTS` | `OPEN#<id>`, `DONE#<id>`, `REQUEST#<request>` |

@@ -324,6 +324,22 @@ def attendant() -> Client:
     return member_client("sub-attendant", "attendant")
 
 
+@pytest.fixture
+def till() -> Client:
+    """A till before the redemption API."""
+    from tests.functional.redeeming import somebody  # noqa: PLC0415 - it needs the environment
+
+    return somebody("sub-till", "attendant")
+
+
+@pytest.fixture
+def manager() -> Client:
+    """A station's manager before the redemption API."""
+    from tests.functional.redeeming import somebody  # noqa: PLC0415 - the same
+
+    return somebody("sub-manager", "manager")
+
+
 @cache
 def client(service: str) -> Any:
     """Return the one client for *service*: to make one takes longer than most tests."""

@@ -326,7 +326,7 @@ def attendant() -> Client:
 
 @pytest.fixture
 def till() -> Client:
-    """A till before the redemption API."""
+    """Return a till before the redemption API."""
     from tests.functional.redeeming import somebody  # noqa: PLC0415 - it needs the environment
 
     return somebody("sub-till", "attendant")
@@ -334,7 +334,7 @@ def till() -> Client:
 
 @pytest.fixture
 def manager() -> Client:
-    """A station's manager before the redemption API."""
+    """Return a station's manager before the redemption API."""
     from tests.functional.redeeming import somebody  # noqa: PLC0415 - the same
 
     return somebody("sub-manager", "manager")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from forecourt.instants import format_instant
 from tests.e2e.traces import PREFIX
 
 if TYPE_CHECKING:
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
 
 NO_MEMBER = f"{PREFIX}nobody"
 NO_SALE = f"20261123T081500Z.{PREFIX}nowhere.SN1.1.1.1"
-ASKED_AT = format_instant(datetime.now(UTC))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

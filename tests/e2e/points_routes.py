@@ -1,110 +1,19 @@
-"""The routes about members: what they have, what they say and what they spend."""
+"""The routes that move points and money, by hand and at the counter, and those of budgets."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from forecourt.callers import Permission
-from tests.e2e.route import ASKED_AT, NO_MEMBER, NO_SALE, route
+from forecourt.instants import format_instant
+from tests.e2e.route import NO_MEMBER, NO_SALE, route
 from tests.e2e.traces import PREFIX
 
+ASKED_AT = format_instant(datetime.now(UTC))
 NO_POOL = f"p-{PREFIX}nowhere"
 REDEMPTION = {"pool_id": NO_POOL, "source": "order:1", "asked_at": ASKED_AT}
 
-MEMBER_ROUTES = {
-    "POST /members": route(
-        Permission.ENROL, "attendant manager operator", "/members", {"name": "韩梅梅"}
-    ),
-    "GET /members/{member_id}": route(
-        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}"
-    ),
-    "PATCH /members/{member_id}": route(
-        Permission.CHANGE_MEMBERS, "manager operator", "/members/{member}", {"language": "zh-CN"}
-    ),
-    "POST /members/{member_id}/erasure": route(
-        Permission.ERASE_MEMBERS, "operator", f"/members/{NO_MEMBER}/erasure", code="unknown_member"
-    ),
-    "POST /members/{member_id}/merging": route(
-        Permission.MERGE_MEMBERS,
-        "operator",
-        f"/members/{NO_MEMBER}/merging",
-        {"into": f"{PREFIX}nobody-else", "reason": "enrolled_twice"},
-        code="unknown_member",
-    ),
-    "POST /members/{member_id}/unmerging": route(
-        Permission.MERGE_MEMBERS,
-        "operator",
-        f"/members/{NO_MEMBER}/unmerging",
-        {"reason": "two_people"},
-        code="unknown_member",
-    ),
-    "GET /members/{member_id}/identities": route(
-        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/identities"
-    ),
-    "POST /members/{member_id}/identities": route(
-        Permission.BIND_IDENTITIES,
-        "attendant manager operator",
-        "/members/{member}/identities",
-        {"kind": "plate", "value": "浙AE2E01"},
-    ),
-    "DELETE /members/{member_id}/identities/{identity_id}": route(
-        Permission.UNBIND_IDENTITIES,
-        "manager operator",
-        f"/members/{{member}}/identities/plate.{'x' * 22}",
-        code="unknown_identity",
-    ),
-    # Staff, too, say only where they are themselves.
-    "POST /members/{member_id}/presence": route(
-        Permission.CHECK_IN,
-        "",
-        "/members/{member}/presence",
-        {"station_id": f"{PREFIX}nowhere"},
-        code="unknown_station",
-    ),
-    "GET /members/{member_id}/points": route(
-        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/points"
-    ),
-    "GET /members/{member_id}/wallets": route(
-        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/wallets"
-    ),
-    "GET /members/{member_id}/entries": route(
-        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/entries"
-    ),
-    "GET /members/{member_id}/tier": route(
-        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/tier"
-    ),
-    "GET /members/{member_id}/entries/{entry_id}/proof": route(
-        Permission.READ_MEMBERS,
-        "manager operator auditor",
-        "/members/{member}/entries/none/proof",
-        code="unknown_entry",
-    ),
-    "GET /members/{member_id}/sales": route(
-        Permission.READ_MEMBERS, "manager operator auditor", "/members/{member}/sales"
-    ),
-    "GET /members/{member_id}/questions": route(
-        Permission.ANSWER_QUESTIONS, "attendant manager operator", "/members/{member}/questions"
-    ),
-    "POST /members/{member_id}/questions/{sale_id}/confirmation": route(
-        Permission.ANSWER_QUESTIONS,
-        "attendant manager operator",
-        f"/members/{{member}}/questions/{NO_SALE}/confirmation",
-        code="unknown_question",
-    ),
-    "POST /members/{member_id}/questions/{sale_id}/denial": route(
-        Permission.ANSWER_QUESTIONS,
-        "attendant manager operator",
-        f"/members/{{member}}/questions/{NO_SALE}/denial",
-        code="unknown_question",
-    ),
-    "GET /members/{member_id}/suggestions": route(
-        Permission.ANSWER_QUESTIONS, "attendant manager operator", "/members/{member}/suggestions"
-    ),
-    "POST /members/{member_id}/claims": route(
-        Permission.ANSWER_QUESTIONS,
-        "attendant manager operator",
-        "/members/{member}/claims",
-        {"sale_id": NO_SALE},
-        code="unknown_sale",
-    ),
+POINTS_ROUTES = {
     "POST /members/{member_id}/adjustments": route(
         Permission.ADJUST_POINTS,
         "manager operator",
@@ -142,6 +51,28 @@ MEMBER_ROUTES = {
         "/members/{member}/partner-points",
         {"partner": "none", "points": 1, "document": "D-1", "issued_at": ASKED_AT},
         code="unknown_wallet",
+    ),
+    "GET /adjustments": route(
+        Permission.READ_ADJUSTMENTS, "manager operator auditor", "/adjustments"
+    ),
+    "POST /adjustments/{adjustment_id}/approval": route(
+        Permission.DECIDE_ADJUSTMENTS,
+        "operator",
+        f"/adjustments/{PREFIX}nowhere/approval",
+        code="unknown_adjustment",
+    ),
+    "POST /adjustments/{adjustment_id}/rejection": route(
+        Permission.DECIDE_ADJUSTMENTS,
+        "operator",
+        f"/adjustments/{PREFIX}nowhere/rejection",
+        code="unknown_adjustment",
+    ),
+    "POST /sales/{sale_id}/refunds": route(
+        Permission.REFUND_POINTS,
+        "manager operator",
+        f"/sales/{NO_SALE}/refunds",
+        {"document": "R-1", "refunded_at": "2026-11-23T08:15:00Z"},
+        code="unknown_sale",
     ),
     "POST /members/{member_id}/spendings": route(
         Permission.SPEND_POINTS,
@@ -250,5 +181,39 @@ MEMBER_ROUTES = {
         f"/members/{{member}}/pools/{NO_POOL}/withdrawals",
         {"points": 1, "asked_at": ASKED_AT},
         code="unknown_pool",
+    ),
+    "GET /budgets": route(Permission.READ_BUDGETS, "manager operator auditor", "/budgets"),
+    "POST /budgets": route(
+        Permission.CHANGE_BUDGETS,
+        "operator",
+        "/budgets",
+        {"budget_id": f"{PREFIX}spring", "purpose": "Spring"},
+    ),
+    "GET /budgets/{budget_id}": route(
+        Permission.READ_BUDGETS,
+        "manager operator auditor",
+        f"/budgets/{PREFIX}nowhere",
+        code="unknown_budget",
+    ),
+    "POST /budgets/{budget_id}/fundings": route(
+        Permission.CHANGE_BUDGETS,
+        "operator",
+        f"/budgets/{PREFIX}nowhere/fundings",
+        {"points": 1, "source": "ticket:1", "reason": "spring"},
+        code="unknown_budget",
+    ),
+    "POST /budgets/{budget_id}/closing": route(
+        Permission.CHANGE_BUDGETS,
+        "operator",
+        f"/budgets/{PREFIX}nowhere/closing",
+        {"source": "ticket:1", "reason": "over"},
+        code="unknown_budget",
+    ),
+    "POST /budgets/{budget_id}/reopening": route(
+        Permission.CHANGE_BUDGETS,
+        "operator",
+        f"/budgets/{PREFIX}nowhere/reopening",
+        {"source": "ticket:1", "reason": "goes_on"},
+        code="unknown_budget",
     ),
 }

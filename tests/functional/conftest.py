@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from forecourt.sales import Sale
+    from tests.functional.accruing import Books
     from tests.functional.http import Client
     from tests.functional.world import World
 
@@ -299,6 +300,24 @@ def match(world: World, context: Any, monkeypatch: pytest.MonkeyPatch) -> Callab
         assert handler.handle({"Records": records}, context) == {"batchItemFailures": []}
 
     return work
+
+
+@pytest.fixture
+def books(world: World, context: Any) -> Books:
+    """Return accrual before its stream, with a sale to judge."""
+    from functions.accrual import handler  # noqa: PLC0415 - its clients need the environment
+    from tests.functional.accruing import Books  # noqa: PLC0415
+
+    handler.program.cache_clear()
+    return Books(world, handler, context)
+
+
+@pytest.fixture
+def desk(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Return the manager's desk, an hour after the sale."""
+    from tests.functional.refunding import desk_of  # noqa: PLC0415 - it needs the environment
+
+    return desk_of(world, monkeypatch)
 
 
 def member_client(subject: str, group: str) -> Client:

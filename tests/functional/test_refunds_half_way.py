@@ -16,9 +16,9 @@ from forecourt.growing import Growing
 from forecourt.ledger import Policies
 from forecourt.ledger.commands import Exactly, Reverse
 from functions.corrections import handler as corrections
+from tests.functional.accruing import Books, merge
+from tests.functional.receipts import WITH_SHOP, program
 from tests.functional.refunding import desk_of, refund_at
-from tests.functional.test_accrual_of_baskets import WITH_SHOP, program
-from tests.functional.test_accrual_of_rulings import Books, merge
 from tests.functional.test_one_answer import again
 from tests.functional.test_redemption_api import forget_answers
 from tests.functional.test_refunds import Meanwhile

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.local.api_client import ApiClient
-from tests.e2e.routes import ROUTES, call
+from tests.e2e.route import call
+from tests.e2e.routes import ROUTES
 from tests.e2e.traces import PREFIX, nothing_left
 
 if TYPE_CHECKING:

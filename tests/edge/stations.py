@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from forecourt_edge.profile import Profile
 
 OPENING = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
+PROFILES = ("forecourt-controller", "preset-controller-bcd")
 PATIENCE_SECONDS = 10
 
 
@@ -76,6 +77,11 @@ def controller_for(
         clock=clock or ManualClock(start=OPENING),
         **changes,
     )
+
+
+def sell(controller: Controller, count: int, *, nozzle: int = 1, volume_ml: int = 10_000) -> None:
+    for _ in range(count):
+        controller.dispense(nozzle, volume_ml)
 
 
 @dataclass(slots=True, kw_only=True)

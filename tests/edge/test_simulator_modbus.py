@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,12 +25,10 @@ from forecourt_simulator.clock import ManualClock
 from forecourt_simulator.controller import Controller, NozzleSetup
 from forecourt_simulator.nozzle import NozzleState
 from forecourt_simulator.server import ControllerServer
+from tests.edge.stations import OPENING, PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-
-PROFILES = ("forecourt-controller", "preset-controller-bcd")
-OPENING = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 
 
 class Reader:

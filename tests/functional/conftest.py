@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from forecourt.sales import Sale
+    from tests.functional.accruing import Books
     from tests.functional.http import Client
     from tests.functional.world import World
 
@@ -301,6 +302,24 @@ def match(world: World, context: Any, monkeypatch: pytest.MonkeyPatch) -> Callab
     return work
 
 
+@pytest.fixture
+def books(world: World, context: Any) -> Books:
+    """Return accrual before its stream, with a sale to judge."""
+    from functions.accrual import handler  # noqa: PLC0415 - its clients need the environment
+    from tests.functional.accruing import Books  # noqa: PLC0415
+
+    handler.program.cache_clear()
+    return Books(world, handler, context)
+
+
+@pytest.fixture
+def desk(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Return the manager's desk, an hour after the sale."""
+    from tests.functional.refunding import desk_of  # noqa: PLC0415 - it needs the environment
+
+    return desk_of(world, monkeypatch)
+
+
 def member_client(subject: str, group: str) -> Client:
     """Return somebody before the members API."""
     from functions.members import handler  # noqa: PLC0415 - its clients need the environment
@@ -322,6 +341,22 @@ def bert() -> Client:
 @pytest.fixture
 def attendant() -> Client:
     return member_client("sub-attendant", "attendant")
+
+
+@pytest.fixture
+def till() -> Client:
+    """Return a till before the redemption API."""
+    from tests.functional.redeeming import somebody  # noqa: PLC0415 - it needs the environment
+
+    return somebody("sub-till", "attendant")
+
+
+@pytest.fixture
+def manager() -> Client:
+    """Return a station's manager before the redemption API."""
+    from tests.functional.redeeming import somebody  # noqa: PLC0415 - the same
+
+    return somebody("sub-manager", "manager")
 
 
 @cache

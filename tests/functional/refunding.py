@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from forecourt.keeping import Keeping
 from forecourt.programs import Programs
 from functions.corrections import handler
-from tests.functional.http import Client
+from tests.functional.correcting import staff
 from tests.specimens import RECEIVED_AT, SALE
 
 if TYPE_CHECKING:
     import pytest
 
-    from tests.functional.http import Reply
+    from tests.functional.http import Client, Reply
     from tests.functional.world import World
 
 
@@ -25,7 +25,7 @@ def desk_of(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
     fresh = replace(handler.desk, keeping=Keeping(world.loyalty), now=lambda: at)
     monkeypatch.setattr(handler.refunds, "_desk", fresh)
     monkeypatch.setattr(handler.refunds, "_programs", Programs(world.loyalty))
-    return Client(handle=handler.handle, subject="sub-manager", groups="[manager]")
+    return staff("sub-manager", "manager")
 
 
 def refund_at(desk: Client, document: str = "R-1", *, key: str | None = None, **body: Any) -> Reply:

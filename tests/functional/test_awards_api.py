@@ -17,7 +17,8 @@ from forecourt.programs import Programs
 from functions.corrections import handler
 from tests.functional.clients import Interrupting, Killed, Killing
 from tests.functional.conftest import LOYALTY_TABLE
-from tests.functional.http import Client
+from tests.functional.correcting import staff
+from tests.functional.refusing import assert_refused_for_its_time
 from tests.functional.test_one_answer import again
 from tests.functional.test_redemption_api import forget_answers
 from tests.functional.world import POLICIES, with_wallets
@@ -26,7 +27,7 @@ from tests.specimens import OPEN_SINCE, RECEIVED_AT, earned
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.functional.http import Reply
+    from tests.functional.http import Client, Reply
     from tests.functional.world import World
 
 LIMIT = 1000
@@ -65,10 +66,6 @@ def begin(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     for _ in range(2):
         operator.post("/budgets/spring/fundings", {**WHY, "points": LIMIT})
     return begin
-
-
-def staff(subject: str, group: str = "operator") -> Client:
-    return Client(handle=handler.handle, subject=subject, groups=f"[{group}]")
 
 
 @pytest.fixture
@@ -277,12 +274,9 @@ def test_a_merge_closes_wallets_in_which_there_was_nothing(world: World) -> None
 def test_an_award_that_nobody_asked_for_then_is_refused(
     operator: Client, world: World, ahead: timedelta, reason: str
 ) -> None:
-    before = world.snapshot()
+    asked_at = format_instant(NOW + ahead)
 
-    reply = award(operator, asked_at=format_instant(NOW + ahead))
-
-    assert (reply.status, reply.facts["findings"][0]["reason"]) == (422, reason)
-    assert world.snapshot() == before
+    assert_refused_for_its_time(world, lambda: award(operator, asked_at=asked_at), reason)
 
 
 # --- a partner's ------------------------------------------------------------------------------

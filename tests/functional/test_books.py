@@ -29,14 +29,20 @@ from tests.functional.bookkeeping import (
     shelf,
 )
 from tests.functional.clients import Before, Interrupting, Paging, Reluctant, refusal
-from tests.functional.conftest import BOOKS_BUCKET, LOYALTY_TABLE, WORKINGS_BUCKET, client
-from tests.functional.http import Client
+from tests.functional.conftest import (
+    BOOKS_BUCKET,
+    LOYALTY_TABLE,
+    WORKINGS_BUCKET,
+    client,
+    member_client,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
     from types import ModuleType
 
+    from tests.functional.http import Client, Reply
     from tests.functional.world import World
 
 # In this order.
@@ -61,9 +67,7 @@ def closing(aws: None) -> ModuleType:  # noqa: ARG001 - its buckets are in it
 
 @pytest.fixture
 def ann() -> Client:
-    from functions.members import handler  # noqa: PLC0415
-
-    return Client(handle=handler.handle, subject="ann", groups="[member]")
+    return member_client("ann", "member")
 
 
 def objects(bucket: str) -> dict[str, bytes]:
@@ -333,6 +337,16 @@ def test_a_member_gets_a_proof_that_holds_by_the_root_the_bus_was_told(
         assert not proof_holds(forged, root=told["root"])
 
 
+def shown_a_proof(world: World, till: Till, *, owner: str, subject: str, group: str) -> Reply:
+    """Let a pool or a budget earn something; return what is told of it to somebody."""
+    world.pools.open(POOL)
+    entry = till.earn(owner=owner)
+    till.archive()
+    till.close()
+    reader = member_client(subject, group)
+    return reader.get(f"/members/{owner}/entries/{entry.entry_id}/proof")
+
+
 @pytest.mark.parametrize(
     ("owner", "subject", "group"),
     [
@@ -344,15 +358,9 @@ def test_a_member_gets_a_proof_that_holds_by_the_root_the_bus_was_told(
     ],
 )
 def test_an_entry_of_a_pool_or_a_budget_is_proved_to_who_may_read_it(
-    world: World, till: Till, ann: Client, *, owner: str, subject: str, group: str
+    world: World, till: Till, *, owner: str, subject: str, group: str
 ) -> None:
-    world.pools.open(POOL)
-    entry = till.earn(owner=owner)
-    till.archive()
-    till.close()
-    reader = Client(handle=ann.handle, subject=subject, groups=f"[{group}]")
-
-    reply = reader.get(f"/members/{owner}/entries/{entry.entry_id}/proof")
+    reply = shown_a_proof(world, till, owner=owner, subject=subject, group=group)
 
     assert reply.status == 200
     assert proof_holds(reply.body, root=till.books[0].root)
@@ -372,15 +380,9 @@ def test_an_entry_of_a_pool_or_a_budget_is_proved_to_who_may_read_it(
     ],
 )
 def test_an_entry_of_a_pool_or_a_budget_is_not_proved_to_others(
-    world: World, till: Till, ann: Client, *, owner: str, subject: str, group: str, code: str
+    world: World, till: Till, *, owner: str, subject: str, group: str, code: str
 ) -> None:
-    world.pools.open(POOL)
-    entry = till.earn(owner=owner)
-    till.archive()
-    till.close()
-    reader = Client(handle=ann.handle, subject=subject, groups=f"[{group}]")
-
-    reply = reader.get(f"/members/{owner}/entries/{entry.entry_id}/proof")
+    reply = shown_a_proof(world, till, owner=owner, subject=subject, group=group)
 
     assert reply.code == code
 
@@ -432,13 +434,11 @@ def test_an_entry_that_was_changed_has_no_proof(till: Till, ann: Client) -> None
 
 
 @pytest.mark.parametrize(("subject", "group"), [("bo", "member"), ("staff", "attendant")])
-def test_somebody_elses_entry_is_not_proved(
-    till: Till, ann: Client, subject: str, group: str
-) -> None:
+def test_somebody_elses_entry_is_not_proved(till: Till, subject: str, group: str) -> None:
     entry = till.earn()
     till.archive()
     till.close()
-    other = Client(handle=ann.handle, subject=subject, groups=f"[{group}]")
+    other = member_client(subject, group)
 
     reply = other.get(f"/members/ann/entries/{entry.entry_id}/proof")
 

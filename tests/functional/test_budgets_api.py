@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.keeping import Keeping
 from forecourt.ledger import commands as c
 from forecourt.ledger.refusals import AccountFrozen, BudgetExhausted
 from functions.corrections import handler
-from tests.functional.http import Client
+from tests.functional.correcting import clock_of, staff
 from tests.functional.world import with_wallets
 from tests.specimens import RECEIVED_AT, SALE, earned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.functional.http import Reply
+    from tests.functional.http import Client, Reply
     from tests.functional.world import World
 
 LIMIT = 1000
@@ -33,18 +31,7 @@ LAST = date(2027, 5, 31)
 def clock(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     """Begin with a program that limits members' wallets and what one person may do alone."""
     world.activate(with_wallets(points={"adjust_limit": LIMIT, "ceiling": 500}))
-    fresh = replace(handler.desk, keeping=Keeping(handler.loyalty))
-
-    def set_clock(at: datetime) -> None:
-        for routes in (handler.adjustments, handler.budgets):
-            monkeypatch.setattr(routes, "_desk", replace(fresh, now=lambda: at))
-
-    set_clock(RECEIVED_AT + timedelta(hours=1))
-    return set_clock
-
-
-def staff(subject: str, group: str = "operator") -> Client:
-    return Client(handle=handler.handle, subject=subject, groups=f"[{group}]")
+    return clock_of(monkeypatch, handler.adjustments, handler.budgets)
 
 
 @pytest.fixture

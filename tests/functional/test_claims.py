@@ -29,6 +29,7 @@ OTHER = sale(transaction=4712, totalizer_ml=123_500_000)
 WALLET = Evidence(kind=EvidenceKind.PAYMENT, value="wallet-1")
 CASHLESS = sale(transaction=4714, totalizer_ml=123_700_000, evidence=(PLATE, WALLET))
 BY_CARD = sale(transaction=4713, totalizer_ml=123_600_000, evidence=(CARD,))
+DAY_SECONDS = 86_400
 
 
 @pytest.fixture
@@ -276,23 +277,23 @@ def test_the_plate_and_a_word_do_not_suffice_when_another_member_drives_the_car(
     assert world.stored(SALE).member_id == "wife"
 
 
-def fill_weekly(world: World, member_id: str, *, until: timedelta, cashless: bool) -> None:
-    """Let a member fill up four times, the last time *until* before the sale that waits."""
+def fill_weekly(unmatched: Any, world: World, *, cashless: bool) -> None:
+    """Leave a sale unmatched of somebody's car who fills up weekly, and did the day before."""
+    unmatched(CASHLESS)
     fill = world.stored(CASHLESS).fill
     paid_with = fill.paid_with if cashless else ()
     for weeks in range(4, 0, -1):
         past = sale(completed_at=CASHLESS.key.completed_at - timedelta(weeks=weeks))
-        at = fill.at - int(until.total_seconds()) - (weeks - 1) * 7 * 86_400
+        at = fill.at - DAY_SECONDS - (weeks - 1) * 7 * DAY_SECONDS
         habit = replace(fill, at=at, paid_with=paid_with)
-        assert world.portraits.count(member_id, past.sale_id, habit)
+        assert world.portraits.count("m1", past.sale_id, habit)
+    world.enrol("m1", PLATE)
 
 
 def test_a_claim_by_the_car_and_against_habits_goes_to_a_person_who_sees_them(
     unmatched: Any, world: World
 ) -> None:
-    unmatched(CASHLESS)
-    fill_weekly(world, "m1", until=timedelta(days=1), cashless=False)
-    world.enrol("m1", PLATE)
+    fill_weekly(unmatched, world, cashless=False)
     judge = assignment(world)
     assert judge.claim(world.stored(CASHLESS)) is not None
     assert world.stored(CASHLESS).asked == "m1"
@@ -313,9 +314,7 @@ def test_a_claim_by_the_car_and_against_habits_goes_to_a_person_who_sees_them(
 def test_a_claim_by_the_car_is_believed_of_whoever_has_paid_like_that_before(
     unmatched: Any, world: World
 ) -> None:
-    unmatched(CASHLESS)
-    fill_weekly(world, "m1", until=timedelta(days=1), cashless=True)
-    world.enrol("m1", PLATE)
+    fill_weekly(unmatched, world, cashless=True)
 
     decision = assignment(world).claim(world.stored(CASHLESS), claimed_by="m1")
 
@@ -327,10 +326,8 @@ def test_a_claim_by_the_car_is_believed_of_whoever_has_paid_like_that_before(
 def test_an_answer_stays_when_it_is_not_believed(
     claims: ModuleType, unmatched: Any, world: World, context: Any, counted: Any
 ) -> None:
-    unmatched(CASHLESS)
+    fill_weekly(unmatched, world, cashless=False)
     counted()
-    fill_weekly(world, "m1", until=timedelta(days=1), cashless=False)
-    world.enrol("m1", PLATE)
     told_of_every_binding(claims, world, context)
     world.questions.answer(
         "m1", CASHLESS.sale_id, Says.YES, answered_by="m1", answered_at=RECEIVED_AT

@@ -21,16 +21,16 @@ from forecourt.stored_sales import Status, StoredSale
 from functions.corrections import handler
 from tests.functional.clients import Interrupting, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE
-from tests.functional.http import Client
+from tests.functional.correcting import clock_of, sell_to, staff
 from tests.functional.tiered import tiered
 from tests.functional.world import with_wallets
-from tests.specimens import RECEIVED_AT, SALE, credited_to, earned, sale
+from tests.specimens import RECEIVED_AT, SALE, earned, sale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from forecourt.ledger.commands import Earn
-    from tests.functional.http import Reply
+    from tests.functional.http import Client, Reply
     from tests.functional.world import World
 
 LIMIT = 1000
@@ -47,18 +47,7 @@ def clock(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime],
     world.activate(with_wallets(points={"adjust_limit": LIMIT}))
     world.enrol("m-1")
     world.enrol("m-2")
-    fresh = replace(handler.desk, keeping=Keeping(handler.loyalty))
-
-    def set_clock(at: datetime) -> None:
-        for routes in (handler.adjustments, handler.freezing, handler.refunds):
-            monkeypatch.setattr(routes, "_desk", replace(fresh, now=lambda: at))
-
-    set_clock(RECEIVED_AT + timedelta(hours=1))
-    return set_clock
-
-
-def staff(subject: str, group: str) -> Client:
-    return Client(handle=handler.handle, subject=subject, groups=f"[{group}]")
+    return clock_of(monkeypatch, handler.adjustments, handler.freezing, handler.refunds)
 
 
 @pytest.fixture
@@ -454,11 +443,7 @@ def test_nobody_unknown_is_frozen(operator: Client, world: World) -> None:
 
 @pytest.fixture
 def sold(world: World) -> str:
-    """Sell something to m-1 that earns 100 points; return the sale's id."""
-    stored = StoredSale(sale=SALE, status=Status.RECEIVED, received_at=RECEIVED_AT)
-    world.sales.add(stored)
-    assert world.decided.decide(stored, credited_to("m-1"), decided_at=RECEIVED_AT)
-    return SALE.sale_id
+    return sell_to(world, "m-1")
 
 
 def refund(client: Client, sale_id: str, body: Any = REFUND, **named: Any) -> Reply:

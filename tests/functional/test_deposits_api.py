@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.instants import format_instant
-from forecourt.ledger.commands import Merge
 from tests.functional.clients import Interrupting, Killed, Killing
-from tests.functional.redeeming import ANNA, BERT, Clock, begin, hold, somebody, spend
+from tests.functional.redeeming import (
+    ANNA,
+    BERT,
+    Clock,
+    begin,
+    begin_with,
+    hold,
+    merge_one_wallet,
+    somebody,
+    spend,
+)
+from tests.functional.refusing import IMPOSSIBLE_TIMES, assert_refused_for_its_time
 from tests.functional.test_one_answer import again
 from tests.functional.test_redemption_api import forget_answers
 from tests.functional.world import POLICIES, with_wallets
@@ -36,20 +46,7 @@ WALLET = "stored_value"
 @pytest.fixture(autouse=True)
 def clock(world: World, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Begin with two members, and a program that gives something on top of what is paid in."""
-    world.activate(PROGRAM)
-    world.enrol(ANNA)
-    world.enrol(BERT)
-    return begin(world, monkeypatch)
-
-
-@pytest.fixture
-def till() -> Client:
-    return somebody("sub-till", "attendant")
-
-
-@pytest.fixture
-def manager() -> Client:
-    return somebody("sub-manager", "manager")
+    return begin_with(world, monkeypatch, PROGRAM, ANNA, BERT)
 
 
 def pay_in(client: Client, clock: Clock, fen: int, member: str = ANNA, **values: Any) -> Reply:
@@ -228,17 +225,13 @@ def test_nobody_pays_in_for_who_is_unknown_erased_or_merged(
     assert world.snapshot() == before
 
 
-@pytest.mark.parametrize(("minutes", "reason"), [(11, "in_future"), (-2 * 24 * 60 - 1, "too_old")])
+@IMPOSSIBLE_TIMES
 def test_a_receipt_of_a_time_that_cannot_be_is_refused(
     till: Client, world: World, clock: Clock, minutes: int, reason: str
 ) -> None:
-    before = world.snapshot()
     paid_at = format_instant(clock.now + timedelta(minutes=minutes))
 
-    reply = pay_in(till, clock, 100, paid_at=paid_at)
-
-    assert (reply.status, reply.facts["findings"][0]["reason"]) == (422, reason)
-    assert world.snapshot() == before
+    assert_refused_for_its_time(world, lambda: pay_in(till, clock, 100, paid_at=paid_at), reason)
 
 
 # --- paid out ---------------------------------------------------------------------------------
@@ -401,18 +394,7 @@ def test_a_deposit_is_paid_out_where_the_money_is_while_two_records_become_one(
 ) -> None:
     """A merge goes wallet by wallet, and the refund comes between two of them."""
     entry_id = pay_in(till, clock, 50_000).body["entry_id"]
-    world.post(
-        Merge(
-            entry_id="20261124T100000Z.merge",
-            owner=ANNA,
-            wallet=gone,
-            into=BERT,
-            source="merge:1",
-            reason="twice",
-            actor="op",
-            occurred_at=clock.now,
-        )
-    )
+    merge_one_wallet(world, clock, gone)
 
     reply = pay_out(manager, clock, entry_id, 50_000)
 

@@ -7,14 +7,14 @@ what the request was decided by, and sends it again.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from forecourt.instants import format_instant
 from forecourt.ledger import commands as c
-from tests.functional.redeeming import ANNA, BERT, Clock, begin, order, somebody
+from tests.functional.redeeming import ANNA, BERT, JUNE, Clock, begin, begin_with, order, somebody
 from tests.functional.test_redemption_api import forget_answers
 from tests.functional.world import with_wallets
 from tests.specimens import earned
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tests.functional.world import World
 
 CARL = "sub-carl"
-JUNE = date(2027, 6, 30)
 RATES = {"from_points": {"gives": 2, "per": 5}, "to_points": {"gives": 2, "per": 1}}
 
 
@@ -40,11 +39,7 @@ def program(**rates: Any) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def clock(world: World, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Begin with three members, one of whom has 100 points."""
-    world.activate(program())
-    for member_id in (ANNA, BERT, CARL):
-        world.enrol(member_id)
-    world.post(earned(ANNA, 100, expires_on=JUNE))
-    return begin(world, monkeypatch)
+    return begin_with(world, monkeypatch, program(), ANNA, BERT, CARL, points={JUNE: 100})
 
 
 @pytest.fixture

@@ -6,22 +6,19 @@ As in `tests.functional.test_one_answer`: answered, forgotten, something else do
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.keeping import Keeping
 from forecourt.ledger import commands as c
-from forecourt.stored_sales import Status, StoredSale
 from functions.corrections import handler
-from tests.functional.http import Client
+from tests.functional.correcting import clock_of, sell_to, staff
 from tests.functional.test_corrections_api import receipt
 from tests.functional.test_one_answer import again
 from tests.functional.test_redemption_api import forget_answers
 from tests.functional.world import with_wallets
-from tests.specimens import RECEIVED_AT, SALE, credited_to, earned
+from tests.specimens import RECEIVED_AT, SALE, earned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +35,7 @@ BUDGET = {
     "expires_on": TODAY.isoformat(),
 }
 REFUND = {"document": "R-1", "refunded_at": "2026-11-23T09:00:00Z"}
-OPERATOR = Client(handle=handler.handle, subject="sub-operator", groups="[operator]")
-COLLEAGUE = Client(handle=handler.handle, subject="sub-colleague", groups="[operator]")
+OPERATOR, COLLEAGUE = staff("sub-operator"), staff("sub-colleague")
 
 
 @pytest.fixture(autouse=True)
@@ -49,14 +45,8 @@ def clock(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime],
     world.enrol("m-1")
     world.enrol("m-2")
     world.post(earned("m-1", 500, sale_id="20261123T080000Z.before"))
-    fresh = replace(handler.desk, keeping=Keeping(handler.loyalty))
-
-    def set_clock(at: datetime) -> None:
-        for routes in (handler.adjustments, handler.budgets, handler.freezing, handler.refunds):
-            monkeypatch.setattr(routes, "_desk", replace(fresh, now=lambda: at))
-
-    set_clock(RECEIVED_AT + timedelta(hours=1))
-    return set_clock
+    doors = (handler.adjustments, handler.budgets, handler.freezing, handler.refunds)
+    return clock_of(monkeypatch, *doors)
 
 
 def tomorrow(clock: Any) -> Callable[[], None]:
@@ -211,11 +201,9 @@ def test_a_budget_that_was_reopened_is_not_closed_by_an_old_request(
 @pytest.fixture
 def refunds(world: World) -> str:
     """Sell something to m-1 that earns 100 points; return where it is refunded."""
-    stored = StoredSale(sale=SALE, status=Status.RECEIVED, received_at=RECEIVED_AT)
-    world.sales.add(stored)
-    assert world.decided.decide(stored, credited_to("m-1"), decided_at=RECEIVED_AT)
+    sale_id = sell_to(world, "m-1")
     world.post(earned("m-1", 100))
-    return f"/sales/{SALE.sale_id}/refunds"
+    return f"/sales/{sale_id}/refunds"
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -20,8 +20,9 @@ from tests.functional.redeeming import (
     ANNA,
     BEGINS_AT,
     BERT,
+    JUNE,
     Clock,
-    begin,
+    begin_with,
     capture,
     hold,
     release,
@@ -30,7 +31,6 @@ from tests.functional.redeeming import (
 )
 from tests.functional.test_redemption_api import forget_answers
 from tests.functional.world import with_wallets
-from tests.specimens import earned
 
 if TYPE_CHECKING:
     from tests.functional.http import Client, Reply
@@ -38,17 +38,13 @@ if TYPE_CHECKING:
 
 CARL = "sub-carl"
 TILL = somebody("sub-till", "attendant")
-JUNE = date(2027, 6, 30)
 
 
 @pytest.fixture(autouse=True)
 def clock(world: World, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Begin with three members, one of whom has 300 points, and who may give away 50 a day."""
-    world.activate(with_wallets(points={"transfer_points": 50}))
-    for member_id in (ANNA, BERT, CARL):
-        world.enrol(member_id)
-    world.post(earned(ANNA, 300, expires_on=JUNE))
-    return begin(world, monkeypatch)
+    program = with_wallets(points={"transfer_points": 50})
+    return begin_with(world, monkeypatch, program, ANNA, BERT, CARL, points={JUNE: 300})
 
 
 @pytest.fixture

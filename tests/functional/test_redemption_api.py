@@ -23,8 +23,11 @@ from tests.functional.conftest import LOYALTY_TABLE
 from tests.functional.redeeming import (
     ANNA,
     BERT,
+    DECEMBER,
+    JUNE,
     Clock,
     begin,
+    begin_with,
     capture,
     hold,
     order,
@@ -32,6 +35,7 @@ from tests.functional.redeeming import (
     somebody,
     spend,
 )
+from tests.functional.refusing import IMPOSSIBLE_TIMES, assert_refused_for_its_time
 from tests.functional.world import POLICIES, with_wallets
 from tests.specimens import earned
 
@@ -39,7 +43,6 @@ if TYPE_CHECKING:
     from tests.functional.http import Client, Reply
     from tests.functional.world import World
 
-JUNE, DECEMBER = date(2027, 6, 30), date(2027, 12, 31)
 RATES = {"from_points": {"gives": 2, "per": 5}, "to_points": {"gives": 2, "per": 1}}
 PROGRAM = with_wallets(
     points={
@@ -57,22 +60,12 @@ PROGRAM = with_wallets(
 @pytest.fixture(autouse=True)
 def clock(world: World, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Begin with two members, one of whom has 100 points: 40 until June, 60 until December."""
-    world.activate(PROGRAM)
-    world.enrol(ANNA)
-    world.enrol(BERT)
-    world.post(earned(ANNA, 40, expires_on=JUNE))
-    world.post(earned(ANNA, 60, expires_on=DECEMBER, sale_id="20261123T080000Z.other"))
-    return begin(world, monkeypatch)
+    return begin_with(world, monkeypatch, PROGRAM, ANNA, BERT, points={JUNE: 40, DECEMBER: 60})
 
 
 @pytest.fixture
 def anna() -> Client:
     return somebody(ANNA)
-
-
-@pytest.fixture
-def till() -> Client:
-    return somebody("sub-till", "attendant")
 
 
 def has(world: World, member_id: str = ANNA, wallet: str = "points") -> int:
@@ -191,17 +184,13 @@ def test_nobody_spends_as_somebody_else_and_nobody_unknown_spends(
     assert world.snapshot() == before
 
 
-@pytest.mark.parametrize(("minutes", "reason"), [(11, "in_future"), (-2 * 24 * 60 - 1, "too_old")])
+@IMPOSSIBLE_TIMES
 def test_a_time_at_which_nobody_asked_is_refused(
     anna: Client, world: World, clock: Clock, minutes: int, reason: str
 ) -> None:
-    before = world.snapshot()
     asked_at = format_instant(clock.now + timedelta(minutes=minutes))
 
-    reply = spend(anna, clock, 60, asked_at=asked_at)
-
-    assert (reply.status, reply.facts["findings"][0]["reason"]) == (422, reason)
-    assert world.snapshot() == before
+    assert_refused_for_its_time(world, lambda: spend(anna, clock, 60, asked_at=asked_at), reason)
 
 
 # --- held and captured ------------------------------------------------------------------------

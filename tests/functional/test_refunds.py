@@ -11,14 +11,11 @@ from forecourt.ledger import Policies, WalletPolicy
 from forecourt.ledger.commands import Reverse
 from forecourt.ledger_table import LedgerTable
 from functions.corrections import handler as corrections
+from tests.functional.accruing import Books, merge
 from tests.functional.clients import Counting, Interrupting
 from tests.functional.conftest import LOYALTY_TABLE
-from tests.functional.refunding import desk_of, refund_at
-from tests.functional.test_accrual_of_baskets import (
-    WITH_SHOP,
-    program,
-)
-from tests.functional.test_accrual_of_rulings import Books, merge
+from tests.functional.receipts import WITH_SHOP, program
+from tests.functional.refunding import refund_at
 from tests.functional.tiered import tiered
 from tests.functional.world import LITRES, with_wallets
 from tests.specimens import RECEIVED_AT, SALE, earned, earned_nothing
@@ -28,20 +25,11 @@ if TYPE_CHECKING:
 
     from forecourt.ledger import Answer, Entry
     from tests.functional.http import Client, Reply
-    from tests.functional.world import World
 
 NOTHING_BELOW_FIFTY_LITRES = {
     **LITRES,
     "rules": [{**LITRES["rules"][0], "minimum": 50_000}],
 }
-
-
-@pytest.fixture
-def books(world: World, context: Any) -> Books:
-    from functions.accrual import handler  # noqa: PLC0415 - its clients need the environment
-
-    handler.program.cache_clear()
-    return Books(world, handler, context)
 
 
 def refund(
@@ -144,9 +132,7 @@ def test_a_refund_that_comes_while_its_sale_is_being_judged_does_not_wait_for_ev
 def test_a_refund_after_a_sale_that_earned_nothing_is_refused_and_never_waits(
     books: Books,
 ) -> None:
-    books.world.activate(NOTHING_BELOW_FIFTY_LITRES)
-    books.sold()
-    books.catch_up()
+    books.judged(NOTHING_BELOW_FIFTY_LITRES)
 
     answer = refund(books)
 
@@ -173,9 +159,7 @@ def test_a_reversal_that_waits_for_a_receipts_difference_is_answered_when_there_
     books: Books,
 ) -> None:
     """A ruling is carried out before the receipt's record: it waits for what never comes."""
-    books.world.activate(program())
-    books.sold()
-    books.catch_up()
+    books.judged(program())
     books.world.tell(SALE, WITH_SHOP)
     told = books.records()
     books.world.rule(SALE, "m2")
@@ -200,11 +184,6 @@ def test_a_sale_worth_nothing_takes_one_transaction_and_no_read(books: Books) ->
 
 
 # --- and whosever the sale is by then ----------------------------------------------------------
-
-
-@pytest.fixture
-def desk(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
-    return desk_of(world, monkeypatch)
 
 
 class Meanwhile:
@@ -291,9 +270,7 @@ def test_a_share_that_was_refused_by_an_account_that_went_is_given_where_it_went
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its member became one with another just before a ruling gave them the sale."""
-    books.world.activate()
-    books.sold()
-    books.catch_up()
+    books.judged()
     books.world.rule(SALE, "m2")
     ledger = Meanwhile(books.accrual.ledger, 2, lambda: merge(books, "m2", into="m3"))
     monkeypatch.setattr(books.accrual, "ledger", ledger)

@@ -16,9 +16,9 @@ from forecourt.growing import Growing
 from forecourt.ledger import Policies
 from forecourt.ledger.commands import Exactly, Reverse
 from functions.corrections import handler as corrections
-from tests.functional.refunding import desk_of, refund_at
-from tests.functional.test_accrual_of_baskets import WITH_SHOP, program
-from tests.functional.test_accrual_of_rulings import Books, merge
+from tests.functional.accruing import Books, merge
+from tests.functional.receipts import WITH_SHOP, program
+from tests.functional.refunding import refund_at
 from tests.functional.test_one_answer import again
 from tests.functional.test_redemption_api import forget_answers
 from tests.functional.test_refunds import Meanwhile
@@ -30,22 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.functional.http import Client
-    from tests.functional.world import World
 
 GROWTH_ONLY = tiered(rules=[{**LITRES["rules"][0], "minimum": 50_000}])
-
-
-@pytest.fixture
-def books(world: World, context: Any) -> Books:
-    from functions.accrual import handler  # noqa: PLC0415 - its clients need the environment
-
-    handler.program.cache_clear()
-    return Books(world, handler, context)
-
-
-@pytest.fixture
-def desk(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
-    return desk_of(world, monkeypatch)
 
 
 @pytest.fixture

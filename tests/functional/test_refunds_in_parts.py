@@ -7,14 +7,14 @@ Whatever the order, what was refunded altogether is what was taken back.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from forecourt.baskets import Category, Line
+from tests.functional.accruing import Books, refund
 from tests.functional.conftest import LOYALTY_TABLE
-from tests.functional.refunding import desk_of, refund_at
-from tests.functional.test_accrual_of_baskets import (
+from tests.functional.receipts import (
     HALF_BY_POINTS,
     OFF,
     RULES,
@@ -22,9 +22,8 @@ from tests.functional.test_accrual_of_baskets import (
     WITH_SHOP,
     program,
     receipt,
-    received,
 )
-from tests.functional.test_accrual_of_rulings import Books, refund
+from tests.functional.refunding import refund_at
 from tests.functional.tiered import tiered
 from tests.specimens import SALE
 
@@ -33,20 +32,6 @@ if TYPE_CHECKING:
 
     from forecourt.baskets import Basket
     from tests.functional.http import Client
-    from tests.functional.world import World
-
-
-@pytest.fixture
-def books(world: World, context: Any) -> Books:
-    from functions.accrual import handler  # noqa: PLC0415 - its clients need the environment
-
-    handler.program.cache_clear()
-    return Books(world, handler, context)
-
-
-@pytest.fixture
-def desk(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
-    return desk_of(world, monkeypatch)
 
 
 # --- by amount, before a receipt and after it --------------------------------------------------
@@ -96,9 +81,7 @@ def test_a_refund_that_is_sent_again_after_the_receipt_was_settled_takes_nothing
     books: Books, desk: Client
 ) -> None:
     """The difference that the receipt makes is less by it already."""
-    books.world.activate(program())
-    books.sold()
-    books.catch_up()
+    books.judged(program())
     books.world.tell(SALE, WITH_SHOP)
     most = WITH_SHOP.total_fen * 3 // 4
     first = refund_at(desk, amount_fen=most, key="1")
@@ -122,7 +105,7 @@ def judged_with(books: Books, request: pytest.FixtureRequest) -> Callable[[Baske
 
     def judge(basket: Basket) -> None:
         if request.param == "judged with it":
-            received(books)
+            books.received()
             books.world.tell(SALE, basket)
             books.world.credit(SALE, "m1")
         else:
@@ -208,9 +191,7 @@ def test_a_line_takes_what_it_earned_whatever_the_receipt_changed(
 
 def test_a_line_takes_from_both_entries_what_came_by_both(books: Books, desk: Client) -> None:
     """A discount took of the fuel's points what the shop then filled: 302 were given for 292."""
-    books.world.activate(program(FUEL_BY_MONEY))
-    books.sold()
-    books.catch_up()
+    books.judged(program(FUEL_BY_MONEY))
     books.world.tell(SALE, receipt(SHOP, OFF))
     books.catch_up()
     (worth,) = books.points("m1")
@@ -254,9 +235,7 @@ def test_a_line_is_refunded_from_whoever_a_ruling_gave_the_sale(
 def test_a_line_of_what_a_refund_had_reduced_is_its_part_of_what_was_left(
     books: Books, desk: Client
 ) -> None:
-    books.world.activate(program())
-    books.sold()
-    books.catch_up()
+    books.judged(program())
     refund(books, part=1, whole=3)
     books.world.rule(SALE, "m2")
     books.catch_up()
@@ -294,7 +273,7 @@ def test_a_line_waits_for_a_sale_that_will_be_judged_with_its_receipt(
     books: Books, desk: Client
 ) -> None:
     books.world.activate(program())
-    received(books)
+    books.received()
     books.world.tell(SALE, WITH_SHOP)
     books.world.credit(SALE, "m1")
     assert refund_at(desk, line=2).body["kind"] == "park"

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 AT = datetime(2026, 11, 23, 8, 15, 4, tzinfo=UTC)
 DAY = date(2026, 11, 23)
+STATIONS = [f"s{number:04}" for number in range(25)]
 
 
 def enrolled(world: World) -> None:
@@ -512,24 +513,27 @@ def test_a_later_activation_tells_of_itself_alone(
     assert [each["detail"]["version"] for each in activated] == [2]
 
 
+def registered(world: World) -> list[dict[str, Any]]:
+    """Register more stations than one call tells of; return what the stream says of them."""
+    for station_id in STATIONS:
+        world.register(station_id)
+    return world.records(LOYALTY_TABLE)
+
+
 def test_more_events_than_one_call_takes_are_told_in_order(
     world: World, relay: ModuleType, context: Any, bus: Bus
 ) -> None:
-    stations = [f"s{number:04}" for number in range(25)]
-    for station_id in stations:
-        world.register(station_id)
+    records = registered(world)
 
-    assert told(relay, context, world.records(LOYALTY_TABLE)) == []
+    assert told(relay, context, records) == []
 
-    assert [each["detail"]["station_id"] for each in bus.heard] == stations
+    assert [each["detail"]["station_id"] for each in bus.heard] == STATIONS
 
 
 def test_the_stream_resumes_at_the_first_event_there_was_no_time_to_tell(
     world: World, relay: ModuleType, hurried: Any, context: Any, bus: Bus
 ) -> None:
-    for number in range(25):
-        world.register(f"s{number:04}")
-    records = world.records(LOYALTY_TABLE)
+    records = registered(world)
 
     resumed_at = told(relay, hurried, records)
     again = told(relay, context, records[10:])
@@ -543,10 +547,8 @@ def test_the_stream_resumes_at_the_first_event_there_was_no_time_to_tell(
 def test_the_stream_resumes_at_the_first_event_refused_and_no_event_is_lost(
     world: World, relay: ModuleType, context: Any, bus: Bus, refused: int
 ) -> None:
-    for number in range(25):
-        world.register(f"s{number:04}")
-    records = world.records(LOYALTY_TABLE)
-    bus.refuses = {f"s{refused:04}"}
+    records = registered(world)
+    bus.refuses = {STATIONS[refused]}
 
     resumed_at = told(relay, context, records)
     bus.refuses = set()
@@ -555,4 +557,4 @@ def test_the_stream_resumes_at_the_first_event_refused_and_no_event_is_lost(
     assert resumed_at == [records[refused]["dynamodb"]["SequenceNumber"]]
     assert again == []
     assert max(bus.sizes) <= 10
-    assert {each["detail"]["station_id"] for each in bus.heard} == {f"s{n:04}" for n in range(25)}
+    assert {each["detail"]["station_id"] for each in bus.heard} == set(STATIONS)

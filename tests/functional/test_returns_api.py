@@ -14,10 +14,14 @@ from tests.functional.clients import Interrupting, Killed, Killing
 from tests.functional.redeeming import (
     ANNA,
     BERT,
+    DECEMBER,
+    JUNE,
     Clock,
     begin,
+    begin_with,
     capture,
     hold,
+    merge_one_wallet,
     somebody,
     spend,
 )
@@ -29,33 +33,17 @@ if TYPE_CHECKING:
     from tests.functional.http import Client, Reply
     from tests.functional.world import World
 
-JUNE, DECEMBER = date(2027, 6, 30), date(2027, 12, 31)
-
 
 @pytest.fixture(autouse=True)
 def clock(world: World, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Begin with two members, one of whom has 100 points: 40 until June, 60 until December."""
-    world.activate(with_wallets(points={}, partners={"airline": {"validity": None}}))
-    world.enrol(ANNA)
-    world.enrol(BERT)
-    world.post(earned(ANNA, 40, expires_on=JUNE))
-    world.post(earned(ANNA, 60, expires_on=DECEMBER, sale_id="20261123T080000Z.other"))
-    return begin(world, monkeypatch)
+    program = with_wallets(points={}, partners={"airline": {"validity": None}})
+    return begin_with(world, monkeypatch, program, ANNA, BERT, points={JUNE: 40, DECEMBER: 60})
 
 
 @pytest.fixture
 def anna() -> Client:
     return somebody(ANNA)
-
-
-@pytest.fixture
-def till() -> Client:
-    return somebody("sub-till", "attendant")
-
-
-@pytest.fixture
-def manager() -> Client:
-    return somebody("sub-manager", "manager")
 
 
 def taken(anna: Client, till: Client, clock: Clock, points: int = 70) -> str:
@@ -369,18 +357,7 @@ def test_what_a_wallet_paid_returns_to_where_that_wallet_is_while_two_records_be
     wallet = "partner-airline"
     world.post(earned(ANNA, 50, wallet=wallet, sale_id="20261123T080000Z.x"))
     entry_id = spend(anna, clock, 20, wallet=wallet).body["entry_id"]
-    world.post(
-        c.Merge(
-            entry_id="20261124T100000Z.merge",
-            owner=ANNA,
-            wallet=gone,
-            into=BERT,
-            source="merge:1",
-            reason="twice",
-            actor="op",
-            occurred_at=clock.now,
-        )
-    )
+    merge_one_wallet(world, clock, gone)
 
     reply = refund(manager, clock, entry_id)
 

@@ -79,13 +79,19 @@ def nobodys_now(world: World, sold: Sale) -> None:
     assert world.decided.decide(world.stored(sold), nobody, decided_at=LATER)
 
 
-def test_what_a_till_tells_of_a_claimed_sale_is_weighed_with_the_claim(
-    tell: Any, match: Any, said: Any, world: World
-) -> None:
+@pytest.fixture
+def claimed(tell: Any, match: Any, said: Any, world: World) -> None:
+    """Let a member claim a sale whose customer nobody saw."""
     tell(sale_record(UNSEEN))
     match()
     world.enrol("m1", ACCOUNT)
     said("claim", UNSEEN)
+
+
+@pytest.mark.usefixtures("claimed")
+def test_what_a_till_tells_of_a_claimed_sale_is_weighed_with_the_claim(
+    tell: Any, match: Any, world: World
+) -> None:
     assert world.stored(UNSEEN).status is Status.UNMATCHED
     assert world.stored(UNSEEN).claimed_by == {"m1"}
 
@@ -97,13 +103,10 @@ def test_what_a_till_tells_of_a_claimed_sale_is_weighed_with_the_claim(
     assert stored.matched_by == ("claim", "payment")
 
 
+@pytest.mark.usefixtures("claimed")
 def test_of_two_who_claimed_a_sale_neither_is_believed_by_what_a_till_tells(
-    tell: Any, match: Any, said: Any, world: World
+    tell: Any, match: Any, world: World
 ) -> None:
-    tell(sale_record(UNSEEN))
-    match()
-    world.enrol("m1", ACCOUNT)
-    said("claim", UNSEEN)
     world.decided.note_claim(world.stored(UNSEEN), "m2")
 
     tell(PAID)

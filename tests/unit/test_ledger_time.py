@@ -369,13 +369,19 @@ def test_earning_on_the_last_day_of_a_sliding_validity_carries_everything_along(
     assert books.account().buckets == {date(2026, 4, 28): 11}
 
 
+def sliding(*, spending_slides: bool) -> Ledger:
+    """Return books under a sliding validity, with 10 points that have a month left."""
+    books = Ledger(slide=TWO_MONTHS, spending_slides=spending_slides)
+    books.earn(10, date(2026, 3, 5))
+    books.now = datetime(2026, 2, 5, 12, tzinfo=UTC)
+    return books
+
+
 @pytest.mark.parametrize(("slides", "last"), [(False, date(2026, 3, 5)), (True, date(2026, 4, 5))])
 def test_spending_carries_a_sliding_validity_only_if_configured(
     *, slides: bool, last: date
 ) -> None:
-    books = Ledger(slide=TWO_MONTHS, spending_slides=slides)
-    books.earn(10, date(2026, 3, 5))
-    books.now = datetime(2026, 2, 5, 12, tzinfo=UTC)
+    books = sliding(spending_slides=slides)
 
     bought = books.spend(3)
     books.now = datetime(2026, 2, 20, 12, tzinfo=UTC)
@@ -389,9 +395,7 @@ def test_spending_carries_a_sliding_validity_only_if_configured(
 def test_a_captured_hold_carries_a_sliding_validity_as_spending_does_and_a_hold_alone_does_not(
     *, slides: bool, last: date
 ) -> None:
-    books = Ledger(slide=TWO_MONTHS, spending_slides=slides)
-    books.earn(10, date(2026, 3, 5))
-    books.now = datetime(2026, 2, 5, 12, tzinfo=UTC)
+    books = sliding(spending_slides=slides)
     hold = books.hold(6, hours=24 * 10)
     assert books.account().buckets == {date(2026, 3, 5): 4}
     books.now = datetime(2026, 2, 10, 12, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""What cameras push and the till tells, good and bad, and to whose sale it goes."""
+"""What cameras and the till tell over HTTP: how it is answered, and into which sale it goes."""
 
 from __future__ import annotations
 
@@ -6,290 +6,24 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from forecourt.sales import Evidence, EvidenceKind
-from forecourt_edge.cameras import Unreadable, read_push
-from forecourt_edge.joining import Sighting, better_read, join, same_read, tidy_plate
 from forecourt_simulator.cameras import Camera, Eyesight, Till
 from forecourt_simulator.clock import ManualClock
 from forecourt_simulator.errors import DeliveryFailed
+from tests.edge.pushes import BOMB, OTHER, PLATE, alert, multipart
 from tests.edge.stations import OPENING, Station, config_for, controller_for, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from forecourt_edge.config import JoiningConfig
-
-PLATE = "浙A12345"
-OTHER = "沪B88C66"
 TOKEN = "a-token-of-the-till"
 EXACT = Eyesight(misread_percent=0, missed_percent=0, repeated_percent=0, colour_prefix_percent=0)
-
-
-def alert(plate: str = PLATE, **changes: str) -> bytes:
-    values = {
-        "uuid": "e-1",
-        "type": "ANPR",
-        "line": "1",
-        "confidence": "97",
-        "characters": "99,98,97,55,99,99,99",
-        "again": "false",
-        "at": "2026-11-23T14:00:00+08:00",
-        **changes,
-    }
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>'
-        '<EventNotificationAlert version="2.0" xmlns="http://www.hikvision.com/ver20/XMLSchema">'
-        f"<dateTime>{values['at']}</dateTime><eventType>{values['type']}</eventType>"
-        f"<ANPR><licensePlate>{plate}</licensePlate><line>{values['line']}</line>"
-        f"<confidenceLevel>{values['confidence']}</confidenceLevel>"
-        f"<plateCharBelieve>{values['characters']}</plateCharBelieve></ANPR>"
-        f"<UUID>{values['uuid']}</UUID>"
-        f"<isDataRetransmission>{values['again']}</isDataRetransmission>"
-        "</EventNotificationAlert>"
-    ).encode()
-
-
-def multipart(document: bytes, *, boundary: str = "boundary") -> tuple[str, bytes]:
-    body = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="anpr.xml"\r\n'
-        "Content-Type: text/xml\r\n\r\n"
-    ).encode() + document
-    body += (
-        f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="licensePlatePicture.jpg"\r\n'
-        "Content-Type: image/jpeg\r\n\r\n"
-    ).encode()
-    body += b"\xff\xd8 picture \xff\xd9" + f"\r\n--{boundary}--\r\n".encode()
-    return f"multipart/form-data; boundary={boundary}", body
-
-
-def push(document: bytes) -> Any:
-    return read_push(*multipart(document))
-
-
-# What a camera says.
-
-
-def test_a_push_of_a_camera_is_read() -> None:
-    read = push(alert("蓝" + PLATE))
-
-    assert (read.plate, read.confidence, read.lane, read.event_id) == (PLATE, 97, 1, "e-1")
-    assert read.shown_at == datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
-    assert not read.retransmitted
-
-
-@pytest.mark.parametrize(
-    ("plate", "characters", "expected"),
-    [
-        (PLATE, "99,98,97,55,100,0,1", (99, 98, 97, 55, 100, 0, 1)),
-        ("蓝" + PLATE, " 9, 8, 7, 5, 9, 9, 9", (9, 8, 7, 5, 9, 9, 9)),
-        # One too few, one too many, or no list of percentages: it says nothing.
-        (PLATE, "99,98,97,55,99,99", ()),
-        (PLATE, "99,98,97,55,99,99,99,99", ()),
-        (PLATE, "99,98,97,,99,99,99", ()),
-        (PLATE, "99,98,97,-1,99,99,99", ()),
-        (PLATE, "99,98,97,0.5,99,99,99", ()),
-        (PLATE, "", ()),
-        ("无牌车", "99,99,99", ()),
-    ],
-)
-def test_a_camera_says_how_sure_it_is_of_each_character(
-    plate: str, characters: str, expected: tuple[int, ...]
-) -> None:
-    assert push(alert(plate, characters=characters)).character_confidences == expected
-
-
-def test_xml_alone_is_read_as_well() -> None:
-    read = read_push("application/xml", alert())
-
-    assert read is not None
-    assert read.plate == PLATE
-
-
-def test_an_event_that_is_not_about_plates_is_no_plate() -> None:
-    assert push(alert(type="videoloss")) is None
-
-
-BOMB = (
-    b'<?xml version="1.0"?><!DOCTYPE bomb [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>'
-    b"<EventNotificationAlert><eventType>&b;</eventType></EventNotificationAlert>"
-)
-EXTERNAL = (
-    b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
-    b"<EventNotificationAlert><UUID>&e;</UUID></EventNotificationAlert>"
-)
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        b"",
-        b"not xml",
-        b"<EventNotificationAlert>",
-        b"<EventNotificationAlert></Event>",
-        b"<Other/>",
-        BOMB,
-        EXTERNAL,
-        BOMB.decode().encode("utf-16"),
-        b"<a>" * 100_000,
-        b'<?xml version="1.0" encoding="no-such"?><EventNotificationAlert/>',
-        alert(uuid=""),
-        alert(uuid="../../etc"),
-        alert() + b"x" * 300_000,
-    ],
-)
-def test_a_document_that_is_no_event_is_refused(document: bytes) -> None:
-    with pytest.raises(Unreadable):
-        push(document)
-
-
-@pytest.mark.parametrize(
-    ("content_type", "body"),
-    [
-        ("application/json", b"{}"),
-        ("multipart/form-data", b"--x\r\n\r\n--x--"),
-        ("multipart/form-data; boundary=x", b""),
-        ("multipart/form-data; boundary=x", b"--y\r\n\r\n\r\n--y--\r\n"),
-        ("multipart/form-data; boundary=x", b"--x\r\nContent-Type: text/xml\r\n\r\n<a/>"),
-        ("multipart/form-data; boundary=x", b"--x\r\nContent-Type: text/xml\r\n--x--\r\n"),
-        ("multipart/form-data; boundary=x", b"--x\r\nA: image/jpeg\r\n\r\nxx\r\n--x--\r\n"),
-        ("multipart/form-data; boundary=x", b"--x" + b"\r\n\r\n\r\n--x" * 40 + b"--\r\n"),
-    ],
-)
-def test_a_wrong_multipart_is_refused(content_type: str, body: bytes) -> None:
-    with pytest.raises(Unreadable):
-        read_push(content_type, body)
-
-
-@pytest.mark.parametrize(
-    ("text", "plate"),
-    [
-        ("浙A12345", "浙A12345"),
-        ("蓝浙A12345", "浙A12345"),
-        ("黄绿浙AD12345", "浙AD12345"),
-        ("黑A12345", "黑A12345"),
-        ("黑黑A12345", "黑A12345"),
-        (" 浙A·12345 ", "浙A12345"),
-        ("浙a１２３４５", "浙A12345"),
-        ("_无_", None),
-        ("无车牌", None),
-        ("unknown", None),
-        ("", None),
-        ("浙", None),
-        ("浙A12345678901", None),
-        ("<script>", None),
-    ],
-)
-def test_a_plate_is_tidied(text: str, plate: str | None) -> None:
-    assert tidy_plate(text) == plate
-
-
-@pytest.mark.parametrize(
-    ("second", "same"),
-    [
-        ("浙A12345", True),
-        ("浙A12346", True),
-        ("浙A1234", True),
-        ("浙A123456", True),
-        ("浙A12356", False),
-        ("浙A54321", False),
-        ("浙A123", False),
-    ],
-)
-def test_reads_are_the_same_car_up_to_one_character(second: str, same: bool) -> None:  # noqa: FBT001
-    assert same_read(PLATE, second) is same
-    assert same_read(second, PLATE) is same
-
-
-# Whose sale it is.
-
-
-def seen(number: int, value: str, at: float, **changes: Any) -> Sighting:
-    values: dict[str, Any] = {
-        "sighting_id": number,
-        "camera": "camera-1",
-        "kind": "plate",
-        "value": value,
-        "confidence": 95,
-        "nozzles": (1,),
-        "seen_at": at,
-        **changes,
-    }
-    return Sighting(**values)
-
-
-@pytest.fixture
-def joining(tmp_path: Path) -> JoiningConfig:
-    return config_for(tmp_path, 5020).joining
-
-
-def plates_of(
-    sightings: list[Sighting], joining: JoiningConfig, *, lifted: float | None = 1_000
-) -> list[tuple[str, int | None]]:
-    joined = join(sightings, nozzle=1, lifted_at=lifted, completed_at=1_100, config=joining)
-    return [(each.value, each.confidence) for each in joined.sightings]
-
-
-def test_the_last_plate_before_the_lift_is_the_cars(joining: JoiningConfig) -> None:
-    sightings = [seen(1, OTHER, 900), seen(2, PLATE, 990), seen(3, "京C11111", 1_050)]
-
-    assert plates_of(sightings, joining) == [(PLATE, 95)]
-
-
-def test_a_plate_seen_only_while_fuelling_is_better_than_none(joining: JoiningConfig) -> None:
-    assert plates_of([seen(1, PLATE, 1_060)], joining) == [(PLATE, 95)]
-
-
-def test_a_plate_seen_after_the_hang_up_is_the_next_car(joining: JoiningConfig) -> None:
-    assert plates_of([seen(1, PLATE, 1_102)], joining) == []
-
-
-def test_a_plate_of_long_ago_is_nobodys(joining: JoiningConfig) -> None:
-    assert plates_of([seen(1, PLATE, 90)], joining) == []
-
-
-def test_a_plate_another_sale_took_lately_is_another_car(joining: JoiningConfig) -> None:
-    used = seen(1, PLATE, 700, used_at=800.0)
-    sightings = [used, seen(2, PLATE, 990)]
-
-    assert plates_of(sightings, joining) == []
-
-
-def test_a_car_that_comes_back_after_the_pause_is_served_again(joining: JoiningConfig) -> None:
-    used = seen(1, PLATE, 300, used_at=499.0)
-    sightings = [used, seen(2, PLATE, 990)]
-
-    assert plates_of(sightings, joining) == [(PLATE, 95)]
-
-
-def test_a_plate_at_another_nozzle_is_not_looked_at(joining: JoiningConfig) -> None:
-    assert plates_of([seen(1, PLATE, 990, nozzles=(2,))], joining) == []
-
-
-def test_two_cars_under_one_camera_make_the_plate_doubtful(joining: JoiningConfig) -> None:
-    sightings = [seen(1, OTHER, 980, nozzles=(1, 2)), seen(2, PLATE, 990, nozzles=(1, 2))]
-
-    assert plates_of(sightings, joining) == [(PLATE, 50)]
-
-
-def test_without_a_time_of_lift_the_last_plate_counts(joining: JoiningConfig) -> None:
-    assert plates_of([seen(1, OTHER, 900), seen(2, PLATE, 1_050)], joining, lifted=None) == [
-        (PLATE, 95)
-    ]
-
-
-def test_a_valid_plate_beats_a_surer_one_that_cannot_be(joining: JoiningConfig) -> None:
-    del joining
-    assert better_read(seen(1, "浙AI2345", 0, confidence=99), "浙A12345", 60)
-    assert not better_read(seen(1, "浙A12345", 0, confidence=60), "浙AI2345", 99)
-
-
-# Over HTTP, with the simulator's camera and till as the other side.
 
 
 @asynccontextmanager

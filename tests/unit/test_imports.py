@@ -24,7 +24,6 @@ NEEDS = {
         "erasing",
         "identities_table",
         "learning_files",
-        "ledger_reader",
         "ledger_table",
         "operator_table",
         "pools_table",

@@ -16,7 +16,6 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 
 from forecourt.callers import ME, Caller, Permission
-from forecourt.documents import zone_exists
 from forecourt.doors import Door
 from forecourt.errors import InvalidRequest, UnknownIdentity
 from forecourt.identities_table import BoundIdentity, IdentitiesTable
@@ -29,6 +28,7 @@ from forecourt.members_table import Member, MembersTable
 from forecourt.once import Answer
 from forecourt.sales import EvidenceKind
 from forecourt.sales_table import SalesTable
+from forecourt.shapes import zone_exists
 from forecourt.statements import Judgement, Statements
 from forecourt.stored_sales import StoredSale
 from functions.members.bodies import (

@@ -5,9 +5,10 @@ from typing import Annotated
 from pydantic import BaseModel, Field, StrictInt
 
 from forecourt.booking_fields import Reason
-from forecourt.documents import MAX_REGISTERED_FEN, Document, Instant, StationId
 from forecourt.ledger import Entry
 from forecourt.ledger.entries import DEBT
+from forecourt.shapes import Document, Instant, StationId
+from forecourt.wallet_documents import MAX_REGISTERED_FEN
 from functions.redemption.return_bodies import DocumentNumber
 
 # More never fits into a wallet, whatever the program says.

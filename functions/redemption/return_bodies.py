@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import BaseModel, Field, StrictInt
 
 from forecourt.booking_fields import Reason
-from forecourt.documents import MAX_IN_A_WALLET, Document, Instant
 from forecourt.ledger import Entry
 from forecourt.ledger.entries import DEBT
+from forecourt.shapes import MAX_IN_A_WALLET, Document, Instant
 from functions.redemption.bodies import Points, PoolName, TakenView, taken_view
 
 DocumentNumber = Annotated[

@@ -13,7 +13,8 @@ from typing import Any
 
 from forecourt.adjustments import Adjustment, Status, adjustment_id_for
 from forecourt.adjustments_table import AdjustmentsTable
-from forecourt.errors import EntryConflict, ForecourtError, IdempotencyKeyReused
+from forecourt.door_errors import IdempotencyKeyReused
+from forecourt.errors import EntryConflict, ForecourtError
 from forecourt.instants import compact_instant
 from forecourt.ledger import Answer as Answered
 from forecourt.ledger import Entry

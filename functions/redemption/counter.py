@@ -12,16 +12,10 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
+from forecourt.booking_errors import UnknownPool
+from forecourt.door_errors import IdempotencyKeyReused
 from forecourt.doors import Door
-from forecourt.errors import (
-    EntryConflict,
-    ForecourtError,
-    IdempotencyKeyReused,
-    InvalidRequest,
-    MemberErased,
-    UnknownMember,
-    UnknownPool,
-)
+from forecourt.errors import EntryConflict, ForecourtError, InvalidRequest
 from forecourt.instants import business_day, compact_instant
 from forecourt.keeping import Keeping
 from forecourt.ledger import POINTS_WALLET, Account, Answer, Entry, Policies
@@ -30,6 +24,7 @@ from forecourt.ledger.procedure import EntryKey
 from forecourt.ledger.refusals import AccountFrozen
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
+from forecourt.member_errors import MemberErased, UnknownMember
 from forecourt.once import KEPT
 from forecourt.pools import Pool
 from forecourt.pools_table import PoolsTable

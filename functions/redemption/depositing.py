@@ -11,9 +11,10 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
+from forecourt.booking_errors import UnknownEntry, UnknownWallet
 from forecourt.callers import Permission
 from forecourt.deposits import PRINCIPAL, bonus_for, principal_left
-from forecourt.errors import InvalidRequest, UnknownEntry, UnknownWallet
+from forecourt.errors import InvalidRequest
 from forecourt.instants import business_day
 from forecourt.ledger import Entry
 from forecourt.ledger.commands import Earn, Reverse, Share

@@ -4,8 +4,8 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from forecourt.booking_errors import ReceiverCannot, UnknownRate
 from forecourt.callers import Permission
-from forecourt.errors import ReceiverCannot, UnknownRate
 from forecourt.ledger import Entry
 from forecourt.ledger.commands import Convert, Transfer
 from forecourt.ledger.entries import CONVERSION, RECEIVED

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
+from forecourt.booking_errors import TooManyPools
 from forecourt.callers import Permission
-from forecourt.errors import Forbidden, TooManyPools
+from forecourt.errors import Forbidden
 from forecourt.ledger import settled
 from forecourt.ledger.commands import Purpose, Transfer
 from forecourt.ledger.spending import counter_of

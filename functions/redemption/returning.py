@@ -9,8 +9,9 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
+from forecourt.booking_errors import UnknownEntry
 from forecourt.callers import Permission
-from forecourt.errors import Forbidden, InvalidRequest, UnknownEntry
+from forecourt.errors import Forbidden, InvalidRequest
 from forecourt.ledger import Entry, EntryKind
 from forecourt.ledger.commands import Exactly, Part, Remainder, Reverse, Share
 from forecourt.ledger.refusals import NotReversible

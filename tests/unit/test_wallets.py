@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from forecourt.documents import ProgramDocument, findings_about
-from forecourt.errors import InvalidProgram
 from forecourt.ledger import Account, Books, CountsFrom, Policies, Shortfall, Terms, WalletPolicy
 from forecourt.ledger import commands as c
 from forecourt.ledger.deciding import decide
 from forecourt.ledger.policy import Midnight
 from forecourt.ledger.refusals import CeilingExceeded, NotSpendable
+from forecourt.operator_errors import InvalidProgram
 from forecourt.program import Program, program_from_document
 from forecourt.validity import EndOf, Validity
 from forecourt.wallets import Holder, Rate

@@ -25,17 +25,15 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 
 from forecourt.batches import Unprocessed
 from forecourt.callers import Caller, caller_of
-from forecourt.errors import (
+from forecourt.door_errors import (
     BodyTooLarge,
-    ForecourtError,
     IdempotencyKeyMissing,
     IdempotencyKeyTooLong,
-    InvalidRequest,
     MalformedBody,
-    Unavailable,
     UnknownRoute,
     UnsupportedMediaType,
 )
+from forecourt.errors import ForecourtError, InvalidRequest, Unavailable
 from forecourt.once import Answer, RequestKey
 from forecourt.problems import INTERNAL_ERROR, problem, problem_headers
 

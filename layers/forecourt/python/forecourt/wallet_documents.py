@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field, StrictBool, StrictInt
 
 from forecourt.deposit_documents import MAX_BONUSES, BonusDocument, bonus_findings
-from forecourt.errors import InvalidProgram
 from forecourt.ledger.policy import CountsFrom, Midnight, Shortfall, Terms
+from forecourt.operator_errors import InvalidProgram
 from forecourt.shapes import (
     MAX_TIERS,
     Amount,

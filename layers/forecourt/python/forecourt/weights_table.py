@@ -31,8 +31,9 @@ from botocore.exceptions import ClientError
 
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.contention import passing, until_settled
-from forecourt.errors import StaleWrite, UnknownWeights, VersionMismatch
+from forecourt.errors import StaleWrite, VersionMismatch
 from forecourt.instants import format_instant, parse_instant
+from forecourt.operator_errors import UnknownWeights
 from forecourt.timelines import (
     Activation,
     activations_from_list,

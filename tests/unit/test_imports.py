@@ -38,7 +38,6 @@ NEEDS = {
     "aws_lambda_powertools": {"doors", "once"},
     "pydantic": {
         "booking_fields",
-        "deposit_documents",
         "documents",
         "shapes",
         "tier_documents",

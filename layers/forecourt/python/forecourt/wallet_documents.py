@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import Field, StrictBool, StrictInt
 
-from forecourt.deposit_documents import MAX_BONUSES, BonusDocument, bonus_findings
 from forecourt.ledger.policy import CountsFrom, Midnight, Shortfall, Terms
 from forecourt.operator_errors import InvalidProgram
 from forecourt.shapes import (
+    MAX_IN_A_WALLET,
     MAX_TIERS,
     Amount,
     Document,
@@ -25,6 +25,7 @@ MAX_VALIDITY_MONTHS = 120
 MAX_PENDING_DAYS = 366
 MAX_GRACE_DAYS = 366
 MAX_PARTNERS = 8
+MAX_BONUSES = 16
 # China's rules for single-purpose prepaid cards (MOFCOM Order No. 9 of 2012, articles 18 and 19):
 # at most 5,000 yuan on a registered card, which never runs out, 1,000 on another, good for
 # three years or more.
@@ -99,6 +100,13 @@ class GrowthWalletDocument(Document):
     adjust_limit: Amount | None = None
 
 
+class BonusDocument(Document):
+    """`bonus_fen` on top for whoever pays in at least `from_fen` at once."""
+
+    from_fen: Annotated[StrictInt, Field(ge=1, le=MAX_IN_A_WALLET, examples=[100_000])]
+    bonus_fen: Annotated[StrictInt, Field(ge=1, le=MAX_IN_A_WALLET, examples=[5000])]
+
+
 class StoredValueDocument(Document):
     """
     Money paid in, in fen, and what was given on top of it.
@@ -153,7 +161,7 @@ def wallet_findings(
     at = "/wallets/stored_value"
     lowest = min(stored.registered_ceiling_fen, stored.anonymous_ceiling_fen)
     findings += _step_findings(stored.minimum_fen, stored.multiple_fen, lowest, at=at, unit="_fen")
-    findings += bonus_findings(stored.bonuses, ceiling_fen=stored.registered_ceiling_fen, at=at)
+    findings += _bonus_findings(stored.bonuses, ceiling_fen=stored.registered_ceiling_fen, at=at)
     lasting = stored.anonymous_validity
     if lasting and lasting.months < MIN_ANONYMOUS_MONTHS:
         findings.append(
@@ -222,3 +230,21 @@ def _step_findings(
     if least != minimum > 1:
         return [warning("minimum_is_no_multiple", f"{at}/minimum{unit}", least=least)]
     return []
+
+
+def _bonus_findings(bonuses: list[BonusDocument], *, ceiling_fen: int, at: str) -> list[Finding]:
+    """Return what is wrong or odd about *bonuses* of a wallet that holds *ceiling_fen*."""
+    findings = []
+    for index, bonus in enumerate(bonuses):
+        place = f"{at}/bonuses/{index}"
+        if bonus.from_fen + bonus.bonus_fen > ceiling_fen:
+            # A promise that no wallet could take must not come into force.
+            findings.append(error("bonus_above_ceiling", place, ceiling=ceiling_fen))
+        below = bonuses[index - 1] if index else None
+        if below is None:
+            continue
+        if bonus.from_fen <= below.from_fen:
+            findings.append(error("bonus_not_above_the_last", f"{place}/from_fen"))
+        if bonus.bonus_fen < below.bonus_fen:
+            findings.append(warning("bonus_below_a_lower_steps", f"{place}/bonus_fen"))
+    return findings

@@ -162,7 +162,12 @@ class Door:
     @property
     def exact_id(self) -> str:
         """Return a name for the write and what it says, to be remembered beside its work."""
-        return hashlib.sha256(f"{self.request_id}\n{self.fingerprint}".encode()).hexdigest()[:32]
+        return self.id_about(self.fingerprint)
+
+    def id_about(self, *what: str) -> str:
+        """Return a name for the write and *what* it is about: one key may be used at many doors."""
+        named = "\n".join((self.request_id, *what)).encode("utf-8", "surrogatepass")
+        return hashlib.sha256(named).hexdigest()[:32]
 
     @property
     def fingerprint(self) -> str:

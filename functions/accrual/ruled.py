@@ -20,13 +20,13 @@ from forecourt.ledger.commands import Earn, EarnNothing, Reverse
 from forecourt.ledger.entries import DEBT
 from forecourt.ledger.refusals import AlreadyReversed, CeilingExceeded, NothingToReverse
 from forecourt.loyalty_table import trace_to_map
+from forecourt.receiving import follow
 from forecourt.rulings import carried_over
 from forecourt.values import dataclass
 from functions.accrual.growth_accounts import latest
 from functions.accrual.judging import earning
 from functions.accrual.late_baskets import LateBaskets
 from functions.accrual.ruled_growth import MovingGrowth
-from functions.accrual.worthless import note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,7 +167,7 @@ class Mover:
             "occurred_at": stored.sale.key.completed_at,
         }
         if evaluation is None or points == 0:
-            note(self.ledger, EarnNothing(**about), policies=self.policies)
+            follow(self.ledger.execute, EarnNothing(**about), policies=self.policies)
             return 0
         answer = earning(self.ledger, self.judging)(
             Earn(

@@ -27,7 +27,7 @@ from forecourt.ledger import Policies
 from forecourt.ledger.commands import Earn, EarnNothing
 from forecourt.ledger.refusals import CeilingExceeded
 from forecourt.ledger_table import LedgerTable
-from forecourt.loyalty_table import LoyaltyTable, trace_to_map
+from forecourt.loyalty_table import LoyaltyTable
 from forecourt.program import Program, evaluate, program_from_document
 from forecourt.receiving import follow
 from forecourt.settings import Settings
@@ -137,7 +137,7 @@ def post(stored: StoredSale, standings: Standings) -> int | None:
         grown = growth_accounts.of(member_id, standings, loyalty)
         tier = tier_of_sale(judging, sale, grown, now=now)
     evaluation = evaluate(judging, sale, stored.basket_for(sale.sale_id), tier=tier)
-    trace = tuple(trace_to_map(each) for each in evaluation.trace)
+    trace = tuple(each.to_record() for each in evaluation.trace)
     if evaluation.points == 0:
         answer = follow(
             ledger.execute,

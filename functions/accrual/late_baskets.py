@@ -17,7 +17,6 @@ from forecourt.growth import tier_of_entry
 from forecourt.ledger import EntryKind
 from forecourt.ledger.commands import Earn, EarnNothing, Exactly, Reverse
 from forecourt.ledger.refusals import CeilingExceeded
-from forecourt.loyalty_table import trace_to_map
 from forecourt.program import evaluate
 from forecourt.receiving import follow
 from forecourt.rulings import Movement, carried_over
@@ -135,7 +134,7 @@ class LateBaskets:
             judged = self.loyalty.worth(made[0], holding.entry_id)
             left = reversals.given - reversals.reversed if reversals else 0
             points = _less(whole, left=left, judged=judged)
-        trace = [trace_to_map(each) for each in evaluation.trace]
+        trace = [each.to_record() for each in evaluation.trace]
         if reversals is not None and reversals.part:
             trace.append(refunded_trace(whole - points, amount_fen=reversals.part))
         common: dict[str, Any] = {

@@ -19,7 +19,6 @@ from forecourt.ledger import EntryKind, wallet_of
 from forecourt.ledger.commands import Earn, EarnNothing, Reverse
 from forecourt.ledger.entries import DEBT
 from forecourt.ledger.refusals import AlreadyReversed, CeilingExceeded, NothingToReverse
-from forecourt.loyalty_table import trace_to_map
 from forecourt.receiving import follow
 from forecourt.rulings import carried_over
 from forecourt.values import dataclass
@@ -163,7 +162,7 @@ class Mover:
             "reason": ruling.reason,
             "actor": ruling.actor,
             "program_version": self.judging.version if self.judging else 0,
-            "trace": tuple(trace_to_map(each) for each in evaluation.trace) if evaluation else (),
+            "trace": tuple(each.to_record() for each in evaluation.trace) if evaluation else (),
             "occurred_at": stored.sale.key.completed_at,
         }
         if evaluation is None or points == 0:

@@ -71,7 +71,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
-    from forecourt.program import Trace
     from forecourt.timelines import Activation
 
 # Under whom a sale was judged, and the entry it made, if it made one.
@@ -334,12 +333,6 @@ class LoyaltyTable:
             TableName=self._name, Key=timeline_entry_key(owner, entry_id), ConsistentRead=True
         )
         return sum(each["points"] for each in from_item(response["Item"]).get("trace", ()))
-
-
-def trace_to_map(trace: Trace) -> dict[str, Any]:
-    """Encode what one rule made of a sale."""
-    told = {"rule": trace.rule_id, "outcome": trace.outcome, "points": trace.points}
-    return told if trace.basis_points is None else told | {"basis_points": trace.basis_points}
 
 
 def _of_wallet(accounts: Mapping[tuple[str, str], Account], wallet: str) -> dict[str, Account]:

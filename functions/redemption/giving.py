@@ -112,7 +112,7 @@ class GivingRoutes:
 
 def gained_by(received: Entry) -> int:
     """Return what the other half of a conversion gained, what paid a debt included."""
-    return -sum(leg.points for leg in received.legs if leg.account == CONVERSION)
+    return -received.moved_to(CONVERSION)
 
 
 def is_about_the_receiver(refusal: LedgerRefusal, *, giver: str) -> bool:

@@ -30,7 +30,7 @@ from forecourt.ledger.procedure import (
 from forecourt.loyalty_table import (
     account_from_item,
     account_key,
-    due_letter,
+    due_key_of,
     entry_from_item,
     member_key,
     timeline_entry_key,
@@ -103,8 +103,9 @@ def reversals_to_item(note: Reversals) -> Item:
 
 def parked_to_item(parked: Parked) -> Item:
     """Encode reversals that wait; `WAITS_LONG` after the first came they are found as due."""
-    key, since = item_key(ParkedKey(parked.owner, parked.entry_id)), parked.since
-    due_on = since and f"{(since + WAITS_LONG).isoformat()}#{due_letter(parked.owner)}"
+    key = item_key(ParkedKey(parked.owner, parked.entry_id))
+    # What was parked before it was noted since when is in no index.
+    due_on = due_key_of(parked.owner, parked.since + WAITS_LONG) if parked.since else None
     return key | to_item({"type": "parked", **parked_to_record(parked), "due_on": due_on})
 
 

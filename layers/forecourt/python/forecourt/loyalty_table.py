@@ -119,7 +119,12 @@ def due_key(account: Account, *, posted_on: date | None = None) -> str | None:
         return None
     if posted_on is not None:
         day = max(day, posted_on + timedelta(days=1))
-    return f"{day.isoformat()}#{due_letter(account.member_id)}"
+    return due_key_of(account.member_id, day)
+
+
+def due_key_of(owner: str, day: date) -> str:
+    """Return the key in that index of something of *owner* that comes due on *day*."""
+    return f"{day.isoformat()}#{due_letter(owner)}"
 
 
 def due_letter(member_id: str) -> str:

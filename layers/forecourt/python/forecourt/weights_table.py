@@ -234,9 +234,9 @@ class WeightsTable:
         self.version(version)
         stored = self._timeline(consistent=True)
         requests = list(stored.get("requests", ()))
-        for earlier in activations_from_list(
-            [each for each in requests if each["request_id"] == request_id]
-        ):
+        known = [each for each in requests if each["request_id"] == request_id]
+        if known:
+            (earlier,) = activations_from_list(known)
             return earlier
         timeline = _timeline_of(stored)
         if effective_at is None and in_force(timeline, now) == version:

@@ -13,7 +13,6 @@ in `functions.accrual.late_baskets`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -26,10 +25,11 @@ from forecourt.growing import Growing
 from forecourt.growth import growth_of, tier_of_sale
 from forecourt.ledger import Policies
 from forecourt.ledger.commands import Earn, EarnNothing
-from forecourt.ledger.refusals import AccountMerged, CeilingExceeded
+from forecourt.ledger.refusals import CeilingExceeded
 from forecourt.ledger_table import LedgerTable
-from forecourt.loyalty_table import LoyaltyTable, trace_to_map
+from forecourt.loyalty_table import LoyaltyTable
 from forecourt.program import Program, evaluate, program_from_document
+from forecourt.receiving import follow
 from forecourt.settings import Settings
 from forecourt.stored_sales import sale_from_item
 from forecourt.streams import one_by_one
@@ -38,7 +38,6 @@ from forecourt.values import dataclass
 from functions.accrual.growth_accounts import GrowthAccounts
 from functions.accrual.judging import earning
 from functions.accrual.ruled import Mover
-from functions.accrual.worthless import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +128,7 @@ def post(stored: StoredSale, standings: Standings) -> int | None:
     }
     if version is None:
         nothing = EarnNothing(entry_id=sale.sale_id, **about)
-        return 0 if note(ledger, nothing, policies=Policies()) else None
+        return None if follow(ledger.execute, nothing, policies=Policies()).repeated else 0
     now = datetime.now(UTC)
     # What the sale earns is of its own time; how the account is kept, of now.
     judging, keeping = program(version), program(in_force(standings.timeline, now) or version)
@@ -138,15 +137,15 @@ def post(stored: StoredSale, standings: Standings) -> int | None:
         grown = growth_accounts.of(member_id, standings, loyalty)
         tier = tier_of_sale(judging, sale, grown, now=now)
     evaluation = evaluate(judging, sale, stored.basket_for(sale.sale_id), tier=tier)
-    trace = tuple(trace_to_map(each) for each in evaluation.trace)
+    trace = tuple(each.to_record() for each in evaluation.trace)
     if evaluation.points == 0:
-        new = note(
-            ledger,
+        answer = follow(
+            ledger.execute,
             EarnNothing(entry_id=sale.sale_id, trace=trace, **about),
             policies=keeping.policies(),
             account=standings.accounts.pop(member_id, None),
         )
-        points = 0 if new else None
+        points = None if answer.repeated else 0
     else:
         command = Earn(
             entry_id=sale.sale_id,
@@ -177,11 +176,7 @@ def post_points(
     earn: Callable[..., Answer | None],
 ) -> int | None:
     """Post what a sale earns to whom it belongs by now; return as `post` does."""
-    answer = earn(command, policies=policies, account=account)
-    while answer is not None and isinstance(answer.refusal, AccountMerged):
-        # Whose sale it was is one with somebody else by now: so are their points.
-        command = replace(command, owner=answer.refusal.into)
-        answer = earn(command, policies=policies)
+    answer = follow(earn, command, policies=policies, account=account)
     if answer is None:
         return None
     if isinstance(answer.refusal, CeilingExceeded):

@@ -16,13 +16,12 @@ from forecourt.by_line import divided, in_proportion
 from forecourt.growth import tier_of_entry
 from forecourt.ledger import EntryKind
 from forecourt.ledger.commands import Earn, EarnNothing, Exactly, Reverse
-from forecourt.ledger.refusals import AccountMerged, CeilingExceeded
-from forecourt.loyalty_table import trace_to_map
+from forecourt.ledger.refusals import CeilingExceeded
 from forecourt.program import evaluate
+from forecourt.receiving import follow
 from forecourt.rulings import Movement, carried_over
 from forecourt.stored_baskets import is_difference, refunded_trace
 from forecourt.values import dataclass
-from functions.accrual.worthless import note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -135,7 +134,7 @@ class LateBaskets:
             judged = self.loyalty.worth(made[0], holding.entry_id)
             left = reversals.given - reversals.reversed if reversals else 0
             points = _less(whole, left=left, judged=judged)
-        trace = [trace_to_map(each) for each in evaluation.trace]
+        trace = [each.to_record() for each in evaluation.trace]
         if reversals is not None and reversals.part:
             trace.append(refunded_trace(whole - points, amount_fen=reversals.part))
         common: dict[str, Any] = {
@@ -149,7 +148,7 @@ class LateBaskets:
             "occurred_at": stored.sale.key.completed_at,
         }
         if points == 0 or (points < 0 and gave is None):
-            note(self.ledger, EarnNothing(**common), policies=self.policies)
+            follow(self.ledger.execute, EarnNothing(**common), policies=self.policies)
             return 0
         if points < 0 and gave is not None:
             return self._post(_less_of(gave, -points, common))
@@ -165,13 +164,7 @@ class LateBaskets:
         )
 
     def _post(self, command: Earn | Reverse) -> int:
-        answer = self.ledger.execute(command, policies=self.policies)
-        while isinstance(answer.refusal, AccountMerged):
-            if isinstance(command, Reverse):
-                # The entry stays with who had it.
-                command = replace(command, reverses_owner=command.reverses_owner or command.owner)
-            command = replace(command, owner=answer.refusal.into)
-            answer = self.ledger.execute(command, policies=self.policies)
+        answer = follow(self.ledger.execute, command, policies=self.policies)
         if isinstance(answer.refusal, CeilingExceeded):
             return 0  # kept in the entry's place: to try again would not make the wallet larger
         return answer.posted().points

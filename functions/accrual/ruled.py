@@ -19,14 +19,13 @@ from forecourt.ledger import EntryKind, wallet_of
 from forecourt.ledger.commands import Earn, EarnNothing, Reverse
 from forecourt.ledger.entries import DEBT
 from forecourt.ledger.refusals import AlreadyReversed, CeilingExceeded, NothingToReverse
-from forecourt.loyalty_table import trace_to_map
+from forecourt.receiving import follow
 from forecourt.rulings import carried_over
 from forecourt.values import dataclass
 from functions.accrual.growth_accounts import latest
 from functions.accrual.judging import earning
 from functions.accrual.late_baskets import LateBaskets
 from functions.accrual.ruled_growth import MovingGrowth
-from functions.accrual.worthless import note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,11 +162,11 @@ class Mover:
             "reason": ruling.reason,
             "actor": ruling.actor,
             "program_version": self.judging.version if self.judging else 0,
-            "trace": tuple(trace_to_map(each) for each in evaluation.trace) if evaluation else (),
+            "trace": tuple(each.to_record() for each in evaluation.trace) if evaluation else (),
             "occurred_at": stored.sale.key.completed_at,
         }
         if evaluation is None or points == 0:
-            note(self.ledger, EarnNothing(**about), policies=self.policies)
+            follow(self.ledger.execute, EarnNothing(**about), policies=self.policies)
             return 0
         answer = earning(self.ledger, self.judging)(
             Earn(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from forecourt.growing import Growing
 from forecourt.growth import growth_entry_id, growth_of
 from forecourt.ledger.commands import EarnNothing, Reverse
+from forecourt.receiving import follow
 from forecourt.rulings import carried_over
 from forecourt.values import dataclass
 from forecourt.wallets import GROWTH_WALLET
-from functions.accrual.worthless import note
 
 if TYPE_CHECKING:
     from forecourt.growth import Growth
@@ -88,7 +88,7 @@ class MovingGrowth:
         if value == 0:
             # What takes the share back again must not wait for growth value that never comes.
             nothing = EarnNothing(entry_id=entry_id, wallet=GROWTH_WALLET, **about)
-            note(self.ledger, nothing, policies=self.policies)
+            follow(self.ledger.execute, nothing, policies=self.policies)
             return
         growing = Growing(ledger=self.ledger, policies=self.policies)
         growing.give(replace(growth, value=value), movement.movement_id, about=about)

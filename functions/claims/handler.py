@@ -24,8 +24,9 @@ from forecourt.assigning import AssignmentSettings, open_assignment
 from forecourt.assignment import WAITING_STATUSES
 from forecourt.contention import until_settled
 from forecourt.decided_sales import ORPHANS_MAX, DecidedSales
-from forecourt.errors import MemberMerged, StaleWrite, UnknownMember, VersionMismatch
+from forecourt.errors import StaleWrite, VersionMismatch
 from forecourt.identity import EvidenceKey
+from forecourt.member_errors import MemberMerged, UnknownMember
 from forecourt.questions_table import Says
 from forecourt.queues import each_by_itself
 from forecourt.ruled_sales import RuledSales

@@ -9,9 +9,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from forecourt.adjustments import Adjustment, Status
 from forecourt.adjustments_table import AdjustmentsTable
+from forecourt.booking_errors import AdjustmentDecided
 from forecourt.callers import Permission
 from forecourt.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
-from forecourt.errors import AdjustmentDecided, InvalidRequest
+from forecourt.errors import InvalidRequest
 from forecourt.ledger import Entry
 from forecourt.ledger.giving import refuse_last_day
 from forecourt.ledger.refusals import LedgerRefusal

@@ -6,14 +6,14 @@ would be refused before that is looked up, by what is true by now, hears what an
 came to, if one did (decisions 6 and 17).
 """
 
-import hashlib
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
 from forecourt.adjustments import Adjustment, Status, adjustment_id_for
 from forecourt.adjustments_table import AdjustmentsTable
-from forecourt.errors import EntryConflict, ForecourtError, IdempotencyKeyReused
+from forecourt.door_errors import IdempotencyKeyReused
+from forecourt.errors import EntryConflict, ForecourtError
 from forecourt.instants import compact_instant
 from forecourt.ledger import Answer as Answered
 from forecourt.ledger import Entry
@@ -44,7 +44,7 @@ def ask(
     asked for first.
     """
     door, now = desk.door, desk.now()
-    request_id = _request_id(desk, owner)
+    request_id = door.id_about(owner)
     try:
         expires_on = last_day()
     except ForecourtError:
@@ -130,7 +130,7 @@ class Freezing:
 
     @property
     def _request_id(self) -> str:
-        return _request_id(self.desk, self.owner, self._name)
+        return self.desk.door.id_about(self.owner, self._name)
 
     def _entry_id(self, begun_at: datetime) -> str:
         return f"{compact_instant(begun_at)}.{self._name}.{self._request_id[:16]}"
@@ -139,9 +139,3 @@ class Freezing:
 def adjusted(adjustment: Adjustment, entry: Entry | None) -> dict[str, Any]:
     """Return *adjustment* as it is told, with the entry it came to."""
     return {"adjustment": adjustment.to_record(), "entry": posted(entry) if entry else None}
-
-
-def _request_id(desk: Desk, *about: str) -> str:
-    """Return a name for the request; one key may be used at several doors, *about* this or that."""
-    named = "\n".join((desk.door.request_id, *about))
-    return hashlib.sha256(named.encode()).hexdigest()[:32]

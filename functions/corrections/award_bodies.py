@@ -6,8 +6,7 @@ from typing import Annotated
 from pydantic import Field, StrictInt
 
 from forecourt.booking_fields import Reason, Source
-from forecourt.documents import MAX_IN_A_WALLET, Document, Instant
-from forecourt.shapes import Name
+from forecourt.shapes import MAX_IN_A_WALLET, Document, Instant, Name
 from functions.corrections.budget_bodies import BUDGET_ID
 
 DOCUMENTS_REACH_BACK = timedelta(days=31)  # a partner may settle once a month

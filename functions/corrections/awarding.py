@@ -9,9 +9,11 @@ from datetime import date, datetime
 
 from aws_lambda_powertools.event_handler import Response
 
+from forecourt.booking_errors import UnknownWallet
 from forecourt.budgets_table import BudgetsTable
 from forecourt.callers import Permission
-from forecourt.errors import EntryConflict, IdempotencyKeyReused, UnknownWallet
+from forecourt.door_errors import IdempotencyKeyReused
+from forecourt.errors import EntryConflict
 from forecourt.instants import business_day
 from forecourt.keeping import BEFORE_THE_PROGRAM
 from forecourt.ledger.commands import Earn

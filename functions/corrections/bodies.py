@@ -6,8 +6,8 @@ from pydantic import BaseModel, Field, StrictInt
 
 from forecourt.basket_fields import MAX_LINES
 from forecourt.booking_fields import Reason, Source, Wallet
-from forecourt.documents import MAX_IN_A_WALLET, Day, DayText, Document, Instant, InstantText
 from forecourt.ledger import POINTS_WALLET, Entry
+from forecourt.shapes import MAX_IN_A_WALLET, Day, DayText, Document, Instant, InstantText
 
 
 class AdjustmentOrder(Document):

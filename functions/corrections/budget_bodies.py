@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import BaseModel, Field, StrictInt
 
 from forecourt.booking_fields import Reason, Source, Wallet
-from forecourt.documents import MAX_IN_A_WALLET, Day, DayText, Document, InstantText
 from forecourt.ledger import POINTS_WALLET
+from forecourt.shapes import MAX_IN_A_WALLET, Day, DayText, Document, InstantText
 
 BUDGET_ID = r"^[a-z0-9][a-z0-9-]{0,39}$"
 

@@ -12,10 +12,11 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from forecourt.adjustments_table import AdjustmentsTable
+from forecourt.booking_errors import BudgetOver
 from forecourt.budgets_table import Budget, BudgetsTable
 from forecourt.callers import Permission
 from forecourt.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
-from forecourt.errors import BudgetOver, InvalidRequest
+from forecourt.errors import InvalidRequest
 from forecourt.instants import format_instant
 from forecourt.ledger import Account, settled
 from forecourt.ledger.commands import Freeze, Unfreeze

@@ -16,19 +16,20 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 
 from forecourt.callers import ME, Caller, Permission
-from forecourt.documents import zone_exists
 from forecourt.doors import Door
-from forecourt.errors import InvalidRequest, UnknownIdentity
+from forecourt.errors import InvalidRequest
 from forecourt.identities_table import BoundIdentity, IdentitiesTable
 from forecourt.identity import EvidenceKey, mask, normalise
 from forecourt.identity_writes import IDENTITIES_MAX
 from forecourt.instants import format_instant
 from forecourt.keyring import KeyRing
 from forecourt.loyalty_table import LoyaltyTable
+from forecourt.member_errors import UnknownIdentity
 from forecourt.members_table import Member, MembersTable
 from forecourt.once import Answer
 from forecourt.sales import EvidenceKind
 from forecourt.sales_table import SalesTable
+from forecourt.shapes import zone_exists
 from forecourt.statements import Judgement, Statements
 from forecourt.stored_sales import StoredSale
 from functions.members.bodies import (

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from forecourt.documents import Day, DayText, Document, InstantText, Zone
 from forecourt.sales import EvidenceKind
+from forecourt.shapes import Day, DayText, Document, InstantText, Zone
 
 Name = Annotated[
     str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["李雷"])

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from forecourt.documents import Document, InstantText, StationId
+from forecourt.shapes import Document, InstantText, StationId
 
 
 class CheckInBody(Document):

@@ -12,9 +12,9 @@ from aws_lambda_powertools.event_handler import Response
 
 from forecourt.callers import Permission
 from forecourt.doors import Door
-from forecourt.errors import UnknownStation
 from forecourt.instants import format_instant
 from forecourt.once import Answer
+from forecourt.operator_errors import UnknownStation
 from forecourt.presences_table import PresencesTable
 from forecourt.stations_table import StationsTable
 from functions.members.pages import MemberId

@@ -5,10 +5,11 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
+from forecourt.booking_errors import EntryNotBooked, UnknownPool
 from forecourt.bookshelf import Bookshelf
 from forecourt.callers import Caller, Group, Permission
 from forecourt.doors import Door
-from forecourt.errors import EntryNotBooked, Forbidden, UnknownPool
+from forecourt.errors import Forbidden
 from forecourt.instants import format_instant
 from forecourt.ledger.chain import content_of
 from forecourt.ledger.daybook import day_of

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from forecourt.documents import Document, InstantText
 from forecourt.questions_table import Says
+from forecourt.shapes import Document, InstantText
 
 SALE_ID = "20261123T081500Z.s0001.SN4711.3.4711.123456789"
 

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from forecourt.documents import DayText, InstantText
+from forecourt.shapes import DayText, InstantText
 from functions.members.bodies import TraceView
 
 

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from forecourt.callers import MEMBER_ID
-from forecourt.documents import Document, InstantText
 from forecourt.instants import format_instant
 from forecourt.merges import MergeRecord
+from forecourt.shapes import Document, InstantText
 
 Reason = Annotated[
     str,

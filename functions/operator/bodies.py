@@ -6,19 +6,19 @@ from pydantic import BaseModel, Field, StrictInt
 
 from forecourt.baskets import Category, Means
 from forecourt.discounts import Unused
-from forecourt.documents import (
+from forecourt.documents import ProgramDocument
+from forecourt.messages import MAX_AMOUNT_FEN, MAX_UNIT_PRICE
+from forecourt.sales import MAX_PLAUSIBLE_VOLUME_ML
+from forecourt.shapes import (
     MAX_GRADES,
     Document,
     Finding,
     Grade,
     Instant,
     InstantText,
-    ProgramDocument,
     StationId,
     Zone,
 )
-from forecourt.messages import MAX_AMOUNT_FEN, MAX_UNIT_PRICE
-from forecourt.sales import MAX_PLAUSIBLE_VOLUME_ML
 
 MAX_REQUEST_LENGTH = 8192
 

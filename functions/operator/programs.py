@@ -10,12 +10,13 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from forecourt.callers import Permission
 from forecourt.contention import until_settled
 from forecourt.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
-from forecourt.documents import Finding, ProgramDocument, Severity, findings_about
+from forecourt.documents import ProgramDocument, findings_about
 from forecourt.doors import Door
-from forecourt.errors import InvalidProgram
 from forecourt.instants import format_instant
 from forecourt.once import Answer
+from forecourt.operator_errors import InvalidProgram
 from forecourt.operator_table import MAX_VERSION, OperatorTable, Version
+from forecourt.shapes import Finding, Severity
 from forecourt.stations_table import StationsTable
 from forecourt.timelines import Activation, in_force
 from functions.operator.bodies import (

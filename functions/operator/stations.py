@@ -9,12 +9,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from forecourt.callers import Permission
 from forecourt.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
-from forecourt.documents import zone_exists
 from forecourt.doors import Door
 from forecourt.errors import InvalidRequest
 from forecourt.instants import format_instant
 from forecourt.once import Answer
 from forecourt.operator_table import OperatorTable
+from forecourt.shapes import zone_exists
 from forecourt.stations_table import Station
 from functions.operator.bodies import (
     CertificateOrder,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from forecourt.errors import InvalidCertificateRequest
+from forecourt.operator_errors import InvalidCertificateRequest
 from forecourt.values import dataclass
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from forecourt.documents import Document, Instant, InstantText
+from forecourt.shapes import Document, Instant, InstantText
 from forecourt.weights_table import MAX_VERSION
 
 

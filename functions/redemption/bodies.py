@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, StrictInt
 
 from forecourt.booking_fields import Reason, Source, Wallet
-from forecourt.documents import MAX_IN_A_WALLET, DayText, Document, Instant, InstantText
 from forecourt.ledger import POINTS_WALLET, Entry
 from forecourt.ledger.commands import Purpose
 from forecourt.ledger.entries import Lot
+from forecourt.shapes import MAX_IN_A_WALLET, DayText, Document, Instant, InstantText
 
 HOLD_SECONDS = 15 * 60
 HOLD_SECONDS_MIN = 60

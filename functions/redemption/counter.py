@@ -6,36 +6,33 @@ the ledger recognises it whatever was looked up to carry it out. And who would b
 the ledger is asked, by what is true by now, hears what an earlier attempt came to, if one did.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
+from forecourt.booking_errors import UnknownPool
+from forecourt.door_errors import IdempotencyKeyReused
 from forecourt.doors import Door
-from forecourt.errors import (
-    EntryConflict,
-    ForecourtError,
-    IdempotencyKeyReused,
-    InvalidRequest,
-    MemberErased,
-    UnknownMember,
-    UnknownPool,
-)
+from forecourt.errors import EntryConflict, ForecourtError, InvalidRequest
 from forecourt.instants import business_day, compact_instant
 from forecourt.keeping import Keeping
 from forecourt.ledger import POINTS_WALLET, Account, Answer, Entry, Policies
-from forecourt.ledger.commands import Command
+from forecourt.ledger.commands import Command, Part, Reverse
 from forecourt.ledger.procedure import EntryKey
 from forecourt.ledger.refusals import AccountFrozen
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
+from forecourt.member_errors import MemberErased, UnknownMember
 from forecourt.once import KEPT
 from forecourt.pools import Pool
 from forecourt.pools_table import PoolsTable
-from forecourt.told_times import require_plausible
+from forecourt.receiving import take_or_give_back
+from forecourt.told_times import entry_id_for, require_plausible
 from forecourt.values import dataclass
 from functions.redemption.bodies import Asked, OfAWallet
+from functions.redemption.return_bodies import RefundOrder
 
 TAG = "redemption"
 MemberId = Annotated[str, Path(description="The member's id, or `me`")]
@@ -120,6 +117,42 @@ class Counter:
                 raise
             return first.posted()
         return self._post(command, purse)
+
+    def refund(
+        self,
+        kind: str,
+        made: Entry,
+        owners: Sequence[str],
+        order: RefundOrder,
+        *,
+        part: Part,
+        policies: Policies,
+    ) -> Entry:
+        """
+        Reverse a *part* of the entry that was *made*; return the entry, however often it is asked.
+
+        *owners* had its wallet, the last of them now. Whoever else sends the document of a refund
+        is told that it had its effect. Raise what the ledger refuses with.
+        """
+        actor = self.door.caller.subject
+        named = (made.entry_id, order.document, actor)
+        entry_id = entry_id_for(kind, order.refunded_at, *named)
+        owner = self.loyalty.answering(owners, entry_id)
+        refund = Reverse(
+            entry_id=entry_id,
+            owner=owner,
+            wallet=made.wallet,
+            reverses=made.entry_id,
+            reverses_owner=made.member_id if made.member_id != owner else None,
+            document=order.document,
+            part=part,
+            source=f"refund:{order.document}",
+            reason=order.reason,
+            actor=actor,
+            occurred_at=order.refunded_at,
+            request=self.door.fingerprint,
+        )
+        return take_or_give_back(self.ledger, refund, policies=policies)
 
     def purse(self, member_id: str, order: OfAWallet, *, spends: bool = True) -> Purse:
         """

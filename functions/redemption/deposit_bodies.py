@@ -5,10 +5,11 @@ from typing import Annotated
 from pydantic import BaseModel, Field, StrictInt
 
 from forecourt.booking_fields import Reason
-from forecourt.documents import MAX_REGISTERED_FEN, Document, Instant, StationId
 from forecourt.ledger import Entry
 from forecourt.ledger.entries import DEBT
-from functions.redemption.return_bodies import DocumentNumber
+from forecourt.shapes import Document, Instant, StationId
+from forecourt.wallet_documents import MAX_REGISTERED_FEN
+from functions.redemption.return_bodies import RefundOrder
 
 # More never fits into a wallet, whatever the program says.
 PaidFen = Annotated[StrictInt, Field(ge=1, le=MAX_REGISTERED_FEN, examples=[100_000])]
@@ -32,7 +33,7 @@ class DepositOrder(Document):
     reason: Reason = "deposit"
 
 
-class DepositRefundOrder(Document):
+class DepositRefundOrder(RefundOrder):
     """
     Money that is paid out again of a deposit; `document` is the refund's own number.
 
@@ -40,9 +41,6 @@ class DepositRefundOrder(Document):
     """
 
     amount_fen: PaidFen
-    document: DocumentNumber
-    refunded_at: Instant
-    reason: Reason = "refund"
 
 
 class DepositView(BaseModel):
@@ -84,14 +82,14 @@ def deposited(entry: Entry, *, paid_fen: int) -> dict[str, object]:
         "member_id": entry.member_id,
         "paid_fen": paid_fen,
         "bonus_fen": entry.given - paid_fen,
-        "paid_debt_fen": sum(leg.points for leg in entry.legs if leg.account == DEBT),
+        "paid_debt_fen": entry.moved_to(DEBT),
         "account_version": entry.account_version,
     }
 
 
 def refunded(entry: Entry, *, refunded_fen: int, left_fen: int) -> dict[str, object]:
     """Return the *entry* that reversed a part of a deposit as it is told to whoever caused it."""
-    owed_fen = -sum(leg.points for leg in entry.legs if leg.account == DEBT)
+    owed_fen = -entry.moved_to(DEBT)
     return {
         "entry_id": entry.entry_id,
         "member_id": entry.member_id,

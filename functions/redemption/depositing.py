@@ -11,18 +11,19 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
+from forecourt.booking_errors import UnknownEntry, UnknownWallet
 from forecourt.callers import Permission
 from forecourt.deposits import PRINCIPAL, bonus_for, principal_left
-from forecourt.errors import InvalidRequest, UnknownEntry, UnknownWallet
+from forecourt.errors import InvalidRequest
 from forecourt.instants import business_day
 from forecourt.ledger import Entry
-from forecourt.ledger.commands import Earn, Reverse, Share
+from forecourt.ledger.commands import Earn, Share
 from forecourt.ledger.procedure import EntryKey
 from forecourt.ledger.refusals import NotReversible
 from forecourt.once import KEPT, Answer
 from forecourt.program import Program
 from forecourt.programs import Programs
-from forecourt.receiving import give, take_or_give_back
+from forecourt.receiving import give
 from forecourt.told_times import entry_id_for, require_plausible
 from forecourt.wallets import STORED_VALUE_WALLET
 from functions.redemption.counter import TAG, Counter, MemberId
@@ -115,25 +116,14 @@ class DepositRoutes:
             if body.amount_fen > made.items[PRINCIPAL]:
                 finding = {"at": "/body/amount_fen", "reason": "more_than_was_paid"}
                 raise InvalidRequest(findings=[finding])
-            named = (made.entry_id, body.document, caller.subject)
-            refund_id = entry_id_for("refund", body.refunded_at, *named)
-            owner = counter.loyalty.answering(owners, refund_id)
-            refund = Reverse(
-                entry_id=refund_id,
-                owner=owner,
-                wallet=STORED_VALUE_WALLET,
-                reverses=made.entry_id,
-                reverses_owner=made.member_id if made.member_id != owner else None,
-                document=body.document,
+            entry = counter.refund(
+                "refund",
+                made,
+                owners,
+                body,
                 part=Share(part=body.amount_fen, whole=made.items[PRINCIPAL]),
-                source=f"refund:{body.document}",
-                reason=body.reason,
-                actor=caller.subject,
-                occurred_at=body.refunded_at,
-                request=counter.door.fingerprint,
+                policies=counter.policies().of_deposits(),
             )
-            policies = counter.policies().of_deposits()
-            entry = take_or_give_back(counter.ledger, refund, policies=policies)
             left_fen = principal_left(made, counter.ledger.reversals_of(made).reversed)
             view = refunded(entry, refunded_fen=body.amount_fen, left_fen=left_fen)
             return Answer(status=201, body=view)

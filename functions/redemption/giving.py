@@ -4,8 +4,8 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from forecourt.booking_errors import ReceiverCannot, UnknownRate
 from forecourt.callers import Permission
-from forecourt.errors import ReceiverCannot, UnknownRate
 from forecourt.ledger import Entry
 from forecourt.ledger.commands import Convert, Transfer
 from forecourt.ledger.entries import CONVERSION, RECEIVED
@@ -112,7 +112,7 @@ class GivingRoutes:
 
 def gained_by(received: Entry) -> int:
     """Return what the other half of a conversion gained, what paid a debt included."""
-    return -sum(leg.points for leg in received.legs if leg.account == CONVERSION)
+    return -received.moved_to(CONVERSION)
 
 
 def is_about_the_receiver(refusal: LedgerRefusal, *, giver: str) -> bool:

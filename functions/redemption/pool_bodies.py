@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import BaseModel, Field, StrictInt
 
 from forecourt.booking_fields import Wallet
-from forecourt.documents import MAX_IN_A_WALLET, Document
 from forecourt.ledger import POINTS_WALLET
+from forecourt.shapes import MAX_IN_A_WALLET, Document
 from functions.redemption.bodies import Asked, Points
 
 DailyPoints = Annotated[

@@ -5,14 +5,14 @@ Whoever opens a pool is its head, and says who is in it and what each may spend 
 Members spend of it as of their own wallets (`functions.redemption.redeeming`), by its id.
 """
 
-import hashlib
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
+from forecourt.booking_errors import TooManyPools
 from forecourt.callers import Permission
-from forecourt.errors import Forbidden, TooManyPools
+from forecourt.errors import Forbidden
 from forecourt.ledger import settled
 from forecourt.ledger.commands import Purpose, Transfer
 from forecourt.ledger.spending import counter_of
@@ -59,8 +59,7 @@ class PoolRoutes:
         counter, caller = self._counter, self._counter.door.caller
         member_id = caller.member_named(member_id, Permission.KEEP_POOLS)
         # Of the request alone, so that one that comes again after a crash opens no other.
-        named = hashlib.sha256(f"{counter.door.request_id}\n{member_id}".encode()).hexdigest()
-        pool_id = f"p-{named[:32]}"
+        pool_id = f"p-{counter.door.id_about(member_id)}"
 
         def perform() -> Answer:
             counter.loyalty.require_member(member_id)

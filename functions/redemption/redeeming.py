@@ -11,9 +11,10 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
+from forecourt.booking_errors import UnknownHold
 from forecourt.booking_fields import WALLET
 from forecourt.callers import Permission
-from forecourt.errors import InvalidRequest, UnknownHold
+from forecourt.errors import InvalidRequest
 from forecourt.instants import format_instant
 from forecourt.ledger import Entry, Hold, settled
 from forecourt.ledger.commands import Capture, Release, SetAside, Spend

@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import BaseModel, Field, StrictInt
 
 from forecourt.booking_fields import Reason
-from forecourt.documents import MAX_IN_A_WALLET, Document, Instant
 from forecourt.ledger import Entry
 from forecourt.ledger.entries import DEBT
+from forecourt.shapes import MAX_IN_A_WALLET, Document, Instant
 from functions.redemption.bodies import Points, PoolName, TakenView, taken_view
 
 DocumentNumber = Annotated[
@@ -23,7 +23,15 @@ class ShareOrder(Document):
     of_fen: Fen
 
 
-class GiveBackOrder(Document):
+class RefundOrder(Document):
+    """What every refund says; `document` is its own number: one document has one effect."""
+
+    document: DocumentNumber
+    refunded_at: Instant
+    reason: Reason = "refund"
+
+
+class GiveBackOrder(RefundOrder):
     """
     Gives back what a purchase was paid with: all of it, or so many `points`, or a `share`.
 
@@ -32,12 +40,9 @@ class GiveBackOrder(Document):
     a pool paid.
     """
 
-    document: DocumentNumber
-    refunded_at: Instant
     points: Points | None = None
     share: ShareOrder | None = None
     pool_id: PoolName | None = None
-    reason: Reason = "refund"
 
 
 class GivenBackView(BaseModel):
@@ -69,7 +74,7 @@ def given_back(entry: Entry, *, left: int) -> dict[str, object]:
         "kind": str(entry.kind),
         "points": entry.points,
         "lots": taken_view(entry.returned()),
-        "paid_debt": sum(leg.points for leg in entry.legs if leg.account == DEBT),
+        "paid_debt": entry.moved_to(DEBT),
         "lost": entry.uncovered,
         "left": left,
         "account_version": entry.account_version,

@@ -9,15 +9,15 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
+from forecourt.booking_errors import UnknownEntry
 from forecourt.callers import Permission
-from forecourt.errors import Forbidden, InvalidRequest, UnknownEntry
+from forecourt.errors import Forbidden, InvalidRequest
 from forecourt.ledger import Entry, EntryKind
-from forecourt.ledger.commands import Exactly, Part, Remainder, Reverse, Share
+from forecourt.ledger.commands import Exactly, Part, Remainder, Share
 from forecourt.ledger.refusals import NotReversible
 from forecourt.ledger.spending import counter_of
 from forecourt.once import Answer
-from forecourt.receiving import take_or_give_back
-from forecourt.told_times import entry_id_for, require_plausible
+from forecourt.told_times import require_plausible
 from functions.redemption.counter import TAG, Counter, MemberId
 from functions.redemption.return_bodies import GiveBackOrder, GivenBackView, given_back
 
@@ -52,23 +52,9 @@ class ReturnRoutes:
             redemption, owners = self._redemption(member_id, entry_id, body.pool_id)
             if redemption.actor != caller.subject and not caller.may(Permission.REFUND_POINTS):
                 raise Forbidden
-            return_id = return_id_for(redemption, body, actor=caller.subject)
-            owner = counter.loyalty.answering(owners, return_id)
-            back = Reverse(
-                entry_id=return_id,
-                owner=owner,
-                wallet=redemption.wallet,
-                reverses=redemption.entry_id,
-                reverses_owner=redemption.member_id if redemption.member_id != owner else None,
-                document=body.document,
-                part=part,
-                source=f"refund:{body.document}",
-                reason=body.reason,
-                actor=caller.subject,
-                occurred_at=body.refunded_at,
-                request=counter.door.fingerprint,
+            entry = counter.refund(
+                "return", redemption, owners, body, part=part, policies=counter.policies()
             )
-            entry = take_or_give_back(counter.ledger, back, policies=counter.policies())
             left = redemption.given - counter.ledger.reversals_of(redemption).reversed
             return Answer(status=201, body=given_back(entry, left=left))
 
@@ -94,16 +80,6 @@ class ReturnRoutes:
         if entry.kind not in REDEMPTIONS:
             raise NotReversible(entry_id=entry_id, kind=str(entry.kind))
         return entry, counter.loyalty.owners(payer, wallet=entry.wallet)
-
-
-def return_id_for(redemption: Entry, order: GiveBackOrder, *, actor: str) -> str:
-    """
-    Return the id of the entry that a refund becomes, however often *actor* sends it.
-
-    Whoever else sends its document is told that it had its effect.
-    """
-    named = (redemption.entry_id, order.document, actor)
-    return entry_id_for("return", order.refunded_at, *named)
 
 
 def part_of(order: GiveBackOrder) -> Part:

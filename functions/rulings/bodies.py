@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, StrictInt
 
 from forecourt.callers import MEMBER_ID
-from forecourt.documents import Document, InstantText
 from forecourt.errors import InvalidRequest
 from forecourt.instants import format_instant
 from forecourt.rulings import SHARERS_MAX, Verdict
+from forecourt.shapes import Document, InstantText
 from forecourt.stored_rulings import AppliedRuling
 
 MAX_NUMBER = 999_999

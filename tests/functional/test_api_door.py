@@ -13,8 +13,9 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from forecourt.batches import Unprocessed
+from forecourt.door_errors import IdempotencyKeyReused, RequestInProgress
 from forecourt.doors import MAX_BODY_BYTES, MAX_KEY_LENGTH, Door
-from forecourt.errors import IdempotencyKeyReused, RequestInProgress, StaleWrite
+from forecourt.errors import StaleWrite
 from forecourt.identity import digest
 from forecourt.once import KEPT, Answer, RequestKey, Requests
 from forecourt.sales import EvidenceKind

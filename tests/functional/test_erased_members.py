@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.errors import MemberErased
+from forecourt.member_errors import MemberErased
 from functions.members import handler as members
 from functions.redemption import handler as redemption
 from infra.openapi import DOCUMENT_PATH

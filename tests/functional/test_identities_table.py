@@ -10,11 +10,12 @@ from botocore.exceptions import ClientError
 
 from forecourt.attributes import from_item, to_item
 from forecourt.contention import ATTEMPTS
-from forecourt.errors import IdentityTaken, StaleWrite, TooManyIdentities, UnknownIdentity
+from forecourt.errors import StaleWrite
 from forecourt.events import events_of
 from forecourt.identities_table import Binding, IdentitiesTable
 from forecourt.identity import EvidenceKey
 from forecourt.identity_writes import IDENTITIES_MAX
+from forecourt.member_errors import IdentityTaken, TooManyIdentities, UnknownIdentity
 from forecourt.stored_identities import (
     block_key,
     identity_key,

@@ -16,13 +16,8 @@ from forecourt.ledger import commands as c
 from forecourt.ledger.entries import Entry
 from forecourt.ledger.procedure import AccountKey, EntryKey, KeptRefusal, ParkedKey
 from forecourt.ledger.refusals import InsufficientPoints, NothingDue, NothingToReverse
-from forecourt.ledger_table import (
-    WAITS_LONG,
-    LedgerTable,
-    due_keys,
-    from_ledger_item,
-    item_key,
-)
+from forecourt.ledger_items import WAITS_LONG, from_ledger_item, item_key
+from forecourt.ledger_table import LedgerTable, due_keys
 from forecourt.loyalty_table import account_from_item, due_key, entry_from_item
 from tests.functional.clients import Interrupting, Paging, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE

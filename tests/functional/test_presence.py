@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.attributes import from_item
-from forecourt.errors import MemberErased
 from forecourt.inquiry import LookUp
+from forecourt.member_errors import MemberErased
 from forecourt.presence import KEPT, PRESENCES_MAX, REPEATED_WITHIN, CheckIn
 from forecourt.presences_table import PresencesTable
 from forecourt.stored_identities import presence_key

@@ -10,7 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from forecourt.decided_sales import question_key
-from forecourt.errors import SaleNotRulable, StaleWrite, UnknownMember, UnknownSale, VersionMismatch
+from forecourt.errors import SaleNotRulable, StaleWrite, UnknownSale, VersionMismatch
+from forecourt.member_errors import UnknownMember
 from forecourt.ruled_sales import RuledSales
 from forecourt.rulings import Verdict
 from forecourt.stored_sales import Queue, Status, StoredSale

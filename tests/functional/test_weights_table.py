@@ -11,7 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from forecourt.attributes import to_item
-from forecourt.errors import RetroactiveActivation, StaleWrite, UnknownWeights, VersionMismatch
+from forecourt.errors import StaleWrite, VersionMismatch
+from forecourt.operator_errors import RetroactiveActivation, UnknownWeights
 from forecourt.proposals import proposal_to_record
 from forecourt.sales import EvidenceKind
 from forecourt.weights_table import (

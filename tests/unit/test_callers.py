@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from forecourt.callers import GRANTS, OWN, Caller, Group, Permission, caller_of, groups_of
-from forecourt.errors import Forbidden, Unauthenticated, UnknownMember
+from forecourt.errors import Forbidden, Unauthenticated
+from forecourt.member_errors import UnknownMember
 
 # The table once more, in the words of the people in it: a change has to be made twice.
 MAY = {

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecourt.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
-from forecourt.errors import InvalidCursor
+from forecourt.door_errors import InvalidCursor
 
 
 def forged(content: bytes, *, scope: str) -> str:

@@ -8,17 +8,10 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from forecourt.baskets import Category
-from forecourt.documents import (
-    Day,
-    Finding,
-    Instant,
-    ProgramDocument,
-    Severity,
-    findings_about,
-    zone_exists,
-)
+from forecourt.documents import ProgramDocument, findings_about
 from forecourt.program import Basis, Scope, program_from_document
 from forecourt.rounding import Rounding
+from forecourt.shapes import Day, Finding, Instant, Severity, zone_exists
 from forecourt.validity import EndOf
 
 RULE = {

@@ -24,7 +24,6 @@ NEEDS = {
         "erasing",
         "identities_table",
         "learning_files",
-        "ledger_reader",
         "ledger_table",
         "operator_table",
         "pools_table",
@@ -37,7 +36,13 @@ NEEDS = {
         "weights_table",
     },
     "aws_lambda_powertools": {"doors", "once"},
-    "pydantic": {"booking_fields", "deposit_documents", "documents", "shapes", "tier_documents"},
+    "pydantic": {
+        "booking_fields",
+        "documents",
+        "shapes",
+        "tier_documents",
+        "wallet_documents",
+    },
 }
 FOR_DOORS_ONLY = {"pydantic", "aws_lambda_powertools.event_handler"}
 MAINTAINED_NO_MORE = "aws_xray_sdk"

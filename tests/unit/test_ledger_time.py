@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from forecourt.errors import InvalidProgram
 from forecourt.instants import day_bounds
 from forecourt.ledger import CountsFrom, Shortfall, Terms, WalletPolicy
 from forecourt.ledger import commands as c
@@ -20,6 +19,7 @@ from forecourt.ledger.refusals import (
     NothingToExtend,
     TooMany,
 )
+from forecourt.operator_errors import InvalidProgram
 from forecourt.validity import EndOf, Validity
 from tests.unit.books import DECEMBER, JUNE, MORNING, TODAY, Ledger
 

@@ -13,7 +13,6 @@ from forecourt.retellings import (
     Conflict,
     Source,
     Telling,
-    meeting_keys,
     merge,
     sale_of,
 )
@@ -194,13 +193,6 @@ def test_a_payment_without_a_pump_waits_as_a_sale_of_its_own() -> None:
     (sale,) = merge([PAYMENT])
 
     assert (sale.sources, sale.held_because) == ((Source.PAYMENT,), None)
-
-
-@given(st.integers(-600, 600))
-def test_tellings_within_the_window_meet_under_a_key(seconds: int) -> None:
-    other = replace(PAYMENT, at=PUMP.at + timedelta(seconds=seconds))
-
-    assert meeting_keys(PUMP)[0] in meeting_keys(other)
 
 
 def test_a_telling_belongs_to_the_sale_the_pump_told() -> None:

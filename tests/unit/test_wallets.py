@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from forecourt.documents import Finding, ProgramDocument, findings_about
-from forecourt.errors import InvalidProgram
+from forecourt.documents import ProgramDocument, findings_about
 from forecourt.ledger import Account, Books, CountsFrom, Policies, Shortfall, Terms, WalletPolicy
 from forecourt.ledger import commands as c
 from forecourt.ledger.deciding import decide
 from forecourt.ledger.policy import Midnight
 from forecourt.ledger.refusals import CeilingExceeded, NotSpendable
+from forecourt.operator_errors import InvalidProgram
 from forecourt.program import Program, program_from_document
 from forecourt.validity import EndOf, Validity
 from forecourt.wallets import Holder, Rate
 from tests.unit.books import JUNE, MORNING, TODAY, Ledger
+
+if TYPE_CHECKING:
+    from forecourt.shapes import Finding
 
 ZONE = ZoneInfo("Asia/Shanghai")
 YEAR = {"months": 12, "end_of": "month"}

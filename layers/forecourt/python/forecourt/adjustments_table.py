@@ -23,12 +23,9 @@ from botocore.exceptions import ClientError
 from forecourt.adjustments import Adjustment, Status
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
-from forecourt.errors import (
-    AdjustmentDecided,
-    IdempotencyKeyReused,
-    StaleWrite,
-    UnknownAdjustment,
-)
+from forecourt.booking_errors import AdjustmentDecided, UnknownAdjustment
+from forecourt.door_errors import IdempotencyKeyReused
+from forecourt.errors import StaleWrite
 from forecourt.instants import format_instant, parse_instant
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from forecourt.presence import Presences
     from forecourt.weighing import Weights
 
-TOLERANT_KINDS = ("phone", "plate")  # in this order: phones come closest to the whole batch
-KINDS = ("phone", "plate", "payment", "card", "etc_tag")
-PHONE, PLATE, CARD, PAYMENT = "phone", "plate", "card", "payment"
+PHONE, PLATE, PAYMENT, CARD, ETC_TAG = "phone", "plate", "payment", "card", "etc_tag"
+KINDS = (PHONE, PLATE, PAYMENT, CARD, ETC_TAG)
+TOLERANT_KINDS = (PHONE, PLATE)  # in this order: phones come closest to the whole batch
 HABITS = ("station", "hour", "grade", "litres", "rhythm")
 MEANS = "means"  # of payment, with which the member was seen to pay or was not
 HISTORY = "history"  # of sales that were the member's
@@ -73,7 +73,7 @@ def compare(
         if level and _BETTER[level] >= _BETTER.get(base_of(levels.get(each.kind, "")), 0):
             circumstance = (
                 str(density_class(block_members))
-                if each.kind == "phone" and level != "differs"
+                if each.kind == PHONE and level != "differs"
                 else "unsure"
                 if each.unsure and level == "differs"
                 else ""
@@ -120,7 +120,7 @@ def heard_against_a_claim(
 
 def by_car(levels: Mapping[str, str]) -> bool:
     """Return whether a candidate is known by the car."""
-    return base_of(levels.get("plate", "")) in {"same", "close"}
+    return base_of(levels.get(PLATE, "")) in {"same", "close"}
 
 
 def _against(portrait: Portrait | None, seen: Observation, tolerate: Tolerance) -> str | None:

@@ -17,7 +17,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, encode, from_item, to_item
-from forecourt.errors import BudgetExists, UnknownBudget
+from forecourt.booking_errors import BudgetExists, UnknownBudget
 from forecourt.instants import format_instant, parse_instant
 from forecourt.ledger.entries import BUDGET_PREFIX
 from forecourt.values import dataclass

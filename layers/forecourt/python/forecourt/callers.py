@@ -12,7 +12,8 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from forecourt.errors import Forbidden, Unauthenticated, UnknownMember
+from forecourt.errors import Forbidden, Unauthenticated
+from forecourt.member_errors import UnknownMember
 from forecourt.values import dataclass
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import base64
 import hashlib
 import json
 
-from forecourt.errors import InvalidCursor
+from forecourt.door_errors import InvalidCursor
 
 MAX_CURSOR_LENGTH = 1024
 _CHECK_BYTES = 9

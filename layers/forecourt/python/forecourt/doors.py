@@ -25,17 +25,15 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 
 from forecourt.batches import Unprocessed
 from forecourt.callers import Caller, caller_of
-from forecourt.errors import (
+from forecourt.door_errors import (
     BodyTooLarge,
-    ForecourtError,
     IdempotencyKeyMissing,
     IdempotencyKeyTooLong,
-    InvalidRequest,
     MalformedBody,
-    Unavailable,
     UnknownRoute,
     UnsupportedMediaType,
 )
+from forecourt.errors import ForecourtError, InvalidRequest, Unavailable
 from forecourt.once import Answer, RequestKey
 from forecourt.problems import INTERNAL_ERROR, problem, problem_headers
 
@@ -164,7 +162,12 @@ class Door:
     @property
     def exact_id(self) -> str:
         """Return a name for the write and what it says, to be remembered beside its work."""
-        return hashlib.sha256(f"{self.request_id}\n{self.fingerprint}".encode()).hexdigest()[:32]
+        return self.id_about(self.fingerprint)
+
+    def id_about(self, *what: str) -> str:
+        """Return a name for the write and *what* it is about: one key may be used at many doors."""
+        named = "\n".join((self.request_id, *what)).encode("utf-8", "surrogatepass")
+        return hashlib.sha256(named).hexdigest()[:32]
 
     @property
     def fingerprint(self) -> str:

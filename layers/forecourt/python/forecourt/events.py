@@ -11,7 +11,7 @@ Every detail type has a schema and a sample under `events/bus/`.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from forecourt.attributes import from_item
 from forecourt.instants import format_instant
@@ -69,6 +69,7 @@ class Event:
 
 
 Image = dict[str, dict[str, Any]]
+Derivation: TypeAlias = "Callable[[Image | None, Image | None], list[Event]]"
 
 
 def events_of(record: Mapping[str, Any]) -> list[Event]:
@@ -81,9 +82,13 @@ def events_of(record: Mapping[str, Any]) -> list[Event]:
     return derive(new, old) if derive else []
 
 
-def _entry(new: Image | None, old: Image | None) -> list[Event]:
-    if new is None or old is not None:
-        return []
+def _at_first(derive: Callable[[Image], list[Event]]) -> Derivation:
+    """Return what derives events of an item when it is made, and none of what becomes of it."""
+    return lambda new, old: derive(new) if new is not None and old is None else []
+
+
+@_at_first
+def _entry(new: Image) -> list[Event]:
     entry = entry_from_item(new)
     return [
         _event(
@@ -145,9 +150,8 @@ def _bound(new: Image | None, old: Image | None) -> list[Event]:
     return events
 
 
-def _program(new: Image | None, old: Image | None) -> list[Event]:
-    if new is None or old is not None:
-        return []
+@_at_first
+def _program(new: Image) -> list[Event]:
     version = int(_after(new, "sk"))
     return [_event(DetailType.PROGRAM_DRAFTED, str(version), version=version)]
 
@@ -175,9 +179,8 @@ def _activations(kind: DetailType, new: Image | None, old: Image | None) -> list
     ]
 
 
-def _weights(new: Image | None, old: Image | None) -> list[Event]:
-    if new is None or old is not None:
-        return []
+@_at_first
+def _weights(new: Image) -> list[Event]:
     values = from_item(new)
     version, comparison = int(_after(new, "sk")), values["comparison"]
     return [
@@ -196,9 +199,8 @@ def _weights(new: Image | None, old: Image | None) -> list[Event]:
     ]
 
 
-def _station(new: Image | None, old: Image | None) -> list[Event]:
-    if new is None or old is not None:
-        return []
+@_at_first
+def _station(new: Image) -> list[Event]:
     station_id = new["sk"]["S"]
     return [_event(DetailType.STATION_REGISTERED, station_id, station_id=station_id)]
 
@@ -221,9 +223,8 @@ def _case(new: Image | None, _old: Image | None) -> list[Event]:
     ]
 
 
-def _book(new: Image | None, old: Image | None) -> list[Event]:
-    if new is None or old is not None:
-        return []
+@_at_first
+def _book(new: Image) -> list[Event]:
     values = from_item(new)
     return [
         _event(
@@ -272,9 +273,8 @@ def _adjustment(new: Image | None, old: Image | None) -> list[Event]:
     ]
 
 
-def _budget(new: Image | None, old: Image | None) -> list[Event]:
-    if new is None or old is not None:
-        return []
+@_at_first
+def _budget(new: Image) -> list[Event]:
     values = from_item(new)
     return [
         _event(
@@ -289,9 +289,8 @@ def _budget(new: Image | None, old: Image | None) -> list[Event]:
     ]
 
 
-def _verification(new: Image | None, old: Image | None) -> list[Event]:
-    if new is None or old is not None:
-        return []
+@_at_first
+def _verification(new: Image) -> list[Event]:
     values = from_item(new)
     return [
         _event(
@@ -308,8 +307,9 @@ def _verification(new: Image | None, old: Image | None) -> list[Event]:
     ]
 
 
-def _evaluation(new: Image | None, old: Image | None) -> list[Event]:
-    if new is None or old is not None or "wallet" in new:
+@_at_first
+def _evaluation(new: Image) -> list[Event]:
+    if "wallet" in new:
         return []  # that there is no growth value is no news beside that there are no points
     member_id, entry_id = _after(new, "pk"), _after(new, "sk")
     if is_difference(entry_id):
@@ -328,9 +328,10 @@ def _evaluation(new: Image | None, old: Image | None) -> list[Event]:
     ]
 
 
-def _refusal(new: Image | None, old: Image | None) -> list[Event]:
+@_at_first
+def _refusal(new: Image) -> list[Event]:
     """Return that a full wallet kept a sale from earning; other refusals are nobody's news."""
-    if new is None or old is not None or new["code"]["S"] != CeilingExceeded.code:
+    if new["code"]["S"] != CeilingExceeded.code:
         return []
     member_id, entry_id = _after(new, "pk"), _after(new, "sk")
     sale_id = sale_of_entry(entry_id)
@@ -384,9 +385,8 @@ def _answer(new: Image | None, old: Image | None) -> list[Event]:
     ]
 
 
-def _ruling(new: Image | None, old: Image | None) -> list[Event]:
-    if new is None or old is not None:
-        return []
+@_at_first
+def _ruling(new: Image) -> list[Event]:
     applied = ruling_from_item(new)
     ruling = applied.ruling
     return [
@@ -405,9 +405,8 @@ def _ruling(new: Image | None, old: Image | None) -> list[Event]:
     ]
 
 
-def _reminder(new: Image | None, old: Image | None) -> list[Event]:
-    if new is None or old is not None:
-        return []
+@_at_first
+def _reminder(new: Image) -> list[Event]:
     member_id, values = _after(new, "pk"), from_item(new)
     wallet, last, days = values["wallet"], values["expires_on"], values["days_before"]
     return [
@@ -447,7 +446,7 @@ def _merge(new: Image | None, old: Image | None) -> list[Event]:
     ]
 
 
-_DERIVATIONS: dict[str | None, Callable[[Image | None, Image | None], list[Event]]] = {
+_DERIVATIONS: dict[str | None, Derivation] = {
     "entry": _entry,
     "member": _member,
     "bound": _bound,

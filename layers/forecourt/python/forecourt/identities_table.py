@@ -20,15 +20,11 @@ from botocore.exceptions import ClientError
 
 from forecourt.attributes import Item, from_item, to_item
 from forecourt.contention import until_settled
-from forecourt.errors import (
-    IdentityTaken,
-    StaleWrite,
-    TooManyIdentities,
-    UnknownIdentity,
-)
+from forecourt.errors import StaleWrite
 from forecourt.identity_writes import IDENTITIES_MAX, IdentityWrites, unbound_to_item
 from forecourt.instants import parse_instant
 from forecourt.loyalty_table import member_key
+from forecourt.member_errors import IdentityTaken, TooManyIdentities, UnknownIdentity
 from forecourt.members_table import absence
 from forecourt.sales import EvidenceKind
 from forecourt.stored_identities import (

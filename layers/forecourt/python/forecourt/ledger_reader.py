@@ -17,7 +17,7 @@ from forecourt.ledger import Account, Entry
 from forecourt.ledger.chain import intact
 from forecourt.ledger.decisions import Parked, Reversals
 from forecourt.ledger.verifying import DifferenceKind, Holdings, differences
-from forecourt.ledger_table import from_ledger_item
+from forecourt.ledger_items import from_ledger_item
 from forecourt.loyalty_table import account_key
 from forecourt.values import dataclass
 

@@ -30,55 +30,51 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from forecourt import contention
-from forecourt.attributes import Item, encode, from_item, to_item
+from forecourt.attributes import encode, from_item, to_item
 from forecourt.batches import batch_get
-from forecourt.instants import format_instant, parse_instant
-from forecourt.ledger import POINTS_WALLET, Reversals
-from forecourt.ledger.notes import (
-    parked_from_record,
-    parked_to_record,
-    reversals_from_record,
-    reversals_to_record,
-)
+from forecourt.instants import format_instant
+from forecourt.ledger import Reversals
 from forecourt.ledger.procedure import (
     AccountKey,
     Commit,
     EntryKey,
     Found,
     Keep,
-    KeptRefusal,
     ParkedKey,
     Read,
     ReversalsKey,
     Written,
-    ZoneKey,
     answer_from,
     carry_out,
+)
+from forecourt.ledger_items import (
+    from_ledger_item,
+    instead_to_item,
+    item_key,
+    parked_to_item,
+    refusal_to_item,
+    reversals_to_item,
 )
 from forecourt.loyalty_table import (
     account_from_item,
     account_key,
     account_to_item,
-    due_letter,
-    entry_from_item,
     entry_to_item,
-    member_key,
-    timeline_entry_key,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import date
 
+    from forecourt.attributes import Item
     from forecourt.ledger import Account, Answer, Entry, Policies
-    from forecourt.ledger.commands import Command, EarnNothing
-    from forecourt.ledger.decisions import Decision, Parked, Posting
-    from forecourt.ledger.procedure import Key, Request
+    from forecourt.ledger.commands import Command
+    from forecourt.ledger.decisions import Decision, Posting
+    from forecourt.ledger.procedure import KeptRefusal, Key, Request
     from forecourt.reminders import Notice
 
 DUE_INDEX = "due"
 LONGEST_PAUSE_SECONDS = 1.0
-WAITS_LONG = timedelta(days=2)  # one whole business day; what overtakes a sale is hours ahead
 REMINDERS_KEPT = timedelta(days=31)  # after their day; as long as a late job may look for them
 
 # Failures of a single request that pass by themselves.
@@ -98,99 +94,6 @@ _BUSY = frozenset(
 def due_keys(day: date) -> list[str]:
     """Return all keys of the index that hold accounts with something to do on *day*."""
     return [f"{day.isoformat()}#{letter}" for letter in "0123456789abcdef"]
-
-
-def item_key(key: Key) -> Item:
-    """Return the key in the table of what the ledger calls *key*."""
-    match key:
-        case AccountKey(owner=owner, wallet=wallet):
-            return account_key(owner, wallet)
-        case EntryKey(owner=owner, entry_id=entry_id):
-            return timeline_entry_key(owner, entry_id)
-        case ReversalsKey(owner=owner, entry_id=entry_id):
-            return to_item({"pk": f"MEMBER#{owner}", "sk": f"R#{entry_id}"})
-        case ZoneKey(owner=owner):
-            return member_key(owner)
-        case _:
-            return to_item({"pk": f"MEMBER#{key.owner}", "sk": f"P#{key.entry_id}"})
-
-
-def refusal_to_item(refusal: KeptRefusal) -> Item:
-    """Encode a refusal."""
-    return timeline_entry_key(refusal.owner, refusal.entry_id) | to_item(
-        {
-            "type": "refusal",
-            "fingerprint": refusal.fingerprint,
-            "code": refusal.code,
-            "facts": dict(refusal.facts),
-            "refused_at": format_instant(refusal.refused_at),
-        }
-    )
-
-
-def instead_to_item(answer: KeptRefusal | EarnNothing) -> Item:
-    """Encode what answers a command instead of an entry."""
-    return (
-        refusal_to_item(answer) if isinstance(answer, KeptRefusal) else evaluation_to_item(answer)
-    )
-
-
-def evaluation_to_item(command: EarnNothing) -> Item:
-    """Encode that nothing is earned under an id."""
-    return timeline_entry_key(command.owner, command.entry_id) | to_item(
-        {
-            "type": "evaluation",
-            "wallet": command.wallet if command.wallet != POINTS_WALLET else None,
-            "program_version": command.program_version or None,
-            "trace": [dict(each) for each in command.trace],
-            "occurred_at": format_instant(command.occurred_at),
-        }
-    )
-
-
-def reversals_to_item(note: Reversals) -> Item:
-    """Encode what was reversed of an entry."""
-    key = item_key(ReversalsKey(note.owner, note.entry_id))
-    return key | to_item({"type": "reversals", **reversals_to_record(note)})
-
-
-def parked_to_item(parked: Parked) -> Item:
-    """Encode reversals that wait; `WAITS_LONG` after the first came they are found as due."""
-    key, since = item_key(ParkedKey(parked.owner, parked.entry_id)), parked.since
-    due_on = since and f"{(since + WAITS_LONG).isoformat()}#{due_letter(parked.owner)}"
-    return key | to_item({"type": "parked", **parked_to_record(parked), "due_on": due_on})
-
-
-def from_ledger_item(item: Mapping[str, Mapping[str, Any]]) -> object:
-    """
-    Decode any item of the ledger; an evaluation, which moved nothing, is its type.
-
-    Of a member the ledger knows the zone and nothing else.
-    """
-    values = from_item(item)
-    owner, sort = values["pk"].removeprefix("MEMBER#"), values["sk"]
-    match values["type"]:
-        case "account":
-            return account_from_item(item)
-        case "entry":
-            return entry_from_item(item)
-        case "refusal":
-            return KeptRefusal(
-                owner=owner,
-                entry_id=sort.removeprefix("T#"),
-                fingerprint=values["fingerprint"],
-                code=values["code"],
-                facts=values["facts"],
-                refused_at=parse_instant(values["refused_at"]),
-            )
-        case "reversals":
-            return reversals_from_record(values, owner=owner, entry_id=sort.removeprefix("R#"))
-        case "parked":
-            return parked_from_record(values, owner=owner, entry_id=sort.removeprefix("P#"))
-        case "member":
-            return values.get("zone")
-        case other:
-            return other
 
 
 class LedgerTable:

@@ -54,7 +54,7 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, from_item, to_item
 from forecourt.batches import batch_get
-from forecourt.errors import MemberErased, MemberMerged, UnknownEntry, UnknownMember
+from forecourt.booking_errors import UnknownEntry
 from forecourt.ledger import POINTS_WALLET, Account, Entry
 from forecourt.ledger.records import (
     account_from_record,
@@ -63,6 +63,7 @@ from forecourt.ledger.records import (
     entry_to_record,
 )
 from forecourt.ledger.refusals import AccountMerged
+from forecourt.member_errors import MemberErased, MemberMerged, UnknownMember
 from forecourt.timelines import activations_from_list
 from forecourt.values import dataclass
 from forecourt.wallets import GROWTH_WALLET
@@ -71,7 +72,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
-    from forecourt.program import Trace
     from forecourt.timelines import Activation
 
 # Under whom a sale was judged, and the entry it made, if it made one.
@@ -120,7 +120,12 @@ def due_key(account: Account, *, posted_on: date | None = None) -> str | None:
         return None
     if posted_on is not None:
         day = max(day, posted_on + timedelta(days=1))
-    return f"{day.isoformat()}#{due_letter(account.member_id)}"
+    return due_key_of(account.member_id, day)
+
+
+def due_key_of(owner: str, day: date) -> str:
+    """Return the key in that index of something of *owner* that comes due on *day*."""
+    return f"{day.isoformat()}#{due_letter(owner)}"
 
 
 def due_letter(member_id: str) -> str:
@@ -334,12 +339,6 @@ class LoyaltyTable:
             TableName=self._name, Key=timeline_entry_key(owner, entry_id), ConsistentRead=True
         )
         return sum(each["points"] for each in from_item(response["Item"]).get("trace", ()))
-
-
-def trace_to_map(trace: Trace) -> dict[str, Any]:
-    """Encode what one rule made of a sale."""
-    told = {"rule": trace.rule_id, "outcome": trace.outcome, "points": trace.points}
-    return told if trace.basis_points is None else told | {"basis_points": trace.basis_points}
 
 
 def _of_wallet(accounts: Mapping[tuple[str, str], Account], wallet: str) -> dict[str, Account]:

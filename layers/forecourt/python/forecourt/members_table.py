@@ -19,17 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.contention import until_settled
-from forecourt.errors import (
-    AlreadyEnrolled,
-    ForecourtError,
-    MemberErased,
-    MemberMerged,
-    StaleWrite,
-    UnknownMember,
-    VersionMismatch,
-)
+from forecourt.errors import ForecourtError, StaleWrite, VersionMismatch
 from forecourt.instants import format_instant, parse_instant
 from forecourt.loyalty_table import member_key
+from forecourt.member_errors import AlreadyEnrolled, MemberErased, MemberMerged, UnknownMember
 from forecourt.values import dataclass
 
 if TYPE_CHECKING:

@@ -14,18 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import encode, to_item
 from forecourt.contention import until_settled
-from forecourt.errors import (
-    MemberErased,
-    MemberMerged,
-    MemberNotMerged,
-    StaleWrite,
-    TooManyIdentities,
-)
+from forecourt.errors import StaleWrite
 from forecourt.identity_writes import IDENTITIES_MAX
 from forecourt.ledger import POINTS_WALLET
 from forecourt.ledger.commands import Merge, Unmerge
 from forecourt.ledger.refusals import LedgerRefusal, NotMerged
 from forecourt.loyalty_table import member_key
+from forecourt.member_errors import MemberErased, MemberMerged, MemberNotMerged, TooManyIdentities
 from forecourt.members_table import PRESENT
 from forecourt.merges import MergeRecord, Stage, merge_from_item, merge_to_item
 

@@ -33,12 +33,8 @@ from aws_lambda_powertools.utilities.idempotency.serialization.base import (
     BaseIdempotencySerializer,
 )
 
-from forecourt.errors import (
-    ForecourtError,
-    IdempotencyKeyReused,
-    RequestInProgress,
-    Unavailable,
-)
+from forecourt.door_errors import IdempotencyKeyReused, RequestInProgress
+from forecourt.errors import ForecourtError, Unavailable
 from forecourt.problems import outcome_of, problem
 from forecourt.values import dataclass
 

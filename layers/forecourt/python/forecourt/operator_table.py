@@ -27,15 +27,10 @@ from botocore.exceptions import ClientError
 
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.contention import until_settled
-from forecourt.errors import (
-    ProgramNotDraft,
-    StaleWrite,
-    StationExists,
-    UnknownProgram,
-    UnknownStation,
-)
+from forecourt.errors import StaleWrite
 from forecourt.instants import format_instant, parse_instant
 from forecourt.loyalty_table import TIMELINE_KEY, LoyaltyTable
+from forecourt.operator_errors import ProgramNotDraft, StationExists, UnknownProgram, UnknownStation
 from forecourt.stations_table import Station, station_from_item, station_key, station_to_item
 from forecourt.timelines import (
     Activation,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from forecourt.errors import HeadStays, NotInPool, TooManyInPool
+from forecourt.booking_errors import HeadStays, NotInPool, TooManyInPool
 from forecourt.ledger.entries import POOL_PREFIX
 from forecourt.values import dataclass
 

@@ -20,8 +20,9 @@ from botocore.exceptions import ClientError
 
 from forecourt import contention
 from forecourt.attributes import Item, encode, from_item, to_item
+from forecourt.booking_errors import UnknownPool
 from forecourt.contention import until_settled
-from forecourt.errors import StaleWrite, UnknownPool
+from forecourt.errors import StaleWrite
 from forecourt.instants import format_instant, parse_instant
 from forecourt.ledger.entries import POOL_PREFIX
 from forecourt.pools import Pool

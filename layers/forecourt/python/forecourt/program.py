@@ -141,6 +141,11 @@ class Trace:
     points: int = 0
     basis_points: int | None = None
 
+    def to_record(self) -> dict[str, object]:
+        """Return it as it is kept with an entry."""
+        told = {"rule": self.rule_id, "outcome": self.outcome, "points": self.points}
+        return told if self.basis_points is None else told | {"basis_points": self.basis_points}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:

@@ -40,7 +40,6 @@ MATCHES_MIN = 200  # pairs by which a field is learnt anew
 STRANGERS_MIN = 50  # the same of strangers, where a field is counted among candidates
 SLIPS_AT_MOST = 0.05  # of typed phones; above what was ever measured
 
-KEYED = frozenset(KINDS)
 SCOPES = dict.fromkeys(KINDS, Scope.KEYED)
 
 
@@ -216,7 +215,7 @@ def _is_learnt(learnt: Estimate, name: str) -> bool:
 
 def _counts_members(name: str, level: str) -> bool:
     """Return whether a weight grows with the members: it names one of all of them."""
-    return name in KEYED and base_of(level) in {"same", "close"}
+    return name in KINDS and base_of(level) in {"same", "close"}
 
 
 def _shifted(worth: int, shift: int) -> int:

@@ -1,25 +1,29 @@
 """
-What people give a member by hand, or take and give back: into which account, and once.
+What a member is given, or has taken and given back: in which account, and once.
 
-A retry is told what the first attempt came to, though the member's record closed meanwhile.
+Two members may become one at any moment, so that an account is another's by the time something
+is posted to it. And a retry is told what the first attempt came to, though the member's record
+closed meanwhile.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from forecourt.errors import ForecourtError
+from forecourt.ledger.commands import Earn, EarnNothing, Reverse
 from forecourt.ledger.refusals import AccountMerged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from forecourt.ledger import Entry, Policies
-    from forecourt.ledger.commands import Earn, Reverse
+    from forecourt.ledger import Account, Answer, Entry, Policies
     from forecourt.ledger.procedure import EntryKey
     from forecourt.ledger_table import LedgerTable
     from forecourt.loyalty_table import LoyaltyTable
+
+A = TypeVar("A", bound="Answer | None")
 
 
 def give(
@@ -55,10 +59,25 @@ def take_or_give_back(ledger: LedgerTable, command: Reverse, *, policies: Polici
 
     Raise what the ledger refuses with.
     """
-    try:
-        return ledger.execute(command, policies=policies).posted()
-    except AccountMerged as merged:
-        # It became one with another's since it was looked for: so it is theirs to give or get.
-        lies_with = command.reverses_owner or command.owner
-        moved = replace(command, owner=merged.into, reverses_owner=lies_with)
-        return take_or_give_back(ledger, moved, policies=policies)
+    return follow(ledger.execute, command, policies=policies).posted()
+
+
+def follow(
+    execute: Callable[..., A],
+    command: Earn | EarnNothing | Reverse,
+    *,
+    policies: Policies,
+    account: Account | None = None,
+) -> A:
+    """
+    Let *execute*, as the ledger does, carry out *command* in the account that its owner's became.
+
+    *account* is the owner's as it was read before. What is reversed stays with who had it.
+    """
+    answer = execute(command, policies=policies, account=account)
+    while answer is not None and isinstance(answer.refusal, AccountMerged):
+        if isinstance(command, Reverse):
+            command = replace(command, reverses_owner=command.reverses_owner or command.owner)
+        command = replace(command, owner=answer.refusal.into)
+        answer = execute(command, policies=policies)
+    return answer

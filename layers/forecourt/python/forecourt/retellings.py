@@ -114,17 +114,6 @@ def telling_id_for(telling: Telling) -> str:
     return f"{at}.{telling.station_id}.{telling.source}.{telling.told_id}"
 
 
-def meeting_keys(telling: Telling) -> tuple[str, ...]:
-    """
-    Return the keys under which other tellings of the same sale are found, its own first.
-
-    A telling is stored under its own window and looked for in the windows around it.
-    """
-    seconds = int(WINDOW.total_seconds())
-    window = int(telling.at.timestamp()) // seconds
-    return tuple(f"{telling.station_id}#{each}" for each in (window, window - 1, window + 1))
-
-
 def sale_of(subject: Telling, around: Collection[Telling]) -> OneSale:
     """Return the sale that *subject* tells of, as far as the tellings *around* it say."""
     return next(each for each in merge({subject, *around}) if subject in each.tellings)

@@ -15,9 +15,10 @@ from botocore.exceptions import ClientError
 from forecourt.attributes import to_item
 from forecourt.contention import passing, until_settled
 from forecourt.decided_sales import question, question_key
-from forecourt.errors import SaleNotRulable, StaleWrite, UnknownMember, VersionMismatch
+from forecourt.errors import SaleNotRulable, StaleWrite, VersionMismatch
 from forecourt.instants import format_instant
 from forecourt.loyalty_table import member_key
+from forecourt.member_errors import UnknownMember
 from forecourt.members_table import PRESENT
 from forecourt.rulings import Verdict, holdings, movements
 from forecourt.stored_rulings import (

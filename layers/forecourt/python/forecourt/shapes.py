@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     BaseModel,
@@ -103,3 +104,12 @@ def error(code: str, at: str, **facts: Any) -> Finding:
 def warning(code: str, at: str, **facts: Any) -> Finding:
     """Return what its author should know and may want."""
     return Finding(severity=Severity.WARNING, code=code, at=at, facts=facts)
+
+
+def zone_exists(name: str) -> bool:
+    """Return whether *name* is a time zone we know."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True

@@ -76,19 +76,6 @@ def told_basket_from_map(values: Mapping[str, Any]) -> ToldBasket:
     )
 
 
-def _line_to_list(line: Line) -> list[Any]:
-    plain: list[Any] = [str(line.category), line.amount_fen]
-    return plain if line.volume_ml is None else [*plain, line.grade, line.volume_ml]
-
-
-def _line_from_list(values: list[Any]) -> Line:
-    category, amount_fen, *fuelled = values
-    grade, volume_ml = fuelled or (None, None)
-    return Line(
-        category=Category(category), amount_fen=amount_fen, grade=grade, volume_ml=volume_ml
-    )
-
-
 def refunded_trace(points: int, *, amount_fen: int) -> dict[str, Any]:
     """
     Return the trace of a difference that is less by *points*: a refund had been before it.
@@ -103,3 +90,16 @@ def refunded_before(difference: Entry) -> int:
     """Return how much of the receipt had been refunded, in fen, when *difference* was made."""
     traces: tuple[Mapping[str, Any], ...] = difference.trace
     return sum(each["amount_fen"] for each in traces if each["outcome"] == _REFUNDED)
+
+
+def _line_to_list(line: Line) -> list[Any]:
+    plain: list[Any] = [str(line.category), line.amount_fen]
+    return plain if line.volume_ml is None else [*plain, line.grade, line.volume_ml]
+
+
+def _line_from_list(values: list[Any]) -> Line:
+    category, amount_fen, *fuelled = values
+    grade, volume_ml = fuelled or (None, None)
+    return Line(
+        category=Category(category), amount_fen=amount_fen, grade=grade, volume_ml=volume_ml
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from forecourt.errors import RetroactiveActivation
 from forecourt.instants import format_instant, parse_instant
+from forecourt.operator_errors import RetroactiveActivation
 from forecourt.values import dataclass
 
 if TYPE_CHECKING:

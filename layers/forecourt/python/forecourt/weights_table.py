@@ -31,8 +31,9 @@ from botocore.exceptions import ClientError
 
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.contention import passing, until_settled
-from forecourt.errors import StaleWrite, UnknownWeights, VersionMismatch
+from forecourt.errors import StaleWrite, VersionMismatch
 from forecourt.instants import format_instant, parse_instant
+from forecourt.operator_errors import UnknownWeights
 from forecourt.timelines import (
     Activation,
     activations_from_list,
@@ -233,9 +234,9 @@ class WeightsTable:
         self.version(version)
         stored = self._timeline(consistent=True)
         requests = list(stored.get("requests", ()))
-        for earlier in activations_from_list(
-            [each for each in requests if each["request_id"] == request_id]
-        ):
+        known = [each for each in requests if each["request_id"] == request_id]
+        if known:
+            (earlier,) = activations_from_list(known)
             return earlier
         timeline = _timeline_of(stored)
         if effective_at is None and in_force(timeline, now) == version:

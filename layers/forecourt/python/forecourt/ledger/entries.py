@@ -159,8 +159,7 @@ class Entry:
     @property
     def points(self) -> int:
         """Return what the member's wallet gains by it, upkeep apart."""
-        wallet = wallet_of(self.member_id, self.wallet)
-        return sum(leg.points for leg in self.legs if leg.account == wallet)
+        return self.moved_to(wallet_of(self.member_id, self.wallet))
 
     @property
     def given(self) -> int:
@@ -174,6 +173,10 @@ class Entry:
         wallet = wallet_of(self.member_id, self.wallet)
         program = (leg.points for leg in self.legs if leg.account not in (wallet, DEBT))
         return abs(sum(program))
+
+    def moved_to(self, account: str) -> int:
+        """Return what *account* gained by it, upkeep apart; negative is what it lost."""
+        return sum(leg.points for leg in self.legs if leg.account == account)
 
     def taken(self) -> list[tuple[Lot, int]]:
         """Return what left the wallet, by last valid day, in the order it was taken."""

@@ -152,7 +152,7 @@ def unmerge(
     _may_give(keeping)
     source = Draft(keeping, now=now, policy=policy)
     target = Draft(closed, now=now, policy=policy)
-    debt = sum(leg.points for leg in out.legs if leg.account == DEBT)
+    debt = out.moved_to(DEBT)
     target.owe(debt)
     moved = _bring_back(source, target, out) - debt
     _pay_back(source, into, debt)

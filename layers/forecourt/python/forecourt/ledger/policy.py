@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from forecourt.errors import InvalidProgram
 from forecourt.instants import business_day
+from forecourt.operator_errors import InvalidProgram
 from forecourt.validity import Validity, last_valid_day
 from forecourt.values import dataclass
 

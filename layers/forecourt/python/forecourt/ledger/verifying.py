@@ -240,7 +240,7 @@ def _reversed_by(entry: Entry, original: Entry) -> int:
     """Return what came back to the program account that gave, or went out of that which got."""
     wallet = wallet_of(original.member_id, original.wallet)
     program = next(leg.account for leg in original.legs if leg.account not in (wallet, DEBT))
-    moved = sum(leg.points for leg in entry.legs if leg.account == program)
+    moved = entry.moved_to(program)
     # What a refund of an earn cannot take is not moved, yet it counts as reversed.
     return moved + entry.uncovered if original.kind is EntryKind.EARN else -moved
 

@@ -25,6 +25,7 @@ from tests.bench.costs import costs
 from tests.bench.imports import DOORS, functions, import_ratios
 from tests.bench.latency import latencies
 from tests.bench.ledger import postings, pure_ledger
+from tests.bench.matching import decisions
 from tests.bench.throughput import throughput
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ ALONE: dict[str, Callable[[], dict[str, float]]] = {
 ON_THE_STACK: dict[str, Callable[[LocalStack], dict[str, float]]] = {
     "costs": costs,
     "postings": postings,
+    "matching": decisions,
     "latency": latencies,
     "throughput": throughput,
 }

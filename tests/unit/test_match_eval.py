@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
@@ -15,7 +16,14 @@ from forecourt.weighing import Outcome, Weights
 from tests.bench.match_eval import population as people
 from tests.bench.match_eval.__main__ import plan_from
 from tests.bench.match_eval.calibration import calibrated, draw
-from tests.bench.match_eval.drivers import drivers_of, portrait_of, presences_of
+from tests.bench.match_eval.drivers import (
+    CREDITED_GUESS,
+    drivers_of,
+    past_of,
+    portrait_of,
+    presences_of,
+    somebody_else,
+)
 from tests.bench.match_eval.evaluation import (
     BASELINES,
     DEFAULT,
@@ -28,7 +36,7 @@ from tests.bench.match_eval.orphanage import Orphanage
 from tests.bench.match_eval.population import Population, build, plate_code, plate_text
 from tests.bench.match_eval.rates import Rates, rates_from
 from tests.bench.match_eval.report import report
-from tests.bench.match_eval.sales import SaleMaker
+from tests.bench.match_eval.sales import EPOCH, SaleMaker
 from tests.bench.match_eval.store import Store, slips
 from tests.bench.match_eval.training import learn
 
@@ -115,6 +123,34 @@ def test_what_a_member_pays_with_is_known_to_be_theirs_and_of_nobody_else(
 
     assert levels(0).count("known") > 0.75 * len(levels(0))
     assert "known" not in levels(1)
+
+
+def test_habits_are_those_of_credited_sales_alone(population: Population) -> None:
+    known = [
+        portrait.behaviour.sales
+        for member in range(3_000)
+        if (portrait := portrait_of(population, member, at=EPOCH, made_it=False)).behaviour
+    ]
+    made = [past_of(population, member)[1] for member in range(3_000)]
+
+    assert sum(known) / sum(made) == pytest.approx(CREDITED_GUESS, abs=0.01)
+
+
+def test_who_drives_along_is_as_often_the_payer_or_finder_as_the_rate_says(
+    population: Population,
+) -> None:
+    family = next(each for each in range(SIZE) if population.has(each, people.FAMILY))
+    driver = next(each for each in range(SIZE) if population.has(each, people.FLEET_DRIVER))
+    alone = next(each for each in range(SIZE) if not population.drivers_with(each))
+    rng = Random(1)
+
+    assert population.drivers_with(family) == [family ^ 1]
+    assert len(population.drivers_with(driver)) == people.FLEET - 1
+    for member in (family, driver):
+        close = population.drivers_with(member)
+        drawn = [somebody_else(population, member, rng) in close for _ in range(2_000)]
+        assert sum(drawn) / len(drawn) == pytest.approx(Rates().another_is_close, abs=0.04)
+    assert len({somebody_else(population, alone, rng) for _ in range(2_000)}) > 1_500
 
 
 def test_a_rate_can_be_set_and_an_unknown_one_is_refused() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DAY = 86_400
 SPREAD = 1_000_000_007  # keeps the draws of one seed apart from another's
 REMEMBERED = 10  # past sales replayed into a portrait at most
-CREDITED_GUESS = 0.85  # of past sales; only a credited one tells who drove the car
+CREDITED_GUESS = 0.85  # of past sales; only a credited one tells of habits and who drove the car
 GRADES, GRADE_SHARES = ("92", "95", "98", "0"), (55, 32, 5, 8)
 MEAN_DAYS = (2, 5, 7, 7, 9, 10, 12, 14, 18, 25)
 MEAN_LITRES = {"92": (25, 45), "95": (28, 50), "98": (30, 55), "0": (40, 180)}
@@ -99,7 +99,7 @@ def portrait_of(population: Population, member: int, *, at: int, made_it: bool) 
     Whoever *made* the sale is due for one; anybody else is anywhere in their cycle.
     """
     habits = habits_of_member(population, member)
-    rng, sales = _past(population, member)
+    rng, sales = past_of(population, member)
     stations_here = int(population.stations[habits.city])
     chance = Random(at ^ member)
     first_gap = habits.gap(chance)
@@ -110,12 +110,22 @@ def portrait_of(population: Population, member: int, *, at: int, made_it: bool) 
         when -= habits.gap(rng)
     behaviour = Behaviour()
     for each in reversed(times):
+        credited = rng.random() < CREDITED_GUESS
         fill = habits.fill(rng, at=each, stations_here=stations_here)
         if rng.random() < population.rates.payment_seen:
             token = token_of(population, member, rng)
             fill = replace(fill, paid_with=(mark_of(token),))
-        behaviour = behaviour.after(fill)
+        if credited:
+            behaviour = behaviour.after(fill)
     return Portrait(identities=identities_of(population, member), behaviour=behaviour)
+
+
+def somebody_else(population: Population, member: int, rng: Random) -> int:
+    """Return who pays for a sale of *member*'s, or picks up its receipt: often who rides along."""
+    close = population.drivers_with(member)
+    if close and rng.random() < population.rates.another_is_close:
+        return rng.choice(close)
+    return rng.randrange(population.size)
 
 
 def token_of(population: Population, member: int, rng: Random) -> str:
@@ -158,7 +168,7 @@ def drivers_of(population: Population, plate: int) -> list[int]:
             shares[each] = seen * (1 - rates.fleet_car_swapped)
     found = []
     for member, share in shares.items():
-        _, sales = _past(population, member)
+        _, sales = past_of(population, member)
         chance = Random((population.seed * SPREAD + plate) ^ member)
         if any(chance.random() < share for _ in range(sales)):
             found.append(member)
@@ -181,8 +191,8 @@ def identities_of(population: Population, member: int) -> dict[str, frozenset[st
     return identities
 
 
-def _past(population: Population, member: int) -> tuple[Random, int]:
-    """Return how many sales are on record of a member, and what else of them is drawn from."""
+def past_of(population: Population, member: int) -> tuple[Random, int]:
+    """Return how many sales a member has made, and what else of them is drawn from."""
     rng = Random(population.seed * SPREAD - member)
     new = rng.random() < population.rates.new_member
     return rng, rng.randrange(3) if new else rng.randrange(3, REMEMBERED + 1)

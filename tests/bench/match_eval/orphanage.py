@@ -10,6 +10,7 @@ from forecourt.inquiry import inquire
 from forecourt.orphans import pointers
 from forecourt.weighing import Outcome
 from tests.bench.match_eval import population as people
+from tests.bench.match_eval.drivers import somebody_else
 from tests.bench.match_eval.store import Store, slips
 
 if TYPE_CHECKING:
@@ -122,7 +123,11 @@ class Orphanage:
         """Return how somebody else comes to the sale, `None` when nobody does."""
         rng, population, rates = self._rng, self._population, self._population.rates
         if rng.random() < rates.receipt_picked_up:
-            finder = rng.randrange(population.size)
+            finder = (
+                rng.randrange(population.size)
+                if sale.member is None
+                else somebody_else(population, sale.member, rng)
+            )
             return None if finder == sale.member else Visit(person=str(finder), receipt=True)
         claims = rng.random() < rates.false_claim
         if decision.member_id not in {None, str(sale.member)}:

@@ -73,6 +73,12 @@ class Population:
         """Return the member whose car and habits these are."""
         return member & ~1 if self.has(member, FAMILY) else member
 
+    def drivers_with(self, member: int) -> list[int]:
+        """Return who else drives the member's car: the family, or the fleet."""
+        together = 2 if self.has(member, FAMILY) else FLEET if self.has(member, FLEET_DRIVER) else 1
+        first = member // together * together
+        return [each for each in range(first, first + together) if each != member]
+
     def phone_owner(self, phone: int) -> int | None:
         place = int(np.searchsorted(self.sorted_phones, phone))
         if place < self.size and self.sorted_phones[place] == phone:

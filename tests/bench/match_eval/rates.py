@@ -34,6 +34,7 @@ class Rates:
     misread_within_class: float = 0.85
     payment_seen: float = 0.75
     paid_by_another_member: float = 0.0001
+    another_is_close: float = 0.50  # who pays, or picks up a receipt: of the same cars, if anybody
     paid_otherwise: float = 0.05  # of payments: with another account, which is never linked
     card_shown: float = 0.35  # of those who hold one
     etc_seen: float = 0.60  # of those who have one

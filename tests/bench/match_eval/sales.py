@@ -12,7 +12,13 @@ from forecourt.behaviour import mark_of
 from forecourt.evidence import Observation
 from forecourt.variants import plate_variants
 from tests.bench.match_eval import population as people
-from tests.bench.match_eval.drivers import Habits, habits_of, habits_of_member, token_of
+from tests.bench.match_eval.drivers import (
+    Habits,
+    habits_of,
+    habits_of_member,
+    somebody_else,
+    token_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +92,7 @@ class SaleMaker:
         if rng.random() < rates.payment_seen:
             payer = member
             if rng.random() < rates.paid_by_another_member:
-                payer = rng.randrange(population.size)
+                payer = somebody_else(population, member, rng)
             observed.append(Observation(kind="payment", digest=token_of(population, payer, rng)))
             fill = replace(fill, paid_with=(mark_of(observed[-1].digest),))
         if population.has(member, people.FLEET_DRIVER):

@@ -6,15 +6,18 @@ import json
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from forecourt.decisions import Decision, Outcome, Piece, Reason
 from forecourt.instants import format_instant
 from forecourt.ledger.commands import Earn, EarnNothing
 from forecourt.messages import SaleMessage, read_message
 from forecourt.proposals import Proposal
 from forecourt.sales import Evidence, EvidenceKind, Sale, SaleKey
 from forecourt.trials import Change, Comparison, Trial
-from forecourt.weighing import Decision, Outcome, Piece, Reason, Weights
+
+if TYPE_CHECKING:
+    from forecourt.weighing import Weights
 
 EVENTS = Path(__file__).parents[1] / "events"
 

@@ -24,8 +24,9 @@ from forecourt.assigning import AssignmentSettings, open_assignment
 from forecourt.assignment import WAITING_STATUSES
 from forecourt.contention import until_settled
 from forecourt.decided_sales import ORPHANS_MAX, DecidedSales
+from forecourt.decisions import Outcome
 from forecourt.errors import StaleWrite, VersionMismatch
-from forecourt.identity import EvidenceKey
+from forecourt.hashes import EvidenceKey
 from forecourt.member_errors import MemberMerged, UnknownMember
 from forecourt.questions_table import Says
 from forecourt.queues import each_by_itself
@@ -34,7 +35,6 @@ from forecourt.rulings import assign
 from forecourt.sales_table import SalesTable
 from forecourt.stored_sales import Status
 from forecourt.values import dataclass
-from forecourt.weighing import Outcome
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

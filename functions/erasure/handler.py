@@ -23,7 +23,6 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from forecourt.anonymous_sales import AnonymousSales, is_theirs
-from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import ORPHANS_MAX, DecidedSales
 from forecourt.erasing import Erasing
 from forecourt.identities_table import IdentitiesTable
@@ -40,7 +39,7 @@ from functions.erasure.logins import Logins
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from forecourt.identity import EvidenceKey
+    from forecourt.hashes import EvidenceKey
 
 PAGE = 50
 ENOUGH_MILLISECONDS = 30_000  # for one more page, however slow the tables are
@@ -92,14 +91,18 @@ erasing = Erasing(_dynamodb, **_tables)
 anonymous = AnonymousSales(_dynamodb, **_tables)
 lone = LoneTellings(_dynamodb, name=settings.sales_table)
 belongings = Belongings(_dynamodb, name=settings.loyalty_table)
-candidates = CandidatesTable(_dynamodb, name=settings.loyalty_table)
 questions = QuestionsTable(_dynamodb, name=settings.loyalty_table)
-identities = IdentitiesTable(
-    _dynamodb,
-    name=settings.loyalty_table,
-    sealer=Sealer(boto3.client("kms"), key_id=settings.seal_key_id),
-    block_of=block_of,
-)
+
+
+@cache
+def identities() -> IdentitiesTable:
+    """Return what is bound to members; opened like `logins`, for what closes its values."""
+    return IdentitiesTable(
+        _dynamodb,
+        name=settings.loyalty_table,
+        sealer=Sealer(boto3.client("kms"), key_id=settings.seal_key_id),
+        block_of=block_of,
+    )
 
 
 @metrics.log_metrics
@@ -155,13 +158,13 @@ def forget_keys(member_id: str, context: LambdaContext) -> bool:
 
     `False`: more waits than there is time for.
     """
-    keys = list(identities.keys(member_id))
-    alone = {key for key in keys if owners_of(member_id, key) == (member_id,)}
+    keys = list(identities().keys(member_id))
+    alone = {key for key in keys if identities().owners(member_id, key) == (member_id,)}
     # What could not be hashed anew names them by the hash of before.
     former = {
         key
-        for key in identities.former_keys(member_id)
-        if identities.place_of(member_id, key) in alone
+        for key in identities().former_keys(member_id)
+        if identities().place_of(member_id, key) in alone
     }
     for each in lone.naming(alone | former) if alone else ():
         anonymous.anonymise_telling(each.telling_id)
@@ -169,19 +172,11 @@ def forget_keys(member_id: str, context: LambdaContext) -> bool:
         if key in alone and not forget_orphans(key, context):
             return False
         # A retry of an unbinding will not come: nothing has to remember the hash.
-        identities.unbind(
+        identities().unbind(
             member_id, key, unbound_at=datetime.now(UTC), known_for=timedelta(seconds=0)
         )
-    identities.forget_former(member_id, forgotten_at=datetime.now(UTC))
+    identities().forget_former(member_id, forgotten_at=datetime.now(UTC))
     return True
-
-
-def owners_of(member_id: str, key: EvidenceKey) -> tuple[str, ...]:
-    """Return who has an identity of a member's, even if it was hashed anew since it was listed."""
-    found = candidates.owners([key])
-    if key not in found:
-        found = candidates.owners([identities.place_of(member_id, key)])
-    return next(iter(found.values()), ())
 
 
 def forget_orphans(key: EvidenceKey, context: LambdaContext) -> bool:

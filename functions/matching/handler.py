@@ -16,9 +16,9 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from forecourt.assigning import AssignmentSettings, open_assignment
+from forecourt.decisions import Outcome
 from forecourt.stored_sales import sale_from_item
 from forecourt.streams import one_by_one
-from forecourt.weighing import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,8 +18,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from forecourt.callers import ME, Caller, Permission
 from forecourt.doors import Door
 from forecourt.errors import InvalidRequest
+from forecourt.hashes import EvidenceKey
 from forecourt.identities_table import BoundIdentity, IdentitiesTable
-from forecourt.identity import EvidenceKey, mask, normalise
+from forecourt.identity import mask, normalise
 from forecourt.identity_writes import IDENTITIES_MAX
 from forecourt.instants import format_instant
 from forecourt.keyring import KeyRing

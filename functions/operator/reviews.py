@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from forecourt.callers import Permission
 from forecourt.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
+from forecourt.decisions import Decision
 from forecourt.doors import Door
 from forecourt.errors import SaleNotHeld
 from forecourt.evidence import evidence_from_document
@@ -20,7 +21,6 @@ from forecourt.sealing import Sealer
 from forecourt.stored_baskets import ToldBasket
 from forecourt.stored_messages import QuarantinedMessage
 from forecourt.stored_sales import Queue, Status, StoredSale
-from forecourt.weighing import Decision
 from functions.operator.bodies import DecidedView, QueueView, ReviewedSaleView
 
 PAGE = 20

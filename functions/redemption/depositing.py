@@ -11,7 +11,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
-from forecourt.booking_errors import UnknownEntry, UnknownWallet
+from forecourt.booking_errors import UnknownWallet
 from forecourt.callers import Permission
 from forecourt.deposits import PRINCIPAL, bonus_for, principal_left
 from forecourt.errors import InvalidRequest
@@ -20,6 +20,7 @@ from forecourt.ledger import Entry
 from forecourt.ledger.commands import Earn, Share
 from forecourt.ledger.procedure import EntryKey
 from forecourt.ledger.refusals import NotReversible
+from forecourt.member_errors import UnknownEntry
 from forecourt.once import KEPT, Answer
 from forecourt.program import Program
 from forecourt.programs import Programs

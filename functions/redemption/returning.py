@@ -9,13 +9,13 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
-from forecourt.booking_errors import UnknownEntry
 from forecourt.callers import Permission
 from forecourt.errors import Forbidden, InvalidRequest
 from forecourt.ledger import Entry, EntryKind
 from forecourt.ledger.commands import Exactly, Part, Remainder, Share
 from forecourt.ledger.refusals import NotReversible
 from forecourt.ledger.spending import counter_of
+from forecourt.member_errors import UnknownEntry
 from forecourt.once import Answer
 from forecourt.told_times import require_plausible
 from functions.redemption.counter import TAG, Counter, MemberId

@@ -19,8 +19,9 @@ from typing import Any
 
 import boto3
 
+from forecourt.hashes import EvidenceKey
 from forecourt.identities_table import IdentitiesTable
-from forecourt.identity import EvidenceKey, digest, normalise
+from forecourt.identity import digest, normalise
 from forecourt.instants import format_instant
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.members_table import MembersTable

@@ -22,16 +22,16 @@ from forecourt.attributes import to_item
 from forecourt.candidates_table import CandidatesTable
 from forecourt.conversations import in_step
 from forecourt.habits import Habits
-from forecourt.identity import EvidenceKey
+from forecourt.hashes import EvidenceKey
 from forecourt.inquiry import inquire
 from forecourt.stored_identities import (
     block_key,
-    habits_to_map,
     identity_key,
     identity_to_item,
     portrait_key,
     portrait_mark,
 )
+from forecourt.stored_portraits import habits_to_map
 from forecourt.weights_table import shipped_weights
 from tests.bench.costs import copy_schema
 from tests.bench.match_eval.drivers import identities_of, portrait_of
@@ -137,7 +137,7 @@ def _items(population: Population) -> Iterator[Item]:
             owners.setdefault(key, []).append(str(member))
         portrait = portrait_of(population, member, at=EPOCH, made_it=False)
         habits = Habits(behaviour=portrait.behaviour) if portrait.behaviour else Habits()
-        bound = {portrait_mark(key) for key in keys}
+        bound = frozenset(portrait_mark(key) for key in keys)
         yield portrait_key(str(member)) | to_item(
             {"type": "portrait", "bound": bound, **habits_to_map(habits)}
         )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.stored_identities import habits_from_item, portrait_key
+from forecourt.stored_identities import portrait_key
+from forecourt.stored_portraits import habits_from_item
 from infra.local.seed import PROGRAM, activate_program
 from tests.e2e.outpost import outpost
 from tests.e2e.pump import plate

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from forecourt.identity import EvidenceKey
+    from forecourt.hashes import EvidenceKey
     from forecourt.keyring import KeyRing
     from forecourt.sales import Evidence, Sale
     from tests.functional.world import World

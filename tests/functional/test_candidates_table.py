@@ -11,7 +11,7 @@ import pytest
 from forecourt.behaviour import Behaviour
 from forecourt.candidates_table import CandidatesTable
 from forecourt.habits import Habits
-from forecourt.identity import EvidenceKey
+from forecourt.hashes import EvidenceKey
 from forecourt.inquiry import Found, LookUp
 from forecourt.sales import Evidence, EvidenceKind
 from tests.functional.clients import Counting, Lagging

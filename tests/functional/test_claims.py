@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.decisions import Outcome, Piece, Reason
 from forecourt.events import DetailType
 from forecourt.orphans import WAITING
 from forecourt.questions_table import Says
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.stored_sales import Queue, Status
-from forecourt.weighing import Outcome, Piece, Reason
 from tests.functional.assigning import assignment
 from tests.functional.clients import Interrupting, Reluctant, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE

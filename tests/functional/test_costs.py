@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.decisions import Outcome
 from forecourt.documents import MAX_RULES
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.sales_table import SalesTable
 from forecourt.stations_table import StationsTable
-from forecourt.weighing import Outcome
 from functions.accrual.growth_accounts import GrowthAccounts
 from tests.functional.assigning import assignment
 from tests.functional.clients import Counting

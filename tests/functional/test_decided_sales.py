@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from forecourt.decided_sales import DecidedSales, question_key
+from forecourt.decisions import Decision, Reason
 from forecourt.errors import StaleWrite
 from forecourt.stored_sales import Queue, Status, StoredSale, decision_from_map, decision_to_map
-from forecourt.weighing import Decision, Reason
 from tests.functional.clients import Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import key_of, keyed

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from forecourt.attributes import to_item
+from forecourt.decisions import Reason
 from forecourt.events import SOURCE, DetailType, events_of
 from forecourt.identity import normalise
 from forecourt.questions_table import QuestionsTable
@@ -20,7 +21,6 @@ from forecourt.sales import Evidence, EvidenceKind
 from forecourt.stored_identities import drivers_from_item, drivers_key, identity_key, portrait_key
 from forecourt.stored_sales import Status, StoredSale, keyed_under
 from forecourt.stored_tellings import StoredTelling
-from forecourt.weighing import Reason
 from functions.erasure.logins import Logins
 from functions.members import handler as members
 from tests.functional.assigning import assignment
@@ -189,13 +189,14 @@ def test_a_sale_that_waits_is_forgotten_though_its_card_is_hashed_anew_meanwhile
         stored, nobodys(), filed_under=stored.evidence_keys, decided_at=RECEIVED_AT
     )
     walked = identity_key(key_of(card)) | to_item({"type": "identity"})
-    owners = farewell.erasure.candidates.owners
+    identities = farewell.erasure.identities()
+    owners = identities.owners
 
-    def moved_meanwhile(keys: Any) -> Any:
+    def moved_meanwhile(*of: Any) -> Any:
         rekeyed_identities(world).rekey(walked, now=RECEIVED_AT)
-        return owners(keys)
+        return owners(*of)
 
-    monkeypatch.setattr(farewell.erasure.candidates, "owners", moved_meanwhile)
+    monkeypatch.setattr(identities, "owners", moved_meanwhile)
 
     farewell.forgotten()
 

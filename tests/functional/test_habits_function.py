@@ -9,21 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.behaviour import mark_of
 from forecourt.driving import KNOWN
 from forecourt.erasing import Erasing
 from forecourt.events import DetailType
+from forecourt.fills import mark_of
 from forecourt.inquiry import LookUp
 from forecourt.portraits_table import PortraitsTable
 from forecourt.rulings import split
 from forecourt.sales import Evidence, EvidenceKind
-from forecourt.stored_identities import (
-    drivers_from_item,
-    drivers_key,
-    habits_from_item,
-    portrait_from_item,
-    portrait_key,
-)
+from forecourt.stored_identities import drivers_from_item, drivers_key, portrait_key
+from forecourt.stored_portraits import habits_from_item, portrait_from_item
 from tests.functional.assigning import assignment
 from tests.functional.clients import Interrupting, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE

@@ -12,8 +12,8 @@ from forecourt.attributes import from_item, to_item
 from forecourt.contention import ATTEMPTS
 from forecourt.errors import StaleWrite
 from forecourt.events import events_of
+from forecourt.hashes import EvidenceKey
 from forecourt.identities_table import Binding, IdentitiesTable
-from forecourt.identity import EvidenceKey
 from forecourt.identity_writes import IDENTITIES_MAX
 from forecourt.member_errors import IdentityTaken, TooManyIdentities, UnknownIdentity
 from forecourt.stored_identities import (
@@ -21,9 +21,9 @@ from forecourt.stored_identities import (
     identity_key,
     owners_from_item,
     owners_max,
-    portrait_from_item,
     portrait_key,
 )
+from forecourt.stored_portraits import portrait_from_item
 from tests.functional.clients import Interrupting
 from tests.functional.conftest import LOYALTY_TABLE
 from tests.functional.world import block_of

@@ -11,10 +11,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from forecourt.contention import ATTEMPTS
+from forecourt.decisions import Outcome, Piece
 from forecourt.inquiry import DEFAULT_POLICY, ONE_CAR_ONE_MEMBER, SHARED_MAX
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.stored_sales import Queue, Status
-from forecourt.weighing import Outcome, Piece
 from forecourt.weights_table import shipped_weights
 from tests.functional.assigning import NOW, assignment
 from tests.functional.clients import (
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from forecourt.assignment import Assignment
+    from forecourt.decisions import Decision
     from forecourt.stored_sales import StoredSale
-    from forecourt.weighing import Decision
     from tests.functional.world import World
 
 BARE = sale(evidence=())

@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from forecourt.events import DetailType, events_of
+from forecourt.hashes import EvidenceKey
 from forecourt.identities_table import IdentitiesTable
-from forecourt.identity import EvidenceKey
 from forecourt.members_table import MembersTable
 from forecourt.sealing import Sealer
 from tests.functional.conftest import LOYALTY_TABLE, SEAL_KEY_ID

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.decisions import Outcome
 from forecourt.errors import StaleWrite
 from forecourt.identity_writes import IDENTITIES_MAX
 from forecourt.ledger.commands import Freeze, Unfreeze
 from forecourt.merges import MergeRecord, Stage
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.stored_sales import Status, StoredSale
-from forecourt.weighing import Outcome
 from functions.members import handler as members
 from functions.merging import handler
 from tests.functional.assigning import assignment

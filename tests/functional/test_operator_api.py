@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from forecourt.baskets import Basket, Category, Line, Means, Payment
 from forecourt.decided_sales import DecidedSales
 from forecourt.errors import StaleWrite
-from forecourt.identity import EvidenceKey
+from forecourt.hashes import EvidenceKey
 from forecourt.loyalty_table import LoyaltyTable
 from forecourt.operator_table import Version
 from forecourt.sales import Sale, SaleKey

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.attributes import from_item
+from forecourt.decisions import Outcome, Reason
 from forecourt.inquiry import LookUp
 from forecourt.member_errors import MemberErased
 from forecourt.presence import KEPT, PRESENCES_MAX, REPEATED_WITHIN, CheckIn
 from forecourt.presences_table import PresencesTable
 from forecourt.stored_identities import presence_key
 from forecourt.stored_sales import Status, StoredSale
-from forecourt.weighing import Outcome, Reason
 from functions.members import handler
 from tests.functional.assigning import assignment
 from tests.functional.clients import Counting, Interrupting, Reluctant, cancellation, refusal

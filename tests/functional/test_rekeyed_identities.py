@@ -22,9 +22,9 @@ from forecourt.stored_identities import (
     drivers_from_item,
     drivers_key,
     identity_key,
-    portrait_from_item,
     portrait_key,
 )
+from forecourt.stored_portraits import portrait_from_item
 from tests.functional.clients import Interrupting, Killed, Killing, Reluctant, refusal
 from tests.functional.conftest import LOYALTY_TABLE
 from tests.functional.rotation import (
@@ -40,7 +40,7 @@ from tests.functional.world import BOUND_AT, RING
 from tests.specimens import CARD, PLATE
 
 if TYPE_CHECKING:
-    from forecourt.identity import EvidenceKey
+    from forecourt.hashes import EvidenceKey
     from forecourt.keyring import KeyRing
     from tests.functional.world import World
 

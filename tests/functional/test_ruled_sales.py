@@ -10,12 +10,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from forecourt.decided_sales import question_key
+from forecourt.decisions import Reason
 from forecourt.errors import SaleNotRulable, StaleWrite, UnknownSale, VersionMismatch
 from forecourt.member_errors import UnknownMember
 from forecourt.ruled_sales import RuledSales
 from forecourt.rulings import Verdict
 from forecourt.stored_sales import Queue, Status, StoredSale
-from forecourt.weighing import Reason
 from tests.functional.assigning import assignment
 from tests.functional.clients import Interrupting, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
@@ -25,7 +25,7 @@ from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, credited_to, nobodys
 if TYPE_CHECKING:
     from typing import Any
 
-    from forecourt.weighing import Decision
+    from forecourt.decisions import Decision
     from tests.functional.world import World
 
 STORED = StoredSale(

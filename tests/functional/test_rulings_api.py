@@ -15,7 +15,7 @@ from tests.functional.world import RULED_AT, World, keyed
 from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, credited_to, nobodys, probably
 
 if TYPE_CHECKING:
-    from forecourt.weighing import Decision
+    from forecourt.decisions import Decision
 
 PATH = f"/sales/{SALE.sale_id}/rulings"
 TO_M1 = {"number": 1, "verdict": "assign", "member_id": "m1", "reason": "wrong_plate"}

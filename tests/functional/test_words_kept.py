@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.decisions import Decision, Outcome, Reason
 from forecourt.erasing import Erasing
 from forecourt.events import DetailType
 from forecourt.stored_sales import Status
-from forecourt.weighing import Decision, Outcome, Reason
 from functions.members import handler as members
 from tests.functional.assigning import NOW, assignment
 from tests.functional.clients import Interrupting

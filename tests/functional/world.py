@@ -21,9 +21,10 @@ from forecourt.budgets_table import BudgetsTable
 from forecourt.candidates_table import CandidatesTable
 from forecourt.decided_sales import DecidedSales
 from forecourt.documents import ProgramDocument
+from forecourt.hashes import FIRST, EvidenceKey
 from forecourt.identities_table import IdentitiesTable
-from forecourt.identity import EvidenceKey, normalise
-from forecourt.keyring import FIRST, KeyRing
+from forecourt.identity import normalise
+from forecourt.keyring import KeyRing
 from forecourt.ledger import Policies, WalletPolicy
 from forecourt.ledger_table import LedgerTable
 from forecourt.loyalty_table import LoyaltyTable

@@ -7,8 +7,8 @@ from io import StringIO
 
 from rich.console import Console
 
+from forecourt.decisions import Reason
 from forecourt.stored_sales import Status, StoredSale
-from forecourt.weighing import Reason
 from forecourt_simulator.ring import FinishedSale
 from forecourt_simulator.station import SaleTruth
 from infra.local.demo import COLUMNS, ROWS_SHOWN, Board

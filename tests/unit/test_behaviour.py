@@ -13,16 +13,14 @@ from forecourt.behaviour import (
     ENOUGH_SALES,
     GRADES_MAX,
     KEYS_MAX,
-    MARK_CHARACTERS,
     MEANS_MAX,
     MEMORY,
     STATIONS_MAX,
     Behaviour,
-    Fill,
     behaviour_from_map,
     behaviour_to_map,
-    mark_of,
 )
+from forecourt.fills import MARK_CHARACTERS, Fill, mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,15 +5,9 @@ from __future__ import annotations
 import pytest
 
 from forecourt.errors import InvalidIdentity
-from forecourt.evidence import (
-    before_a_slip,
-    evidence_from_document,
-    evidence_to_document,
-    is_unsure,
-    spelling,
-)
+from forecourt.evidence import before_a_slip, evidence_from_document, evidence_to_document, spelling
 from forecourt.identity import normalise
-from forecourt.sales import Evidence, EvidenceKind
+from forecourt.sales import Evidence, EvidenceKind, is_unsure
 
 
 def seen(kind: EvidenceKind, value: str, *confidences: int) -> Evidence:

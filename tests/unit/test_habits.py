@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecourt.behaviour import Fill
+from forecourt.fills import Fill
 from forecourt.habits import COUNTED_MAX, RULED_MAX, Habits
 from tests.specimens import SALE, sale
 

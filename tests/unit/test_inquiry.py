@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from forecourt.agreement import HABITS, Portrait, density_class
-from forecourt.behaviour import Behaviour, Fill
-from forecourt.evidence import Observation
-from forecourt.identity import EvidenceKey
+from forecourt.behaviour import Behaviour
+from forecourt.decisions import Decision, Outcome, Reason
+from forecourt.fills import Fill
+from forecourt.hashes import EvidenceKey, Observation, key_id_of
 from forecourt.inquiry import (
     CANDIDATES_MAX,
     KEYS_MAX,
@@ -21,10 +22,9 @@ from forecourt.inquiry import (
     gather,
     inquire,
 )
-from forecourt.keyring import key_id_of
 from forecourt.presence import CheckIn, Presences
 from forecourt.variants import meant_phones, phone_neighbours, plate_variants
-from forecourt.weighing import Candidate, Decision, Outcome, Policy, Reason, Weights
+from forecourt.weighing import Candidate, Policy, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.identity import EvidenceKey
+from forecourt.decisions import Decision, Outcome, Piece
+from forecourt.hashes import EvidenceKey
 from forecourt.judged_sales import (
     NOBODY,
     JudgedSale,
@@ -21,7 +22,7 @@ from forecourt.judged_sales import (
 from forecourt.rulings import Verdict, assign, decline, holdings, split
 from forecourt.stored_rulings import AppliedRuling
 from forecourt.stored_sales import KeyedEvidence, Status, StoredSale
-from forecourt.weighing import Candidate, Decision, Outcome, Piece
+from forecourt.weighing import Candidate
 from tests.specimens import RECEIVED_AT, SALE, sale
 
 if TYPE_CHECKING:

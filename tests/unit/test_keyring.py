@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from forecourt.errors import ForecourtError
+from forecourt.hashes import FIRST, key_id_of
 from forecourt.identity import digest, digest_of_block
 from forecourt.identity_keys import IdentityKeys
-from forecourt.keyring import FIRST, KeyNotAccepted, KeyRing, key_id_of
+from forecourt.keyring import KeyNotAccepted, KeyRing
 from forecourt.sales import EvidenceKind
 
 BEFORE = "a secret from before keys were numbered"

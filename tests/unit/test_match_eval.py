@@ -8,11 +8,12 @@ from random import Random
 import numpy as np
 import pytest
 
+from forecourt.decisions import Outcome
 from forecourt.identity import normalise
 from forecourt.inquiry import inquire
 from forecourt.sales import EvidenceKind
 from forecourt.trials import Comparison, Trial
-from forecourt.weighing import Outcome, Weights
+from forecourt.weighing import Weights
 from tests.bench.match_eval import population as people
 from tests.bench.match_eval.__main__ import plan_from
 from tests.bench.match_eval.calibration import calibrated, draw

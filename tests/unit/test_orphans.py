@@ -6,9 +6,10 @@ from functools import reduce
 
 import pytest
 
-from forecourt.behaviour import Behaviour, Fill
-from forecourt.evidence import Observation
-from forecourt.identity import EvidenceKey
+from forecourt.behaviour import Behaviour
+from forecourt.decisions import Decision, Outcome, Reason
+from forecourt.fills import Fill
+from forecourt.hashes import EvidenceKey, Observation
 from forecourt.orphans import (
     POINTERS_MAX,
     SUGGESTIONS_MAX,
@@ -18,7 +19,6 @@ from forecourt.orphans import (
     suggestions,
 )
 from forecourt.presence import CheckIn, Presences
-from forecourt.weighing import Decision, Outcome, Reason
 
 DAY = 86_400
 FILL = Fill(station_id="s0001", grade="92", volume_ml=40_000, hour=8, at=1_700_000_000)

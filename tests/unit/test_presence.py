@@ -6,7 +6,7 @@ from functools import reduce
 
 import pytest
 
-from forecourt.behaviour import Fill
+from forecourt.fills import Fill
 from forecourt.orphans import WAITING
 from forecourt.presence import (
     AFTER,

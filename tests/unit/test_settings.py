@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
 from forecourt.settings import Settings
+from forecourt.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,10 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from forecourt.evidence import Observation, evidence_to_document
+from forecourt.evidence import evidence_to_document
+from forecourt.hashes import FIRST, Observation, key_id_of
 from forecourt.identity import digest
-from forecourt.keyring import FIRST, KeyRing, key_id_of
+from forecourt.keyring import KeyRing
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.slips import Slips
 from forecourt.stored_sales import Status, StoredSale, Told

@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forecourt.decisions import Outcome, Reason
 from forecourt.weighing import (
     CERTAIN_PPM,
     MAX_CENTIBITS,
     Candidate,
-    Outcome,
     Policy,
-    Reason,
     Weights,
     decide,
     posterior_of,

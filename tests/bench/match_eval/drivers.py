@@ -7,7 +7,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from forecourt.agreement import Portrait
-from forecourt.behaviour import Behaviour, Fill, mark_of
+from forecourt.behaviour import Behaviour
+from forecourt.fills import Fill, mark_of
 from forecourt.presence import CheckIn, Presences
 from tests.bench.match_eval import population as people
 

@@ -6,14 +6,15 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from forecourt.identity import EvidenceKey
+from forecourt.decisions import Outcome
+from forecourt.hashes import EvidenceKey
 from forecourt.inquiry import DEFAULT_POLICY, ONE_CAR_ONE_MEMBER, inquire
-from forecourt.weighing import Outcome
 from tests.bench.match_eval.sales import SaleMaker
 from tests.bench.match_eval.store import Reads, Store, slips
 
 if TYPE_CHECKING:
-    from forecourt.weighing import Decision, Policy, Weights
+    from forecourt.decisions import Decision
+    from forecourt.weighing import Policy, Weights
     from tests.bench.match_eval.orphanage import Orphanage
     from tests.bench.match_eval.population import Population
     from tests.bench.match_eval.sales import SimulatedSale

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
+from forecourt.decisions import Outcome
 from forecourt.inquiry import inquire
 from forecourt.orphans import pointers
-from forecourt.weighing import Outcome
 from tests.bench.match_eval import population as people
 from tests.bench.match_eval.drivers import somebody_else
 from tests.bench.match_eval.store import Store, slips
@@ -16,8 +16,9 @@ from tests.bench.match_eval.store import Store, slips
 if TYPE_CHECKING:
     from collections import Counter
 
-    from forecourt.identity import EvidenceKey
-    from forecourt.weighing import Decision, Weights
+    from forecourt.decisions import Decision
+    from forecourt.hashes import EvidenceKey
+    from forecourt.weighing import Weights
     from tests.bench.match_eval.population import Population
     from tests.bench.match_eval.sales import SimulatedSale
 

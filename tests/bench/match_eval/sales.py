@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forecourt.behaviour import mark_of
-from forecourt.evidence import Observation
+from forecourt.fills import mark_of
+from forecourt.hashes import Observation
 from forecourt.variants import plate_variants
 from tests.bench.match_eval import population as people
 from tests.bench.match_eval.drivers import (
@@ -23,7 +23,7 @@ from tests.bench.match_eval.drivers import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from forecourt.behaviour import Fill
+    from forecourt.fills import Fill
     from tests.bench.match_eval.population import Population
 
 EPOCH = 1_790_000_000

@@ -16,8 +16,7 @@ from tests.bench.match_eval.drivers import drivers_of, portrait_of, presences_of
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from forecourt.evidence import Observation
-    from forecourt.identity import EvidenceKey
+    from forecourt.hashes import EvidenceKey, Observation
     from tests.bench.match_eval.population import Population
     from tests.bench.match_eval.sales import SimulatedSale
 

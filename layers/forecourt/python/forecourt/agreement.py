@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from forecourt.decisions import UNSEEN
 from forecourt.presence import PRESENCE
 from forecourt.values import dataclass
-from forecourt.weighing import UNSEEN, base_of
+from forecourt.weighing import base_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from forecourt.behaviour import Behaviour, Fill
-    from forecourt.evidence import Observation
+    from forecourt.behaviour import Behaviour
+    from forecourt.fills import Fill
+    from forecourt.hashes import Observation
     from forecourt.presence import Presences
     from forecourt.weighing import Weights
 

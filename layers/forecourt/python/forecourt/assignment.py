@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from forecourt.contention import until_settled
 from forecourt.conversations import in_step
+from forecourt.decisions import Outcome, Reason
 from forecourt.errors import StaleWrite
 from forecourt.inquiry import Found, inquire
 from forecourt.orphans import pointers, still_waits
 from forecourt.stored_sales import Status
 from forecourt.values import dataclass
-from forecourt.weighing import Outcome, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from forecourt.agreement import Tolerance
     from forecourt.candidates_table import CandidatesTable
     from forecourt.decided_sales import DecidedSales
-    from forecourt.identity import EvidenceKey
+    from forecourt.decisions import Decision
+    from forecourt.hashes import EvidenceKey
     from forecourt.inquiry import LookUp
     from forecourt.sales_table import SalesTable
     from forecourt.stored_sales import StoredSale
-    from forecourt.weighing import Decision, Policy, Weights
+    from forecourt.weighing import Policy, Weights
 
 WAITING_STATUSES = frozenset({Status.UNMATCHED, Status.PENDING})
 

@@ -13,18 +13,19 @@ from __future__ import annotations
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
-from forecourt.keyring import key_id_of
+from forecourt.hashes import key_id_of
 from forecourt.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+    from forecourt.fills import Fill
 
 MEMORY = 48
 STATIONS_MAX = 6
 GRADES_MAX = 4
 MEANS_MAX = 4  # of payment, by each of the keys
 KEYS_MAX = 2  # as many as are accepted at once; marks by older ones say nothing any more
-MARK_CHARACTERS = 12
 KNOWN_AFTER = 2  # sales
 HOUR_BANDS = 8  # of three hours each
 HOURS_A_BAND = 3
@@ -33,22 +34,6 @@ EASE = 4  # a new litre figure or interval moves the mean by a quarter of the di
 
 DAY_SECONDS = 86_400
 BURST_SECONDS = 7_200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fill:
-    """
-    What a sale tells about habits; `hour` is local to the station, `at` is epoch seconds.
-
-    `paid_with` are marks of a means of payment, by every accepted key, if one was seen.
-    """
-
-    station_id: str
-    grade: str
-    volume_ml: int
-    hour: int
-    at: int
-    paid_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,11 +161,6 @@ class Behaviour:
         if percent < 20:  # noqa: PLR2004
             return "much_too_early"
         return "early" if percent < 50 else "due" if percent < 200 else "late"  # noqa: PLR2004
-
-
-def mark_of(digest: str) -> str:
-    """Return by what a means of payment is remembered: enough to know it again, no more."""
-    return digest[:MARK_CHARACTERS]
 
 
 def behaviour_to_map(behaviour: Behaviour) -> dict[str, Any]:

@@ -1,10 +1,9 @@
 """
-What is refused about bookings: entries, wallets, corrections, budgets and pools.
+What is refused about bookings: proofs, wallets, corrections, budgets and pools.
 
 What the books themselves do not allow is in `forecourt.ledger.refusals`.
 
 * Unknown
-  - UnknownEntry
   - EntryNotBooked
   - UnknownAdjustment
   - UnknownBudget
@@ -31,16 +30,6 @@ from forecourt.errors import Rejected, Unknown
 
 if TYPE_CHECKING:
     from datetime import date
-
-
-class UnknownEntry(Unknown):
-    """The member has no such entry."""
-
-    code = "unknown_entry"
-
-    def __init__(self, entry_id: str) -> None:
-        super().__init__(entry_id)
-        self.entry_id = entry_id
 
 
 class EntryNotBooked(Unknown):

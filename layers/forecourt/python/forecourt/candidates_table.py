@@ -19,16 +19,15 @@ from forecourt.stored_identities import (
     drivers_key,
     identity_key,
     owners_from_item,
-    portrait_from_item,
     portrait_key,
     presence_key,
-    presences_from_item,
 )
+from forecourt.stored_portraits import portrait_from_item, presences_from_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from forecourt.identity import EvidenceKey
+    from forecourt.hashes import EvidenceKey
     from forecourt.inquiry import LookUp
 
 

@@ -22,19 +22,19 @@ from botocore.exceptions import ClientError
 
 from forecourt.attributes import Item, encode, to_item
 from forecourt.contention import passing
+from forecourt.decisions import Outcome
 from forecourt.errors import StaleWrite
 from forecourt.instants import format_instant
 from forecourt.orphans import WAITING
 from forecourt.stored_sales import Status, decision_to_map, sale_key
-from forecourt.weighing import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from forecourt.identity import EvidenceKey
+    from forecourt.decisions import Decision
+    from forecourt.hashes import EvidenceKey
     from forecourt.stored_sales import StoredSale
-    from forecourt.weighing import Decision
 
 # Of one piece of evidence, read at once. A member fills up a dozen times while sales wait; what
 # many more of them show (a taxi firm's phone) identifies nobody.

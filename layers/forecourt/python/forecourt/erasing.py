@@ -30,7 +30,7 @@ from forecourt.stored_identities import ERASED, drivers_key, portrait_key, prese
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from forecourt.identity import EvidenceKey
+    from forecourt.hashes import EvidenceKey
 
 
 class Erasing:

@@ -10,45 +10,14 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from forecourt.errors import InvalidIdentity
-from forecourt.identity import EvidenceKey, normalise
+from forecourt.identity import normalise
 from forecourt.sales import Evidence, EvidenceKind
-from forecourt.values import dataclass
-from forecourt.variants import (
-    SURE_PERCENT,
-    meant_phones,
-    plate_variants,
-    read_plate,
-)
+from forecourt.variants import meant_phones, plate_variants, read_plate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _DIGITS = frozenset("0123456789")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """
-    One piece of evidence as a keyed hash.
-
-    `unsure` is a reading the camera itself doubts: that it differs says less. `others` are the
-    hashes by another key that is accepted, too: whoever has any of them has the identity.
-    """
-
-    kind: str
-    digest: str
-    unsure: bool = False
-    others: tuple[str, ...] = ()
-
-    @property
-    def digests(self) -> tuple[str, ...]:
-        """Return the hashes by every accepted key."""
-        return (self.digest, *self.others)
-
-    @property
-    def keys(self) -> tuple[EvidenceKey, ...]:
-        """Return everything to look up for this piece."""
-        return tuple(EvidenceKey(kind=self.kind, digest=each) for each in self.digests)
 
 
 def spelling(evidence: Evidence) -> str:
@@ -85,11 +54,6 @@ def before_a_slip(evidence: Evidence) -> tuple[str, ...]:
                 return ()
     except InvalidIdentity:
         return ()
-
-
-def is_unsure(confidence: int | None) -> bool:
-    """Return whether an observer doubts what it saw; who gives no figure is believed."""
-    return confidence is not None and confidence < SURE_PERCENT
 
 
 def evidence_to_document(evidence: Iterable[Evidence]) -> list[list[Any]]:

@@ -27,7 +27,7 @@ from forecourt.values import dataclass
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from forecourt.behaviour import Fill
+    from forecourt.fills import Fill
 
 COUNTED_MAX = 4
 RULED_MAX = 4

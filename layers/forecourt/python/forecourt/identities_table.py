@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from forecourt.identity import EvidenceKey
+    from forecourt.hashes import EvidenceKey
     from forecourt.sealing import Sealer
 
 UNBOUND_KNOWN = timedelta(days=7)
@@ -212,6 +212,13 @@ class IdentitiesTable:
             return True
 
         return until_settled(attempt)
+
+    def owners(self, member_id: str, key: EvidenceKey) -> tuple[str, ...]:
+        """Return who has an identity of a member's, even if it was hashed anew since then."""
+        item = self._item(identity_key(key)) or self._item(
+            identity_key(self.place_of(member_id, key))
+        )
+        return owners_from_item(item)
 
     def place_of(self, member_id: str, key: EvidenceKey) -> EvidenceKey:
         """Return under which key a member has what they had under *key*."""

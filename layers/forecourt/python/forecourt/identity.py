@@ -20,7 +20,6 @@ from typing import assert_never
 
 from forecourt.errors import InvalidIdentity
 from forecourt.sales import EvidenceKind
-from forecourt.values import dataclass
 
 PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 
@@ -45,14 +44,6 @@ _SEPARATORS = re.compile(r"[\s·•・.\-‐-―]+")
 _MASK = re.compile(r"[*•●]|([·・.\-‐-―])\1\1|X{4}")  # what tills put over a card's digits
 
 DIGEST_BYTES = 16  # 128 bits: no accidental meeting among all plates and phones there are
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class EvidenceKey:
-    """A keyed hash of an identity, or of one piece of evidence."""
-
-    kind: str
-    digest: str
 
 
 def normalise(kind: EvidenceKind, value: str) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, encode, to_item
+from forecourt.hashes import key_id_of
 from forecourt.instants import format_instant
-from forecourt.keyring import key_id_of
 from forecourt.loyalty_table import member_key
 from forecourt.members_table import PRESENT
 from forecourt.sales import EvidenceKind
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime, timedelta
 
-    from forecourt.identity import EvidenceKey
+    from forecourt.hashes import EvidenceKey
 
 IDENTITIES_MAX = 16  # a family's cars, phones and cards; also what one list has to unseal
 

@@ -38,17 +38,14 @@ from forecourt.agreement import (
     compare,
     heard_against_a_claim,
 )
-from forecourt.behaviour import mark_of
-from forecourt.identity import EvidenceKey
-from forecourt.keyring import key_id_of
+from forecourt.decisions import Decision, Outcome, Reason
+from forecourt.fills import mark_of
+from forecourt.hashes import EvidenceKey, key_id_of
 from forecourt.presence import ELSEWHERE, PRESENCE, Presences
 from forecourt.values import dataclass
 from forecourt.weighing import (
     Candidate,
-    Decision,
-    Outcome,
     Policy,
-    Reason,
     Weights,
     base_of,
     decide,
@@ -61,8 +58,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from forecourt.agreement import Portrait, Tolerance
-    from forecourt.behaviour import Fill
-    from forecourt.evidence import Observation
+    from forecourt.fills import Fill
+    from forecourt.hashes import Observation
 
 ROUND_TRIPS_MAX = 3
 CANDIDATES_MAX = 8

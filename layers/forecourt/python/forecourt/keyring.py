@@ -22,7 +22,8 @@ import re
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Self
 
-from forecourt.identity import EvidenceKey, digest, digest_of_block
+from forecourt.hashes import FIRST, MARK, EvidenceKey
+from forecourt.identity import digest, digest_of_block
 from forecourt.values import dataclass
 from forecourt.variants import phone_block
 
@@ -31,12 +32,10 @@ if TYPE_CHECKING:
 
     from forecourt.sales import EvidenceKind
 
-FIRST = "1"
 KEYS_MAX = 2  # one that comes and one that goes; the next rotation begins after this one
 SECRET_CHARACTERS_MIN = 43  # 256 bits in base64
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,3}")
-_MARK = "."
 
 
 class KeyNotAccepted(LookupError):
@@ -45,11 +44,6 @@ class KeyNotAccepted(LookupError):
     def __init__(self, *, key_id: str) -> None:
         super().__init__(key_id)
         self.key_id = key_id
-
-
-def key_id_of(hashed: str) -> str:
-    """Return the number of the key by which a hash was made."""
-    return hashed.partition(_MARK)[0] if _MARK in hashed else FIRST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,4 +135,4 @@ class KeyRing:
 
 
 def _marked(key_id: str, hashed: str) -> str:
-    return hashed if key_id == FIRST else f"{key_id}{_MARK}{hashed}"
+    return hashed if key_id == FIRST else f"{key_id}{MARK}{hashed}"

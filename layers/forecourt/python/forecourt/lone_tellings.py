@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
-    from forecourt.identity import EvidenceKey
+    from forecourt.hashes import EvidenceKey
     from forecourt.stored_tellings import StoredTelling
 
 LISTED_AFTER = timedelta(hours=1)  # a gateway that was cut off brings its sales late

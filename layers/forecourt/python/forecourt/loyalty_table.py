@@ -54,7 +54,6 @@ from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, from_item, to_item
 from forecourt.batches import batch_get
-from forecourt.booking_errors import UnknownEntry
 from forecourt.ledger import POINTS_WALLET, Account, Entry
 from forecourt.ledger.records import (
     account_from_record,
@@ -63,7 +62,7 @@ from forecourt.ledger.records import (
     entry_to_record,
 )
 from forecourt.ledger.refusals import AccountMerged
-from forecourt.member_errors import MemberErased, MemberMerged, UnknownMember
+from forecourt.member_errors import MemberErased, MemberMerged, UnknownEntry, UnknownMember
 from forecourt.timelines import activations_from_list
 from forecourt.values import dataclass
 from forecourt.wallets import GROWTH_WALLET

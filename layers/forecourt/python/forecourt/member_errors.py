@@ -1,9 +1,10 @@
 """
-What is refused about members and their identities.
+What is refused about members, their identities and their entries.
 
 * Unknown
   - UnknownMember
   - UnknownIdentity
+  - UnknownEntry
 * Rejected
   - AlreadyEnrolled
   - MemberErased
@@ -36,6 +37,16 @@ class UnknownIdentity(Unknown):
     def __init__(self, identity_id: str) -> None:
         super().__init__(identity_id)
         self.identity_id = identity_id
+
+
+class UnknownEntry(Unknown):
+    """The member has no such entry."""
+
+    code = "unknown_entry"
+
+    def __init__(self, entry_id: str) -> None:
+        super().__init__(entry_id)
+        self.entry_id = entry_id
 
 
 class AlreadyEnrolled(Rejected):

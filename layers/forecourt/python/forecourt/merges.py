@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from forecourt.identity import EvidenceKey
+    from forecourt.hashes import EvidenceKey
 
 
 class Stage(StrEnum):

@@ -11,19 +11,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from forecourt.decisions import Outcome, Reason
 from forecourt.presence import ELSEWHERE, HERE
 from forecourt.values import dataclass
-from forecourt.weighing import Outcome, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from forecourt.behaviour import Behaviour, Fill
-    from forecourt.evidence import Observation
-    from forecourt.identity import EvidenceKey
+    from forecourt.behaviour import Behaviour
+    from forecourt.decisions import Decision
+    from forecourt.fills import Fill
+    from forecourt.hashes import EvidenceKey, Observation
     from forecourt.presence import Presences
-    from forecourt.weighing import Decision
 
 WAITING = timedelta(days=30)
 POINTERS_MAX = 8  # pieces of evidence; while two keys are accepted, each by two hashes

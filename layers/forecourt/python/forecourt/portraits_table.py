@@ -15,22 +15,16 @@ from forecourt.attributes import to_item
 from forecourt.contention import passing, until_settled
 from forecourt.driving import KNOWN, with_driver
 from forecourt.errors import StaleWrite
-from forecourt.stored_identities import (
-    ERASED,
-    drivers_from_item,
-    drivers_key,
-    habits_from_item,
-    habits_to_map,
-    portrait_key,
-)
+from forecourt.stored_identities import ERASED, drivers_from_item, drivers_key, portrait_key
+from forecourt.stored_portraits import habits_from_item, habits_to_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from forecourt.attributes import Item
-    from forecourt.behaviour import Fill
+    from forecourt.fills import Fill
     from forecourt.habits import Habits
-    from forecourt.identity import EvidenceKey
+    from forecourt.hashes import EvidenceKey
     from forecourt.rulings import Movement
     from forecourt.stored_rulings import AppliedRuling
 

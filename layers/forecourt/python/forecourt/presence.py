@@ -16,7 +16,7 @@ from forecourt.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from forecourt.behaviour import Fill
+    from forecourt.fills import Fill
 
 PRESENCE = "presence"
 HERE, ELSEWHERE, UNKNOWN = "same", "differs", "none"

@@ -17,7 +17,8 @@ from forecourt.errors import StaleWrite
 from forecourt.loyalty_table import member_key
 from forecourt.members_table import PRESENT, absence
 from forecourt.presence import KEPT, CheckIn, Presences, presences_to_list
-from forecourt.stored_identities import presence_key, presences_from_item
+from forecourt.stored_identities import presence_key
+from forecourt.stored_portraits import presences_from_item
 
 if TYPE_CHECKING:
     from datetime import datetime

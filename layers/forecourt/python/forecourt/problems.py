@@ -72,7 +72,7 @@ OUTCOMES: Mapping[type[errors.ForecourtError], Outcome] = {
     errors.UnknownQuestion: _final(404, "The member is not asked about that sale"),
     operator_errors.UnknownProgram: _final(404, "There is no such program version"),
     operator_errors.UnknownWeights: _final(404, "There is no such version of the weights"),
-    booking_errors.UnknownEntry: _final(404, "The member has no such entry"),
+    member_errors.UnknownEntry: _final(404, "The member has no such entry"),
     booking_errors.EntryNotBooked: _final(404, "No closed day holds this entry as it is"),
     booking_errors.UnknownAdjustment: _final(404, "There is no such adjustment"),
     booking_errors.UnknownBudget: _final(404, "There is no such budget"),

@@ -19,9 +19,9 @@ from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
 from forecourt.contention import passing, until_settled
 from forecourt.errors import StaleWrite
+from forecourt.hashes import key_id_of
 from forecourt.identity_writes import IdentityWrites
 from forecourt.instants import format_instant
-from forecourt.keyring import key_id_of
 from forecourt.portraits_table import PortraitsTable
 from forecourt.rekeying import Outcome
 from forecourt.sales import EvidenceKind
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from forecourt.identity import EvidenceKey
+    from forecourt.hashes import EvidenceKey
     from forecourt.keyring import KeyRing
     from forecourt.sealing import Sealer
 

@@ -12,7 +12,7 @@ from forecourt.attributes import Item, encode, from_item
 from forecourt.contention import until_settled
 from forecourt.errors import InvalidIdentity, StaleWrite
 from forecourt.evidence import evidence_from_document, spelling
-from forecourt.keyring import key_id_of
+from forecourt.hashes import key_id_of
 from forecourt.rekeying import Outcome, hashed_anew, in_line, key_ids_for, lacking
 from forecourt.stored_sales import (
     Status,

@@ -23,8 +23,7 @@ from dataclasses import field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from forecourt.identity import EvidenceKey
-from forecourt.keyring import key_id_of
+from forecourt.hashes import EvidenceKey, key_id_of
 from forecourt.stored_sales import KeyedEvidence, Status, keyed_under
 from forecourt.values import dataclass
 

@@ -27,6 +27,7 @@ GRADE = re.compile(r"[A-Za-z0-9+-]{1,12}")
 MAX_FLOW_ML_PER_SECOND = 4_000  # a truck's high-flow nozzle gives 130 L a minute, cars a third
 MAX_PLAUSIBLE_VOLUME_ML = 2_000_000  # the tanks of the largest road tractor, with room to spare
 MAX_CLOCK_OFFSET = timedelta(minutes=10)
+SURE_PERCENT = 90  # what is read with less may be something else
 
 
 class EvidenceKind(StrEnum):
@@ -53,6 +54,11 @@ class Evidence:
     confidence: int | None = None
     character_confidences: tuple[int, ...] = ()
     source: str | None = None
+
+
+def is_unsure(confidence: int | None) -> bool:
+    """Return whether an observer doubts what it saw; who gives no figure is believed."""
+    return confidence is not None and confidence < SURE_PERCENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from forecourt.evidence import before_a_slip, evidence_from_document, spelling
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from forecourt.evidence import Observation
+    from forecourt.hashes import Observation
     from forecourt.keyring import KeyRing
     from forecourt.sealing import Sealer
     from forecourt.stored_sales import StoredSale

@@ -31,12 +31,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from forecourt.agreement import Portrait
 from forecourt.attributes import Item, from_item, to_item
-from forecourt.behaviour import behaviour_from_map, behaviour_to_map
-from forecourt.habits import Habits
-from forecourt.identity import EvidenceKey
-from forecourt.presence import Presences, presences_from_list
+from forecourt.hashes import EvidenceKey
 from forecourt.sales import EvidenceKind
 
 if TYPE_CHECKING:
@@ -124,46 +120,7 @@ def key_of_mark(mark: str) -> EvidenceKey:
     return EvidenceKey(kind=kind, digest=digest)
 
 
-def portrait_from_item(item: Mapping[str, Mapping[str, Any]]) -> Portrait:
-    """Decode what is known of a member."""
-    values = from_item(item)
-    identities: dict[str, set[str]] = {}
-    for mark in values.get("bound", ()):
-        kind, _, digest = mark.partition("#")
-        identities.setdefault(kind, set()).add(digest)
-    return Portrait(
-        identities={kind: frozenset(digests) for kind, digests in identities.items()},
-        behaviour=habits_from_item(item).behaviour if "behaviour" in values else None,
-    )
-
-
-def presences_from_item(item: Mapping[str, Mapping[str, Any]] | None) -> Presences:
-    """Decode where a member checked in; no item is nowhere."""
-    return presences_from_list(from_item(item)["check_ins"]) if item else Presences()
-
-
 def drivers_from_item(item: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     """Decode who was seen with a car, and when last."""
     drivers: dict[str, int] = from_item(item)["drivers"]
     return drivers
-
-
-def habits_from_item(item: Mapping[str, Mapping[str, Any]] | None) -> Habits:
-    """Decode a member's habits; who has no portrait yet has none."""
-    values = from_item(item or {})
-    if "behaviour" not in values:
-        return Habits()
-    return Habits(
-        behaviour=behaviour_from_map(values["behaviour"]),
-        counted=tuple(values["counted"]),
-        ruled=tuple(values.get("ruled", ())),
-    )
-
-
-def habits_to_map(habits: Habits) -> dict[str, Any]:
-    """Return the attributes of a portrait that hold *habits*."""
-    return {
-        "behaviour": behaviour_to_map(habits.behaviour),
-        "counted": list(habits.counted),
-        "ruled": list(habits.ruled),
-    }

@@ -11,17 +11,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from forecourt.attributes import Item, from_item, to_item
-from forecourt.behaviour import Fill, mark_of
+from forecourt.decisions import UNSEEN, Decision, Outcome, Piece, Reason
 from forecourt.errors import UnknownSale
-from forecourt.evidence import Observation, is_unsure
-from forecourt.identity import EvidenceKey
+from forecourt.fills import Fill, mark_of
+from forecourt.hashes import EvidenceKey, Observation
 from forecourt.instants import format_instant, parse_instant
 from forecourt.rulings import Holding, Share
-from forecourt.sales import EvidenceKind, Sale, parse_sale_id
+from forecourt.sales import EvidenceKind, Sale, is_unsure, parse_sale_id
 from forecourt.stored_baskets import told_basket_from_map
 from forecourt.stored_rulings import applied_from_map
 from forecourt.values import dataclass
-from forecourt.weighing import UNSEEN, Decision, Outcome, Piece, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,16 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from forecourt.decisions import Decision, Outcome
 from forecourt.values import dataclass
-from forecourt.weighing import (
-    CERTAIN_PPM,
-    Candidate,
-    Decision,
-    Outcome,
-    Policy,
-    Weights,
-    decide,
-)
+from forecourt.weighing import CERTAIN_PPM, Candidate, Policy, Weights, decide
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

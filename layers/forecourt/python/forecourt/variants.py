@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from forecourt.errors import InvalidIdentity
 from forecourt.identity import PROVINCES, normalise
-from forecourt.sales import EvidenceKind
+from forecourt.sales import SURE_PERCENT, EvidenceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 PHONE_DIGITS = 11
 PHONE_KEYS_MAX = 100  # what DynamoDB takes in one BatchGetItem
 PLATE_VARIANTS_MAX = 24
-SURE_PERCENT = 90  # a character read with less may be another one
 
 _DIGITS = "0123456789"
 _BLOCK_DIGITS = 7  # numbers are given to operators and cities in blocks of ten thousand

@@ -13,10 +13,10 @@ down. Neither fields nor levels are known here, they come with the weights.
 from __future__ import annotations
 
 from dataclasses import field
-from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from forecourt.decisions import Decision, Outcome, Piece, Reason
 from forecourt.values import dataclass
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 CENTIBITS_A_BIT = 100
 CERTAIN_PPM = 1_000_000
-UNSEEN = "none"  # the level of a field that tells nothing
 MAX_CENTIBITS = 6_000  # beyond 60 bits either way no decision changes
 
 _FRACTION_BITS = 32
@@ -33,28 +32,6 @@ _POWERS = tuple(
     round(2 ** (part / CENTIBITS_A_BIT) * (1 << _FRACTION_BITS)) for part in range(CENTIBITS_A_BIT)
 )
 _EVEN_ODDS = 1 << (_FRACTION_BITS + _BITS_BELOW_ZERO)
-
-
-class Outcome(StrEnum):
-    """What becomes of the sale."""
-
-    CREDITED = "credited"
-    PENDING = "pending"
-    UNMATCHED = "unmatched"
-
-
-class Reason(StrEnum):
-    """Why a sale was not credited."""
-
-    NO_EVIDENCE = "no_evidence"
-    UNKNOWN = "unknown"
-    CROWDED = "crowded"
-    UNCONVINCING = "unconvincing"
-    UNSURE = "unsure"
-    NEEDS_SECOND_IDENTITY = "needs_second_identity"
-    CONTRADICTION = "contradiction"
-    IMPLAUSIBLE = "implausible"
-    DENIED = "denied"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,36 +126,6 @@ class Policy:
             raise ValueError((self.pending_ppm, self.credit_ppm))
         if not 0 < self.vouched_ppm < CERTAIN_PPM:
             raise ValueError(self.vouched_ppm)
-
-
-class Piece(NamedTuple):
-    """What one field contributed to the decision."""
-
-    field: str
-    level: str
-    centibits: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """
-    Whose sale it is and why; `member_id` is the likeliest member, also of a pending sale.
-
-    `alternatives` are the other candidates with their posteriors, likeliest first.
-    """
-
-    outcome: Outcome
-    weights_version: int
-    member_id: str | None = None
-    posterior_ppm: int = 0
-    reason: Reason | None = None
-    pieces: tuple[Piece, ...] = ()
-    alternatives: tuple[tuple[str, int], ...] = field(default=())
-
-    @property
-    def by(self) -> tuple[str, ...]:
-        """Return the fields that spoke for the member."""
-        return tuple(sorted(each.field for each in self.pieces if each.centibits > 0))
 
 
 def decide(candidates: Sequence[Candidate], *, weights: Weights, policy: Policy) -> Decision:

@@ -1,8 +1,9 @@
 """
-How many nozzles one core polls in a second.
+How many nozzles one core polls in a second, and how many Modbus requests that takes.
 
-The controllers run in a process of their own; counted is the processor time of the
-component's process alone, over nozzles at rest, where a station spends nearly all of it.
+A request reads the nozzles of a controller whose registers lie together. The controllers run in a
+process of their own; counted is the processor time of the component's process alone, over nozzles
+at rest, where a station spends nearly all of it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
+from forecourt_edge.bus import Bus
 from forecourt_edge.component import Component
 from forecourt_edge.config import EdgeConfig
 
@@ -63,7 +67,11 @@ class Nowhere:
 
 
 def measure(rounds: int = ROUNDS) -> dict[str, float]:
-    """Return `edge.polls_per_second`: nozzles polled per second of processor time."""
+    """
+    Return `edge.polls_per_second` and `edge.requests_per_second`, by processor time.
+
+    The former counts nozzles.
+    """
     with tempfile.TemporaryDirectory() as directory, _controllers() as ports:
         return asyncio.run(_poll(Path(directory), ports, rounds))
 
@@ -72,11 +80,30 @@ async def _poll(directory: Path, ports: list[int], rounds: int) -> dict[str, flo
     async with Component(_config(directory, ports), uplink=Nowhere(), poll=False) as component:
         while not component.poller.settled:
             await component.poll()
-        polls, started = component.poller.polls, time.process_time()
-        for _ in range(rounds):
-            await component.poller.poll()
-        seconds = time.process_time() - started
-        return {"edge.polls_per_second": (component.poller.polls - polls) / seconds}
+        polls = component.poller.polls
+        with _counted_requests() as requests:
+            started = time.process_time()
+            for _ in range(rounds):
+                await component.poller.poll()
+            seconds = time.process_time() - started
+        return {
+            "edge.polls_per_second": (component.poller.polls - polls) / seconds,
+            "edge.requests_per_second": requests.total() / seconds,
+        }
+
+
+@contextmanager
+def _counted_requests() -> Iterator[Counter[int]]:
+    """Count the requests of all buses, by device."""
+    requests: Counter[int] = Counter()
+    read = Bus.read
+
+    async def counted(bus: Bus, device_id: int, address: int, count: int) -> list[int]:
+        requests[device_id] += 1
+        return await read(bus, device_id, address, count)
+
+    with patch.object(Bus, "read", counted):
+        yield requests
 
 
 def _config(directory: Path, ports: list[int]) -> EdgeConfig:

@@ -218,7 +218,7 @@ class Api(Construct):
         tables.loyalty.let(
             operator, "GetItem", "Query", "PutItem", leading_keys=["STATIONS", "PROGRAM", "WEIGHTS"]
         )
-        tables.loyalty.let(operator, "UpdateItem", leading_keys=["PROGRAM"])
+        tables.loyalty.let(operator, "UpdateItem", leading_keys=["STATIONS", "PROGRAM"])
         tables.sales.let(operator, "GetItem", "UpdateItem", leading_keys=["STATION#*"])
         tables.sales.let(
             operator,

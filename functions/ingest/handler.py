@@ -193,6 +193,8 @@ def station_of(delivery: Delivery, message: Message) -> Station:
     if message.station_id != delivery.station_id:
         raise MalformedMessage(reason="speaks_for_another", field="station_id")
     station = remembered_station(delivery.station_id)
+    if station and isinstance(message, SaleMessage) and message.sale.grade not in station.grades:
+        station = remembered_station(delivery.station_id, anew=True)  # it may sell that since then
     if station is None:
         raise MalformedMessage(reason="unknown_station", field="station_id")
     return station
@@ -329,10 +331,10 @@ def quarantine(delivery: Delivery, fault: MalformedMessage) -> None:
 _stations: dict[str, tuple[float, Station]] = {}
 
 
-def remembered_station(station_id: str) -> Station | None:
-    """Return a station from memory when it was read within the last minute."""
+def remembered_station(station_id: str, *, anew: bool = False) -> Station | None:
+    """Return a station, unless *anew* from memory when it was read within the last minute."""
     read_at, station = _stations.get(station_id, (0.0, None))
-    if station is None or time.monotonic() - read_at > STATION_REMEMBERED_SECONDS:
+    if anew or station is None or time.monotonic() - read_at > STATION_REMEMBERED_SECONDS:
         station = stations.station(station_id)
         if station is not None:
             _stations[station_id] = (time.monotonic(), station)

@@ -35,15 +35,26 @@ CertificateRequest = Annotated[
 ]
 
 
+StationName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Grades = Annotated[list[Grade], Field(min_length=1, max_length=MAX_GRADES)]
+
+
 class Registration(Document):
     """A station; `open_since` is now unless given, and sales before it are held."""
 
     station_id: StationId
-    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    name: StationName
     zone: Zone
-    grades: Annotated[list[Grade], Field(min_length=1, max_length=MAX_GRADES)]
+    grades: Grades
     open_since: Instant | None = None
     csr: CertificateRequest = None
+
+
+class StationChange(Document):
+    """What is otherwise about a station now; what is not given stays. `grades` are all it sells."""
+
+    name: StationName | None = None
+    grades: Grades | None = None
 
 
 class CertificateOrder(Document):

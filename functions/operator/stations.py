@@ -1,4 +1,4 @@
-"""The routes for stations: register, list, show, certify."""
+"""The routes for stations: register, list, show, change, certify."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -21,6 +21,7 @@ from functions.operator.bodies import (
     CertifiedView,
     RegisteredView,
     Registration,
+    StationChange,
     StationsView,
     StationView,
 )
@@ -51,6 +52,7 @@ class StationRoutes:
             ("GET", "/stations", self.list_stations, 200),
             ("POST", "/stations", self.register, 201),
             ("GET", station, self.show_station, 200),
+            ("PATCH", station, self.change_station, 200),
             ("POST", f"{station}/certificates", self.certify, 201),
         ):
             door.add(method, path, route, tag=TAG, status=status)
@@ -107,6 +109,25 @@ class StationRoutes:
                 headers={"Location": f"/stations/{station.station_id}"},
                 once=_private(certificate),
             )
+
+        return self._door.once(perform)
+
+    def change_station(
+        self, station_id: StationIdPath, body: StationChange
+    ) -> Response[StationView]:
+        """
+        Change a station's name, or the grades it sells.
+
+        Its zone and when it opened stay: closed days rest on them.
+        """
+        self._door.caller.require(Permission.CHANGE_STATIONS)
+        if body.name is None and body.grades is None:
+            raise InvalidRequest(findings=[{"at": "/body", "reason": "nothing_to_change"}])
+        grades = None if body.grades is None else frozenset(body.grades)
+
+        def perform() -> Answer:
+            station = self._table.change_station(station_id, name=body.name, grades=grades)
+            return Answer(status=200, body=_station(station))
 
         return self._door.once(perform)
 

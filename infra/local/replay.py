@@ -354,6 +354,8 @@ class Replay:
             progress.update(task, completed=now_judged)
             if now_judged > judged:
                 judged, moved_at = now_judged, time.monotonic()
+                if not self._console.is_terminal:
+                    self._say(f"  {judged:,} of {total:,} judged")
             if judged >= total or time.monotonic() - moved_at > SETTLES_WITHIN_SECONDS:
                 # Once more: these books were read while sales still moved from page to page.
                 return await asyncio.to_thread(read_books, self._stack)

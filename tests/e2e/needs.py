@@ -132,6 +132,7 @@ NEEDED = {
         "loyalty STATIONS GetItem",
         "loyalty STATIONS Query",
         "loyalty STATIONS PutItem",
+        "loyalty STATIONS UpdateItem",
         "loyalty PROGRAM GetItem",
         "loyalty PROGRAM Query",
         "loyalty PROGRAM PutItem",

@@ -123,6 +123,13 @@ OFFICE_ROUTES = {
         f"/stations/{PREFIX}nowhere",
         code="unknown_station",
     ),
+    "PATCH /stations/{station_id}": route(
+        Permission.CHANGE_STATIONS,
+        "operator",
+        f"/stations/{PREFIX}nowhere",
+        {"grades": ["92"]},
+        code="unknown_station",
+    ),
     "POST /stations/{station_id}/certificates": route(
         Permission.CHANGE_STATIONS,
         "operator",

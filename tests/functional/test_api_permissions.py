@@ -95,6 +95,7 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("GET /stations", "/stations", None, READERS),
     ("POST /stations", "/stations", STATION, "operator"),
     ("GET /stations/{station_id}", "/stations/s0001", None, READERS),
+    ("PATCH /stations/{station_id}", "/stations/s0001", {"grades": ["92"]}, "operator"),
     ("POST /stations/{station_id}/certificates", "/stations/s0001/certificates", {}, "operator"),
     ("POST /stations/{station_id}/quotes", "/stations/s0001/quotes", QUOTE, STAFF),
     ("GET /programs", "/programs", None, READERS),

@@ -433,6 +433,19 @@ def test_a_station_is_remembered_for_a_minute(
     assert [reason for _, reason in refused()] == ["unknown_station"]
 
 
+def test_a_station_that_sells_another_grade_since_a_moment_ago_is_believed(
+    ingest: ModuleType, world: World, context: Any
+) -> None:
+    handled(ingest, context, sale_record(SALE))
+    grades = frozenset({SALE.grade, "98"})
+    world.operator.change_station(SALE.key.station_id, name=None, grades=grades)
+    new = sale(transaction=4712, totalizer_ml=123_500_000, grade="98")
+
+    handled(ingest, context, sale_record(new))
+
+    assert (world.stored(new).status, world.stored(new).doubts) == (Status.RECEIVED, ())
+
+
 def test_no_plate_or_card_is_ever_logged(
     ingest: ModuleType, context: Any, capsys: pytest.CaptureFixture[str], caplog: Any
 ) -> None:

@@ -299,6 +299,54 @@ def test_an_unknown_station_has_no_page_and_no_certificate(operator: Client) -> 
     assert certificates() == []
 
 
+@pytest.mark.parametrize(
+    ("change", "after"),
+    [
+        ({"grades": ["98", "92"]}, {"grades": ["92", "98"]}),
+        ({"name": "East"}, {"name": "East"}),
+        ({"name": "East", "grades": ["0"]}, {"name": "East", "grades": ["0"]}),
+    ],
+)
+def test_what_is_given_of_a_station_changes_and_the_rest_stays(
+    operator: Client, change: dict[str, Any], after: dict[str, Any]
+) -> None:
+    before = operator.post("/stations", STATION).body["station"]
+
+    reply = operator.patch("/stations/s0001", change)
+
+    assert (reply.status, reply.body) == (200, {**before, **after})
+    assert operator.get("/stations/s0001").body == reply.body
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"grades": []}, {"grades": ["9 2"]}, {"name": ""}, {"zone": "Asia/Tokyo"}]
+)
+def test_a_station_is_not_changed_to_what_it_cannot_be(
+    operator: Client, dynamodb: Any, change: dict[str, Any]
+) -> None:
+    operator.post("/stations", STATION)
+    before = items(dynamodb)
+
+    reply = operator.patch("/stations/s0001", change)
+
+    assert (reply.status, reply.code) == (422, "invalid_request")
+    assert items(dynamodb) == before
+
+
+def test_changing_a_station_that_is_not_there_makes_none(operator: Client, dynamodb: Any) -> None:
+    assert operator.patch("/stations/s0404", {"grades": ["92"]}).code == "unknown_station"
+    assert items(dynamodb) == []
+
+
+def test_a_station_whose_till_has_told_of_sales_is_registered_again_as_it_is(
+    operator: Client, dynamodb: Any
+) -> None:
+    operator.post("/stations", STATION)
+    StationsTable(dynamodb, name=LOYALTY_TABLE).note_retold("s0001")
+
+    assert operator.post("/stations", STATION).status == 200
+
+
 def test_stations_are_listed_in_pages_by_id(operator: Client) -> None:
     for number in (3, 1, 2):
         operator.post("/stations", {**STATION, "station_id": f"s000{number}"})

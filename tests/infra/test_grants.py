@@ -131,7 +131,7 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("GetItem", "Loyalty", ("STATIONS", "PROGRAM", "WEIGHTS")),
         ("Query", "Loyalty", ("STATIONS", "PROGRAM", "WEIGHTS")),
         ("PutItem", "Loyalty", ("STATIONS", "PROGRAM", "WEIGHTS")),
-        ("UpdateItem", "Loyalty", ("PROGRAM",)),
+        ("UpdateItem", "Loyalty", ("STATIONS", "PROGRAM")),
         ("GetItem", "Sales", ("STATION#*",)),
         ("UpdateItem", "Sales", ("STATION#*",)),
         ("Query", "Sales", ("STATION#*",)),

@@ -124,11 +124,40 @@ class OperatorTable:
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             stored = self.station(station.station_id)
-            meant = station if opening_stated else replace(station, open_since=stored.open_since)
+            meant = replace(
+                station,
+                open_since=station.open_since if opening_stated else stored.open_since,
+                retold=stored.retold,  # nobody registers that; it turns out
+            )
             if meant != stored:
                 raise StationExists(station.station_id) from None
             return stored
         return station
+
+    def change_station(
+        self, station_id: str, *, name: str | None, grades: frozenset[str] | None
+    ) -> Station:
+        """
+        Change what is given of a station and return it; raise `UnknownStation`.
+
+        The same again changes nothing. Of two who change the same the later one is right.
+        """
+        changes = {"name": name, "grades": sorted(grades) if grades is not None else None}
+        given = {each: value for each, value in changes.items() if value is not None}
+        try:
+            response = self._dynamodb.update_item(
+                TableName=self._name,
+                Key=station_key(station_id),
+                UpdateExpression="SET " + ", ".join(f"#{each} = :{each}" for each in given),
+                # Excludes making a station that has neither thing nor certificate.
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeNames={f"#{each}": each for each in given},
+                ExpressionAttributeValues=to_item({f":{e}": value for e, value in given.items()}),
+                ReturnValues="ALL_NEW",
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            raise UnknownStation(station_id) from None
+        return station_from_item(response["Attributes"])
 
     def station(self, station_id: str) -> Station:
         """Return a station as of now; raise `UnknownStation`."""

@@ -48,6 +48,9 @@ GOALS = {
     "ledger.hot.ratio": (">=", 0.7),
     "ledger.spread.ratio": (">=", 0.7),
     "ledger.posting_write_units.after_100000": ("<=", 4),
+    "matching.round_trips.ratio": ("<=", 1.1),
+    "matching.read_units.ratio": ("<=", 1.1),
+    "matching.p50_ms.ratio": ("<=", 1.1),
     "latency.at_20.p95_ms": ("<=", 1000),
     "throughput.ratio": (">=", 0.7),
     **{

@@ -27,6 +27,7 @@ OPERATOR_ROUTES = (
     "GET /stations",
     "POST /stations",
     "GET /stations/{station_id}",
+    "PATCH /stations/{station_id}",
     "POST /stations/{station_id}/certificates",
     "POST /stations/{station_id}/quotes",
     "GET /programs",

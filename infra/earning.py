@@ -29,10 +29,14 @@ POLICY_DEFAULT = "shared_vehicle"
 # Owners, drivers, portraits, check-ins and blocks are read together.
 KNOWN = ["IDENTITY#*", "DRIVERS#*", "PORTRAIT#*", "PRESENCE#*", "BLOCK#*"]
 SALE_RECEIVED = {"dynamodb": {"NewImage": {"status": {"S": ["received"]}}}}
-# Somebody's, or taken from everybody by a person.
-SALE_DECIDED = {
+SALE_MATCHED = {
     "eventName": ["MODIFY"],
-    "dynamodb": {"NewImage": {"status": {"S": ["matched", "nobodys"]}}},
+    "dynamodb": {"NewImage": {"status": {"S": ["matched"]}}},
+}
+# By a person; it leaves the queue when its evidence is forgotten, which is no news.
+SALE_TAKEN_FROM_EVERYBODY = {
+    "eventName": ["MODIFY"],
+    "dynamodb": {"NewImage": {"status": {"S": ["nobodys"]}, "queue": {"S": ["settled"]}}},
 }
 EARNED = events.EventPattern(
     source=["forecourt"],
@@ -139,7 +143,7 @@ class Earning(Construct):
         read_stream(
             accrual,
             self._tables.sales,
-            filters=[SALE_DECIDED],
+            filters=[SALE_MATCHED, SALE_TAKEN_FROM_EVERYBODY],
             on_failure=self._failures("NotAccrued"),
         )
         return accrual

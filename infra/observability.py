@@ -44,6 +44,7 @@ ALARMING_METRICS = {
     },
     "reconciliation": {"StationDaysDifferent": "pump, sales and ledger do not agree"},
     "rekeying": {"ItemsNotRekeyed": "something is still hashed by the key that is rotated out"},
+    "retention": {"EvidenceOverdue": "who was at a pump was known for longer than promised"},
     "verification": {
         "AccountsDifferent": "an account is not what its entries add up to",
         "DaysNotAsBooked": "a closed day has other entries than its book",

@@ -20,6 +20,7 @@ from infra.learning import Learning
 from infra.observability import Observability
 from infra.rekeying import Rekeying
 from infra.relay import Bus, Relay
+from infra.retention import Retention
 from infra.tables import Tables
 from infra.users import Users
 
@@ -83,6 +84,14 @@ class ForecourtStack(cdk.Stack):
         self.identity_secret = identity_secret
         Relay(self, "Relay", tables=self.tables, bus=self.bus, keys=keys, runtime=runtime)
         jobs = Jobs(self, "Jobs", tables=self.tables, keys=keys, runtime=runtime)
+        Retention(
+            self,
+            "Retention",
+            tables=self.tables,
+            group=jobs.group,
+            keys=keys,
+            runtime=runtime,
+        )
         self.books = Books(
             self, "Books", tables=self.tables, keys=keys, group=jobs.group, runtime=runtime
         )

@@ -210,13 +210,16 @@ def store_sale(message: SaleMessage, *, station: Station, received_at: datetime)
         sent_at=message.sent_at,
         received_at=received_at,
     )
+    status = initial_status(sale, doubts=doubts)
+    # Who got nothing is nobody's business, and would be nobody's to forget.
+    evidence = () if status is Status.VOID else sale.evidence
     stored = StoredSale(
         sale=sale,
-        status=initial_status(sale, doubts=doubts),
+        status=status,
         received_at=received_at,
         local_hour=sale.key.completed_at.astimezone(ZoneInfo(station.zone)).hour,
-        evidence=hashed(sale.evidence),
-        sealed=sealed(sale.evidence, name=sale.sale_id),
+        evidence=hashed(evidence),
+        sealed=sealed(evidence, name=sale.sale_id),
         doubts=tuple(doubts),
     )
     known = sales.add(stored)

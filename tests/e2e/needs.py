@@ -259,6 +259,13 @@ NEEDED = {
         "leave in NotDone",
         "start reconciliation",
     },
+    "retention": {
+        "sales queue pending",
+        "sales queue unmatched",
+        "sales queue settled",
+        "sales STATION# UpdateItem",
+        "leave in NotForgotten",
+    },
     "archive": {
         "workings arrivals/ put_object",
         "leave in NotArchived",

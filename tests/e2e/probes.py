@@ -53,7 +53,7 @@ PARTITIONS = {
 # An id in the template: the capability, the construct and a hash.
 CAPABILITY = re.compile(r"^[A-Z][a-z]+")
 HASH = re.compile(r"[0-9A-F]{8}$")
-QUEUES = ("held", "pending", "unmatched", "quarantined", "tellings")
+QUEUES = ("held", "pending", "unmatched", "quarantined", "tellings", "settled")
 SALE_CONTEXT = {"sale_id": NOBODY}
 MEMBER_CONTEXT = {"member_id": NOBODY, "item": "PROFILE"}
 

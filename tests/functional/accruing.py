@@ -55,12 +55,15 @@ class Books:
 
     def records(self) -> list[dict[str, Any]]:
         """Return what the stream brings accrual since the last call: the mapping's filter."""
-        return [
-            record
-            for record in self.world.records(SALES_TABLE)
-            if record["eventName"] == "MODIFY"
-            and record["dynamodb"]["NewImage"].get("status", {}).get("S") in {"matched", "nobodys"}
-        ]
+        return list(filter(self.is_for_accrual, self.world.records(SALES_TABLE)))
+
+    def is_for_accrual(self, record: Mapping[str, Any]) -> bool:
+        """Return whether the mapping's filter lets a record through (`infra.earning`)."""
+        if record["eventName"] != "MODIFY":
+            return False
+        image = {name: value.get("S") for name, value in record["dynamodb"]["NewImage"].items()}
+        taken = (image.get("status"), image.get("queue")) == ("nobodys", "settled")
+        return taken or image.get("status") == "matched"
 
     def catch_up(self, records: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
         """Let accrual see the stream; return what it saw."""

@@ -362,7 +362,8 @@ def test_lifting_and_hanging_up_is_void_and_waits_for_nobody(
 
     handled(ingest, context, sale_record(nothing))
 
-    assert world.stored(nothing).status is Status.VOID
+    stored = world.stored(nothing)
+    assert (stored.status, stored.evidence, stored.sealed) == (Status.VOID, (), None)
     assert accepted() == [nothing.sale_id]
     assert "queue" not in world.items(SALES_TABLE)[0]
 

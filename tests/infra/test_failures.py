@@ -18,7 +18,14 @@ ROOT = Path(__file__).parents[2]
 OPERATIONS = ROOT / "docs" / "operations.md"
 STREAM_READERS = {"matching", "accrual", "relay", "archive"}
 # Invoked without anybody waiting for the answer.
-STARTED_BY_OTHERS = {"closing", "due", "learning", "reconciliation", "verification"}
+STARTED_BY_OTHERS = {
+    "closing",
+    "due",
+    "learning",
+    "reconciliation",
+    "retention",
+    "verification",
+}
 QUEUE_READERS = {"claims", "expiry", "habits", "ingest", "learning", "reminders", "verification"}
 
 

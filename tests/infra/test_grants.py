@@ -244,6 +244,10 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("PutItem", "Loyalty", ("CASES#*",)),
         ("DeleteItem", "Loyalty", ("CASES#*",)),
     },
+    "retention": {
+        ("Query", "Sales/index/review", ("pending", "unmatched", "settled")),
+        ("UpdateItem", "Sales", ("STATION#*",)),
+    },
     "archive": set(),
     "closing": {
         ("Query", "Loyalty", ("BOOKS", "MEMBER#*")),
@@ -335,6 +339,7 @@ OTHERS: dict[str, set[str]] = {
     "corrections": set(),
     "redemption": set(),
     "reconciliation": REPORTS_FAILURES | {"lambda:InvokeFunction"},
+    "retention": REPORTS_FAILURES,
     "learning": READS_QUEUE | REPORTS_FAILURES | {"secretsmanager:GetSecretValue"},
     "openapi": set(),
 }

@@ -20,7 +20,7 @@ from forecourt.stored_sales import Told, sale_key, told_to_map
 from forecourt.stored_tellings import telling_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from forecourt.stored_sales import StoredSale
 
@@ -35,7 +35,7 @@ class AnonymousSales:
 
     def anonymise(self, stored: StoredSale) -> None:
         """Take from a sale, and from what was told of it, everything that names somebody."""
-        told = [told_to_map(Told(telling_id=each.telling_id)) for each in stored.told]
+        told = [each.telling_id for each in stored.told]
         self._strip(sale_key(stored.sale.sale_id), told=told)
         for each in stored.told:
             self.anonymise_telling(each.telling_id)
@@ -51,21 +51,30 @@ class AnonymousSales:
         )
         return from_item(response.get("Item", {})).get("type") == ERASED
 
-    def _strip(self, key: Item, *, told: list[dict[str, Any]] | None = None) -> None:
-        expression = "REMOVE evidence, sealed"
-        arguments: dict[str, Any] = {}
-        if told:
-            expression = f"SET told = :told {expression}"
-            arguments["ExpressionAttributeValues"] = {":told": encode(told)}
+    def _strip(self, key: Item, *, told: Sequence[str] = ()) -> None:
         with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
-            self._dynamodb.update_item(
-                TableName=self._sales,
-                Key=key,
-                UpdateExpression=expression,
-                # Excludes making an item of a name.
-                ConditionExpression="attribute_exists(pk)",
-                **arguments,
-            )
+            self._dynamodb.update_item(**stripping(self._sales, key, told=told))
+
+
+def stripping(table: str, key: Item, *, told: Sequence[str] = ()) -> dict[str, Any]:
+    """
+    Return the update that takes whatever names somebody from a sale or a telling.
+
+    *told* are the ids of the tellings that joined the sale. The expression ends in a list of what
+    is removed.
+    """
+    update: dict[str, Any] = {
+        "TableName": table,
+        "Key": key,
+        "UpdateExpression": "REMOVE evidence, sealed",
+        # Excludes making an item of a name.
+        "ConditionExpression": "attribute_exists(pk)",
+    }
+    if told:
+        nameless = [told_to_map(Told(telling_id=each)) for each in told]
+        update["UpdateExpression"] = "SET told = :told REMOVE evidence, sealed"
+        update["ExpressionAttributeValues"] = {":told": encode(nameless)}
+    return update
 
 
 def is_theirs(stored: StoredSale, erased: Collection[str]) -> bool:

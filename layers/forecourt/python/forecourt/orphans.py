@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from forecourt.presence import Presences
 
 WAITING = timedelta(days=30)
+# How long after it was decided last the evidence of a sale is kept that nobody got: a day more than
+# pointers and questions live, for clocks that differ and answers that are still on their way.
+EVIDENCE_KEPT = WAITING + timedelta(days=1)
 POINTERS_MAX = 8  # pieces of evidence; while two keys are accepted, each by two hashes
 SUGGESTIONS_MAX = 3
 

@@ -35,6 +35,7 @@ from forecourt.retellings import (
 )
 from forecourt.stored_baskets import ToldBasket, told_basket_to_map
 from forecourt.stored_sales import (
+    QUEUED_AS,
     Queue,
     Status,
     Told,
@@ -260,6 +261,14 @@ class RetoldSales:
                 values |= {":queue": Queue.HELD, ":now": format_instant(now)}
             else:
                 expression += " REMOVE #queue, queued_at"
+        elif status in QUEUED_AS:
+            # What joins after the sale's evidence was forgotten is forgotten in its turn.
+            names["#queue"] = "queue"
+            expression += (
+                ", #queue = if_not_exists(#queue, :queue)"
+                ", queued_at = if_not_exists(queued_at, :now)"
+            )
+            values |= {":queue": QUEUED_AS[status], ":now": format_instant(now)}
         # Excludes a sale that was decided, or joined by a rival, since it was read.
         condition = "#status = :before AND attribute_not_exists(told)"
         if stored.told:

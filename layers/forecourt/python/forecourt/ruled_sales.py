@@ -26,7 +26,7 @@ from forecourt.stored_rulings import (
     applied_to_map,
     ruling_to_item,
 )
-from forecourt.stored_sales import Queue, Status, sale_key
+from forecourt.stored_sales import QUEUED_AS, Status, sale_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,9 +155,9 @@ class RuledSales:
             values[":member"] = ruling.shares[0].member_id
         else:
             removed.append("member_id")
-        if status is Status.PENDING:
+        if status in QUEUED_AS:
             changes += ", #queue = :queue, queued_at = :now"
-            values[":queue"] = Queue.PENDING
+            values[":queue"] = QUEUED_AS[status]
         else:
             removed += ["#queue", "queued_at"]
         # Excludes a sale that was decided, by weighing or by a colleague, since it was read.

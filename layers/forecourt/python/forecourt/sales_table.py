@@ -11,9 +11,10 @@ The Sales table.
 | quarantined message | `QUARANTINE#<station>` | `<received at>#<message id>` |
 
 Index `review` (`queue`, `queued_at`) holds what waits for a person: held, pending and unmatched
-sales, quarantined messages, and tellings that found no sale (`lone_tellings`). It is sparse,
-so a sale that is matched at once never pays for it. Ids begin with an instant, so a station's
-business day is one range of `sk`.
+sales, quarantined messages, and tellings that found no sale (`lone_tellings`); and, as `settled`,
+what a person decided is nobody's. Whatever nobody got leaves the index when its time is over, and
+its evidence is forgotten then (`outwaited_sales`). It is sparse, so a sale that is matched at once
+never pays for it. Ids begin with an instant, so a station's business day is one range of `sk`.
 
 A sale's `status` goes received -> matched, pending or unmatched; held -> received or rejected;
 unmatched -> pending or matched; pending -> matched, or unmatched when who is asked says no. A
@@ -43,7 +44,7 @@ from forecourt.stored_messages import (
     reading_from_item,
     reading_to_item,
 )
-from forecourt.stored_sales import Queue, Status, sale_from_item, sale_key, sale_to_item
+from forecourt.stored_sales import SETTLED, Queue, Status, sale_from_item, sale_key, sale_to_item
 from forecourt.values import dataclass
 
 if TYPE_CHECKING:
@@ -196,18 +197,22 @@ class SalesTable:
             arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
     def _resolve(self, sale_id: str, status: Status, *, actor: str, decided_at: datetime) -> None:
+        expression = "SET #status = :status, decided_by = :actor, decided_at = :now"
+        values = {
+            ":status": status,
+            ":actor": actor,
+            ":now": format_instant(decided_at),
+            ":held": Status.HELD,
+        }
+        if status is Status.REJECTED:
+            expression += ", #queue = :settled, queued_at = :now"
+            values[":settled"] = SETTLED
+        else:
+            expression += " REMOVE #queue, queued_at"
         done = self._decide(
             sale_id,
-            expression=(
-                "SET #status = :status, decided_by = :actor, decided_at = :now "
-                "REMOVE #queue, queued_at"
-            ),
-            values={
-                ":status": status,
-                ":actor": actor,
-                ":now": format_instant(decided_at),
-                ":held": Status.HELD,
-            },
+            expression=expression,
+            values=values,
             names={"#status": "status", "#queue": "queue"},
             # Excludes a sale that was never held, or that a colleague decided already.
             condition="#status = :held",

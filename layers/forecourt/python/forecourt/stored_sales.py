@@ -54,6 +54,19 @@ class Queue(StrEnum):
     QUARANTINED = "quarantined"
 
 
+# In the index with the queues and no queue of anybody's: what is nobody's for good.
+SETTLED = "settled"
+
+# Where the index has a sale that nobody got, under the time it was decided last, until its
+# evidence is forgotten (`outwaited_sales`).
+QUEUED_AS: Mapping[Status, str] = {
+    Status.PENDING: Queue.PENDING,
+    Status.UNMATCHED: Queue.UNMATCHED,
+    Status.NOBODYS: SETTLED,
+    Status.REJECTED: SETTLED,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyedEvidence:
     """

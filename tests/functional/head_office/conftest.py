@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from functions.operator import handler
+from tests.functional.head_office.documents import NOW
 from tests.functional.http import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
-
-
-from tests.functional.head_office.documents import NOW
 
 
 @pytest.fixture(autouse=True)

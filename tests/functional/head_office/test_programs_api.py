@@ -16,14 +16,12 @@ from tests.functional.conftest import (
     LOYALTY_TABLE,
     REQUESTS_TABLE,
 )
+from tests.functional.head_office.documents import NOW, PROGRAM, RULE, STATION, items, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.functional.http import Client, Reply
-
-
-from tests.functional.head_office.documents import NOW, PROGRAM, RULE, STATION, items, walk
 
 
 def test_drafts_are_numbered_and_shown(operator: Client) -> None:

@@ -19,13 +19,13 @@ from tests.functional.conftest import (
     LOYALTY_TABLE,
     SALES_TABLE,
 )
+from tests.functional.head_office.documents import NOW, SALE, items, walk
 from tests.specimens import credited_to, nobodys, probably
 
 if TYPE_CHECKING:
     from tests.functional.http import Client
     from tests.functional.world import World
 
-from tests.functional.head_office.documents import NOW, SALE, items, walk
 
 PLATE = EvidenceKey(kind="plate", digest="a" * 22)
 

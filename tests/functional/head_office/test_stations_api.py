@@ -18,14 +18,12 @@ from tests.functional.conftest import (
     REQUESTS_TABLE,
     STATION_POLICY,
 )
+from tests.functional.head_office.documents import NOW, STATION, items, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.functional.http import Client
-
-
-from tests.functional.head_office.documents import NOW, STATION, items, walk
 
 
 def certificates() -> list[dict[str, Any]]:

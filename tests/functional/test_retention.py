@@ -250,6 +250,18 @@ def test_a_sale_that_somebody_got_since_it_was_found_keeps_everything(
     assert world.items(SALES_TABLE) == given
 
 
+def test_a_sale_that_was_weighed_anew_since_it_was_found_waits_anew(months: Months) -> None:
+    months.unmatched()
+    months.now += EVIDENCE_KEPT + SECOND
+    months.reach_through(Interrupting(months.world.dynamodb, "update_item", months.weighed))
+
+    assert months.run() == 0
+    assert months.world.stored(SALE).evidence
+
+    months.now += EVIDENCE_KEPT + SECOND
+    assert months.run() == 1
+
+
 @pytest.mark.parametrize("known", [(), (PAYMENT,)], ids=["the first", "another"])
 def test_what_joins_a_sale_since_it_was_found_is_forgotten_by_the_next_run(
     months: Months, known: tuple[Telling, ...]

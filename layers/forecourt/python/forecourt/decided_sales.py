@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from forecourt.as_read import same_evidence, same_words
 from forecourt.attributes import Item, encode, to_item
 from forecourt.contention import passing
 from forecourt.decisions import Outcome
@@ -80,9 +81,11 @@ class DecidedSales:
         decided_at: datetime,
     ) -> bool:
         """
-        Write what was decided about a sale. `False`: somebody decided it since it was read.
+        Write what was decided about a sale.
 
-        A transaction that a rival's stands in the way of is a `StaleWrite`.
+        `False`: somebody decided it since it was read, or something was told or said of it that
+        has to be weighed, too. A transaction that a rival's stands in the way of is a
+        `StaleWrite`.
         """
         update = self._update(stored, decision, decided_at=decided_at)
         others = [
@@ -102,7 +105,11 @@ class DecidedSales:
         return self._note("claimed_by", stored, member_id)
 
     def note_denial(self, stored: StoredSale, member_id: str) -> bool:
-        """Remember that a member says a held sale is not theirs. `False`: it is no longer held."""
+        """
+        Remember that a member says a sale is not theirs. `False`: it stands otherwise than was read.
+
+        Weighing never gives it to them then.
+        """
         return self._note("denied_by", stored, member_id)
 
     def _note(self, name: str, stored: StoredSale, member_id: str) -> bool:
@@ -188,13 +195,17 @@ class DecidedSales:
         if stored.decided_at is not None:
             condition += " AND decided_at = :decided_before"
             values[":decided_before"] = format_instant(stored.decided_at)
+        # Excludes a decision that knows less than the sale does by now: whoever wrote that has
+        # the sale weighed with it.
+        evidence, evidence_values = same_evidence(stored)
+        words, words_values = same_words(stored)
         return {
             "TableName": self._sales,
             "Key": sale_key(stored.sale.sale_id),
             "UpdateExpression": expression,
-            "ConditionExpression": condition,
+            "ConditionExpression": f"{condition} AND {evidence} AND {words}",
             "ExpressionAttributeNames": {"#status": "status", "#queue": "queue"},
-            "ExpressionAttributeValues": to_item(values),
+            "ExpressionAttributeValues": {**to_item(values), **evidence_values, **words_values},
         }
 
     def _questions(

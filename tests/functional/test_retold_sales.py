@@ -11,13 +11,14 @@ from botocore.exceptions import ClientError
 
 from forecourt.retellings import WINDOW
 from forecourt.retold_sales import RetoldSales
-from forecourt.stored_sales import Queue, Status, sale_from_item
+from forecourt.stored_sales import Queue, Status, sale_from_item, sale_key
 from forecourt.stored_tellings import StoredTelling, telling_from_item, telling_to_item
 from tests.functional.assigning import assignment
 from tests.functional.clients import Interrupting, Paging, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.rotation import INTRODUCED, hashes, rekeyed_sales
 from tests.functional.tellings import ACCOUNT, PAYMENT, PHONE, TILL, WITH_RECEIPT, telling_record
-from tests.functional.world import key_of, sale_record, sqs_record
+from tests.functional.world import key_of, keyed, sale_record, sqs_record
 from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, payload, sale, sample
 
 if TYPE_CHECKING:
@@ -136,6 +137,26 @@ def test_a_sale_that_was_told_less_than_matching_read_is_left_to_its_next_record
     assert judge.assign(first, weighed) is None
 
     assert world.snapshot() == before
+
+
+def test_what_joins_a_sale_that_is_hashed_anew_meanwhile_leaves_both_hashes(
+    tell: Any, world: World
+) -> None:
+    tell(sale_record(BY_PLATE))
+    telling = StoredTelling(telling=TILL, received_at=RECEIVED_AT, evidence=keyed(PHONE))
+    item = world.dynamodb.get_item(TableName=SALES_TABLE, Key=sale_key(BY_PLATE.sale_id))["Item"]
+    crossing = Interrupting(
+        world.dynamodb,
+        "transact_write_items",
+        lambda: rekeyed_sales(world, INTRODUCED).rekey(item),
+    )
+    retold(world).add(telling)
+
+    retold(world, crossing).reunite(TILL, now=RECEIVED_AT)
+
+    plate, phone = world.stored(BY_PLATE).evidence
+    assert plate.keys == hashes(INTRODUCED, PLATE)
+    assert phone.key == key_of(PHONE)
 
 
 def test_a_sale_without_evidence_that_is_told_of_without_any_is_decided(

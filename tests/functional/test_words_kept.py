@@ -11,7 +11,10 @@ import pytest
 from forecourt.decisions import Decision, Outcome, Reason
 from forecourt.erasing import Erasing
 from forecourt.events import DetailType
+from forecourt.questions_table import Says
+from forecourt.retold_sales import RetoldSales
 from forecourt.stored_sales import Status
+from forecourt.stored_tellings import StoredTelling
 from functions.members import handler as members
 from tests.functional.assigning import NOW, assignment
 from tests.functional.clients import Interrupting
@@ -19,7 +22,7 @@ from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.hearing import hear, heard
 from tests.functional.http import Client
 from tests.functional.tellings import ACCOUNT, PAYMENT, PHONE, TILL, telling_record
-from tests.functional.world import World, key_of, sale_record
+from tests.functional.world import World, key_of, keyed, sale_record
 from tests.specimens import PLATE, RECEIVED_AT, probably, sale
 
 if TYPE_CHECKING:
@@ -137,23 +140,72 @@ def test_what_is_said_of_a_sale_about_to_be_weighed_counts_with_what_was_told_of
     assert (stored.status, stored.member_id) == (status, member_id)
 
 
+@pytest.mark.parametrize(
+    ("word", "status", "member_id"),
+    [("confirmation", Status.MATCHED, "m1"), ("denial", Status.UNMATCHED, None)],
+)
+def test_what_is_on_its_way_when_more_is_told_is_weighed_with_it(
+    tell: Any, match: Any, said: Any, world: World, *,
+    word: str, status: Status, member_id: str | None,
+) -> None:  # fmt: skip
+    """The sale is decided before the bus brings the answer, which changes nothing more."""
+    world.enrol("m1", PLATE, PHONE)
+    tell(sale_record(BY_PLATE))
+    match()
+    decided: list[Any] = []
+
+    def decides() -> None:
+        tell(telling_record(TILL, PHONE))
+        match()
+        decided.extend(world.snapshot())
+
+    assert said(word, BY_PLATE, decides) == []
+
+    stored = world.stored(BY_PLATE)
+    assert (stored.status, stored.member_id) == (status, member_id)
+    assert [each.says is not None for each in world.questions.everything("m1")] == [True]
+    assert world.snapshot() == decided
+
+
+def test_what_is_answered_in_the_moment_a_telling_joins_is_not_taken_back(
+    tell: Any, match: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forecourt.contention.FIRST_PAUSE_SECONDS", 0)
+    world.enrol("m1", PLATE)
+    tell(sale_record(BY_PLATE))
+    match()
+    telling = StoredTelling(telling=TILL, received_at=RECEIVED_AT, evidence=keyed(PHONE))
+    crossing = Interrupting(
+        world.dynamodb,
+        "transact_write_items",
+        lambda: world.questions.answer(
+            "m1", BY_PLATE.sale_id, Says.NO, answered_by="m1", answered_at=NOW
+        ),
+    )
+    retold = RetoldSales(crossing, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
+    retold.add(telling)
+
+    retold.reunite(TILL, now=RECEIVED_AT)
+
+    stored = world.stored(BY_PLATE)
+    assert (stored.status, stored.denied_by) == (Status.RECEIVED, {"m1"})
+    assert world.questions.said("m1", BY_PLATE.sale_id) is Says.NO
+
+
 def test_a_no_that_comes_while_matching_weighs_is_weighed_with_the_record_it_makes(
-    tell: Any, match: Any, said: Any, world: World
+    tell: Any, match: Any, claims: ModuleType, world: World
 ) -> None:
     world.enrol("m1", PLATE, PHONE)
     tell(sale_record(BY_PLATE))
     match()
-    judge = assignment(world)
-    overtaken: list[Any] = []
-
-    def weighs() -> None:
-        tell(telling_record(TILL, PHONE))
-        stored = world.stored(BY_PLATE)
-        overtaken.extend([stored, *judge.weigh([stored])])
-
-    said("denial", BY_PLATE, weighs)
-    stored, weighed = overtaken
+    tell(telling_record(TILL, PHONE))
+    stored, judge = world.stored(BY_PLATE), assignment(world)
+    (weighed,) = judge.weigh([stored])
     assert weighed.decision.member_id == "m1"
+
+    claims.heed(
+        claims.Said(member_id="m1", sale_id=BY_PLATE.sale_id, says=Says.NO, said_by="m1")
+    )
     assert judge.assign(stored, weighed) is None
     assert world.stored(BY_PLATE).status is Status.RECEIVED
     match()

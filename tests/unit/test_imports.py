@@ -33,6 +33,7 @@ NEEDS = {
         "rekeyed_identities",
         "retold_sales",
         "ruled_sales",
+        "taking_back",
         "weights_table",
     },
     "aws_lambda_powertools": {"doors", "once"},

@@ -106,9 +106,9 @@ class DecidedSales:
 
     def note_denial(self, stored: StoredSale, member_id: str) -> bool:
         """
-        Remember that a member says a sale is not theirs. `False`: it stands otherwise than was read.
+        Remember that a member says a sale is not theirs. `False`: it stands otherwise by now.
 
-        Weighing never gives it to them then.
+        Weighing never gives it to them.
         """
         return self._note("denied_by", stored, member_id)
 

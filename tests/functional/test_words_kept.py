@@ -203,9 +203,7 @@ def test_a_no_that_comes_while_matching_weighs_is_weighed_with_the_record_it_mak
     (weighed,) = judge.weigh([stored])
     assert weighed.decision.member_id == "m1"
 
-    claims.heed(
-        claims.Said(member_id="m1", sale_id=BY_PLATE.sale_id, says=Says.NO, said_by="m1")
-    )
+    claims.heed(claims.Said(member_id="m1", sale_id=BY_PLATE.sale_id, says=Says.NO, said_by="m1"))
     assert judge.assign(stored, weighed) is None
     assert world.stored(BY_PLATE).status is Status.RECEIVED
     match()

@@ -26,6 +26,7 @@ NEEDS = {
         "learning_files",
         "ledger_table",
         "operator_table",
+        "parted_sales",
         "pools_table",
         "portraits_table",
         "presences_table",

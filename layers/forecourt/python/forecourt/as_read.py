@@ -14,16 +14,19 @@ from forecourt.attributes import Item, to_item
 from forecourt.stored_sales import evidence_to_map
 
 if TYPE_CHECKING:
-    from forecourt.stored_sales import StoredSale
+    from collections.abc import Sequence
+
+    from forecourt.stored_sales import KeyedEvidence, StoredSale
 
 
-def same_evidence(stored: StoredSale) -> tuple[str, Item]:
-    """Return the condition that a sale has the evidence it was read with, and its values."""
-    if not stored.evidence:
+def same_evidence(evidence: Sequence[KeyedEvidence]) -> tuple[str, Item]:
+    """Return the condition that the evidence is what was read, and its values."""
+    if not evidence:
         # Of a sale without evidence a telling without any may have left an empty list.
         return "(attribute_not_exists(evidence) OR size(evidence) = :none)", to_item({":none": 0})
-    evidence = [evidence_to_map(each) for each in stored.evidence]
-    return "evidence = :evidence_before", to_item({":evidence_before": evidence})
+    return "evidence = :before_evidence", to_item(
+        {":before_evidence": [evidence_to_map(each) for each in evidence]}
+    )
 
 
 def same_words(stored: StoredSale) -> tuple[str, Item]:
@@ -31,8 +34,8 @@ def same_words(stored: StoredSale) -> tuple[str, Item]:
     conditions, values = [], {}
     for name, members in (("claimed_by", stored.claimed_by), ("denied_by", stored.denied_by)):
         if members:
-            conditions.append(f"size({name}) = :{name}_before")
-            values[f":{name}_before"] = len(members)
+            conditions.append(f"size({name}) = :before_{name}")
+            values[f":before_{name}"] = len(members)
         else:
             conditions.append(f"attribute_not_exists({name})")
     return " AND ".join(conditions), to_item(values)

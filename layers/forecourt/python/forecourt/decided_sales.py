@@ -197,7 +197,7 @@ class DecidedSales:
             values[":decided_before"] = format_instant(stored.decided_at)
         # Excludes a decision that knows less than the sale does by now: whoever wrote that has
         # the sale weighed with it.
-        evidence, evidence_values = same_evidence(stored)
+        evidence, evidence_values = same_evidence(stored.evidence)
         words, words_values = same_words(stored)
         return {
             "TableName": self._sales,

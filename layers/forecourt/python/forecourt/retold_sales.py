@@ -266,7 +266,7 @@ class RetoldSales:
         if stored.told:
             condition = "#status = :before AND size(told) = :known"
             values[":known"] = len(stored.told)
-        same, same_values = same_evidence(stored)
+        same, same_values = same_evidence(stored.evidence)
         update = {
             "TableName": self._sales,
             "Key": sale_key(stored.sale.sale_id),

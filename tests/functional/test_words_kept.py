@@ -188,7 +188,7 @@ def test_what_is_answered_in_the_moment_a_telling_joins_is_not_taken_back(
     retold.reunite(TILL, now=RECEIVED_AT)
 
     stored = world.stored(BY_PLATE)
-    assert (stored.status, stored.denied_by) == (Status.RECEIVED, {"m1"})
+    assert (stored.status, stored.denied_by) == (Status.RECEIVED, frozenset({"m1"}))
     assert world.questions.said("m1", BY_PLATE.sale_id) is Says.NO
 
 
@@ -225,7 +225,7 @@ def test_who_says_no_and_is_not_asked_any_more_is_never_asked_again(
     assert said("denial", BY_PLATE, asks_another) == []
 
     stored = world.stored(BY_PLATE)
-    assert (stored.asked, stored.denied_by) == ("m2", {"m1"})
+    assert (stored.asked, stored.denied_by) == ("m2", frozenset({"m1"}))
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def test_a_claim_that_is_weighed_while_another_claims_is_not_believed(
     said("confirmation", BY_PLATE)
 
     stored = world.stored(BY_PLATE)
-    assert (stored.status, stored.claimed_by) == (Status.PENDING, {"m1", "m2"})
+    assert (stored.status, stored.claimed_by) == (Status.PENDING, frozenset({"m1", "m2"}))
 
 
 def test_a_sale_about_to_be_weighed_stays_filed_for_whoever_binds_a_piece_of_it(

@@ -18,7 +18,6 @@ from tests.bench.match_eval import population as people
 from tests.bench.match_eval.__main__ import plan_from
 from tests.bench.match_eval.calibration import calibrated, draw
 from tests.bench.match_eval.drivers import (
-    CREDITED_GUESS,
     drivers_of,
     past_of,
     portrait_of,
@@ -37,7 +36,7 @@ from tests.bench.match_eval.orphanage import Orphanage
 from tests.bench.match_eval.population import Population, build, plate_code, plate_text
 from tests.bench.match_eval.rates import Rates, rates_from
 from tests.bench.match_eval.report import report
-from tests.bench.match_eval.sales import EPOCH, SaleMaker
+from tests.bench.match_eval.sales import EPOCH, KEYPAD_NEIGHBOURS, SaleMaker
 from tests.bench.match_eval.store import Store, slips
 from tests.bench.match_eval.training import learn
 
@@ -47,6 +46,10 @@ SIZE = 20_000
 @pytest.fixture(scope="module")
 def population() -> Population:
     return build(members=SIZE, cities=30, rates=Rates(), seed=3)
+
+
+def with_rates(population: Population, **rates: float) -> Population:
+    return replace(population, rates=replace(Rates(), **rates))
 
 
 def test_the_same_seed_makes_the_same_members_and_sales(population: Population) -> None:
@@ -87,6 +90,54 @@ def test_rates_are_met_by_the_sales(population: Population) -> None:
     assert len(typed) / len(members) == pytest.approx(Rates().phone_typed, abs=0.03)
     mistyped = sum(sale.mistyped for sale in typed)
     assert mistyped / len(typed) == pytest.approx(Rates().phone_mistyped, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("misread", "rate"), [(0.0, "read_unsure"), (1.0, "misread_unsure")], ids=["read", "misread"]
+)
+def test_a_camera_doubts_what_it_read_as_often_as_the_rate_for_it_says(
+    population: Population, misread: float, rate: str
+) -> None:
+    cameras = with_rates(
+        population, plate_seen=1.0, plate_misread=misread, read_unsure=0.0, misread_unsure=0.0
+    )
+    doubting = replace(cameras, rates=replace(cameras.rates, **{rate: 0.3}))
+
+    def doubts(among: Population) -> list[bool]:
+        return [
+            each.unsure
+            for sale in SaleMaker(among, stream=4).sales(2_000)
+            for each in sale.observations
+            if each.kind == "plate"
+        ]
+
+    assert not any(doubts(cameras))
+    assert sum(doubts(doubting)) / 2_000 == pytest.approx(0.3, abs=0.03)
+
+
+def test_wrong_digits_are_neighbours_on_the_keypad_when_the_rate_says_all_are(
+    population: Population,
+) -> None:
+    beside = with_rates(
+        population,
+        phone_mistyped=1.0,
+        mistyped_swap=0.0,
+        mistyped_length=0.0,
+        mistyped_twice=0.0,
+        mistyped_beside=1.0,
+    )
+
+    wrong = [
+        (meant, typed)
+        for sale in SaleMaker(beside, stream=4).sales(1_000)
+        for each in sale.observations
+        if each.kind == "phone"
+        for meant, typed in zip(sale.phone, each.digest, strict=True)
+        if meant != typed
+    ]
+
+    assert len(wrong) > 500
+    assert all(typed in KEYPAD_NEIGHBOURS[meant] for meant, typed in wrong)
 
 
 def test_members_pay_with_another_account_as_often_as_its_rate_says(
@@ -134,7 +185,7 @@ def test_habits_are_those_of_credited_sales_alone(population: Population) -> Non
     ]
     made = [past_of(population, member)[1] for member in range(3_000)]
 
-    assert sum(known) / sum(made) == pytest.approx(CREDITED_GUESS, abs=0.01)
+    assert sum(known) / sum(made) == pytest.approx(Rates().past_credited, abs=0.01)
 
 
 def test_who_drives_along_is_as_often_the_payer_or_finder_as_the_rate_says(
@@ -187,10 +238,7 @@ def test_learnt_weights_credit_most_sales_and_hardly_any_wrongly(population: Pop
 
 def test_strangers_are_never_taken_for_members(population: Population) -> None:
     weights, _, _ = learn(population, sales=4_000)
-    only = replace(
-        population,
-        rates=replace(Rates(), strangers=1.0, stranger_drives_members_car=0.0),
-    )
+    only = with_rates(population, strangers=1.0, stranger_drives_members_car=0.0)
     store = Store(only)
 
     credited = [
@@ -244,18 +292,15 @@ def test_a_familys_car_is_known_to_be_driven_by_both(population: Population) -> 
 
 def test_were_everybody_to_lie_hardly_a_lie_would_be_believed(population: Population) -> None:
     weights, _, _ = learn(population, sales=4_000)
-    everybody = replace(
+    everybody = with_rates(
         population,
-        rates=replace(
-            Rates(),
-            claims_in_app=1.0,
-            false_claim=1.0,
-            receipt_scanned=0.0,
-            receipt_picked_up=0.0,
-            plate_bound_later=0.0,
-            payment_linked_later=0.0,
-            number_corrected_later=0.0,
-        ),
+        claims_in_app=1.0,
+        false_claim=1.0,
+        receipt_scanned=0.0,
+        receipt_picked_up=0.0,
+        plate_bound_later=0.0,
+        payment_linked_later=0.0,
+        number_corrected_later=0.0,
     )
 
     result = evaluate(everybody, weights, Orphanage(everybody, stream=3), stream=3, sales=4_000)

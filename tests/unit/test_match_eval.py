@@ -13,7 +13,7 @@ from forecourt.identity import normalise
 from forecourt.inquiry import inquire
 from forecourt.sales import EvidenceKind
 from forecourt.trials import Comparison, Trial
-from forecourt.weighing import Weights
+from forecourt.weighing import Policy, Weights
 from tests.bench.match_eval import population as people
 from tests.bench.match_eval.__main__ import plan_from
 from tests.bench.match_eval.calibration import calibrated, draw
@@ -32,7 +32,6 @@ from tests.bench.match_eval.evaluation import (
     Tally,
     evaluate,
 )
-from tests.bench.match_eval.orphanage import Orphanage
 from tests.bench.match_eval.population import Population, build, plate_code, plate_text
 from tests.bench.match_eval.rates import Rates, rates_from
 from tests.bench.match_eval.report import report
@@ -46,6 +45,11 @@ SIZE = 20_000
 @pytest.fixture(scope="module")
 def population() -> Population:
     return build(members=SIZE, cities=30, rates=Rates(), seed=3)
+
+
+@pytest.fixture(scope="module")
+def weights(population: Population) -> Weights:
+    return learn(population, sales=4_000)[0]
 
 
 def with_rates(population: Population, **rates: float) -> Population:
@@ -226,18 +230,81 @@ def test_a_member_is_found_by_everything_bound_and_a_free_number_by_nobody(
 def test_learnt_weights_credit_most_sales_and_hardly_any_wrongly(population: Population) -> None:
     weights, document, _ = learn(population, sales=6_000)
 
-    result = evaluate(population, weights, Orphanage(population, stream=1), stream=1, sales=2_000)
+    result = evaluate(population, weights, stream=1, sales=2_000)
 
     tally = result.tallies[DEFAULT]
     assert document["members"] == SIZE
     assert tally.right > 0.75 * tally.members_sales
     assert tally.wrong <= 1
-    assert result.reads.most_round_trips <= 3
+    assert tally.reads.most_round_trips <= 3
     assert draw(result, members=SIZE).endswith("</svg>\n")
 
 
-def test_strangers_are_never_taken_for_members(population: Population) -> None:
-    weights, _, _ = learn(population, sales=4_000)
+def test_every_policy_shows_what_became_of_what_it_let_wait_and_what_it_read(
+    population: Population, weights: Weights, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = evaluate(population, weights, stream=1, sales=3_000)
+
+    missed(result)
+
+    shown = {
+        name: line.removeprefix(name).split()
+        for line in capsys.readouterr().out.splitlines()
+        for name in (*BASELINES, *POLICIES)
+        if line.startswith(name)
+    }
+    assert shown.keys() == {*BASELINES, *POLICIES}
+    for name in POLICIES:
+        tally = result.tallies[name]
+        assert tally.reads.inquiries == tally.sales > 0
+        assert 0 < tally.orphans["recovered"] < tally.orphans["orphans"] < tally.sales
+        assert shown[name][5:] == [
+            f"{tally.orphans['orphans']:,}",
+            f"{tally.orphans['recovered'] / tally.orphans['orphans']:.4f}",
+            f"{tally.orphans['false'] + tally.orphans['strangers']}",
+            f"{tally.reads.round_trips / tally.sales:.3f}",
+            f"{tally.reads.units / tally.sales:.2f}",
+        ]
+
+
+def test_what_one_policy_lets_wait_changes_nothing_for_another(
+    population: Population, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    among_others = evaluate(population, weights, stream=1, sales=1_000)
+    monkeypatch.delitem(POLICIES, "one car, one member")
+
+    without_one = evaluate(population, weights, stream=1, sales=1_000)
+
+    assert without_one.tallies == {name: among_others.tallies[name] for name in without_one.tallies}
+
+
+def test_what_a_policy_would_never_credit_it_does_not_credit_afterwards_either(
+    population: Population, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(POLICIES, "by nothing", Policy())
+
+    tally = evaluate(population, weights, stream=1, sales=1_000).tallies["by nothing"]
+
+    assert tally.right + tally.wrong == tally.orphans["recovered"] == 0
+    assert tally.orphans["orphans"] > 0
+
+
+def test_parts_add_up_policy_by_policy(population: Population, weights: Weights) -> None:
+    parts = [evaluate(population, weights, stream=each, sales=300) for each in (1, 2)]
+    total = Result()
+
+    for each in parts:
+        total.absorb(each)
+
+    for name, tally in total.tallies.items():
+        one, two = (each.tallies[name] for each in parts)
+        assert tally.sales == one.sales + two.sales
+        assert tally.orphans == one.orphans + two.orphans
+        assert tally.reads.keys == one.reads.keys + two.reads.keys
+        assert tally.reads.most_keys == max(one.reads.most_keys, two.reads.most_keys)
+
+
+def test_strangers_are_never_taken_for_members(population: Population, weights: Weights) -> None:
     only = with_rates(population, strangers=1.0, stranger_drives_members_car=0.0)
     store = Store(only)
 
@@ -290,8 +357,9 @@ def test_a_familys_car_is_known_to_be_driven_by_both(population: Population) -> 
     assert sum(map(len, known)) > 1.8 * len(families)
 
 
-def test_were_everybody_to_lie_hardly_a_lie_would_be_believed(population: Population) -> None:
-    weights, _, _ = learn(population, sales=4_000)
+def test_were_everybody_to_lie_hardly_a_lie_would_be_believed(
+    population: Population, weights: Weights
+) -> None:
     everybody = with_rates(
         population,
         claims_in_app=1.0,
@@ -303,9 +371,9 @@ def test_were_everybody_to_lie_hardly_a_lie_would_be_believed(population: Popula
         number_corrected_later=0.0,
     )
 
-    result = evaluate(everybody, weights, Orphanage(everybody, stream=3), stream=3, sales=4_000)
+    result = evaluate(everybody, weights, stream=3, sales=4_000)
 
-    orphans = result.orphans
+    orphans = result.tallies[DEFAULT].orphans
     assert orphans["recovered"] > 0.2 * orphans["orphans"]
     assert orphans["false"] == orphans["false if claimed"] < 0.01 * orphans["orphans"]
 
@@ -316,8 +384,9 @@ def met() -> Result:
     result.tallies[DEFAULT] = Tally(
         sales=110_000, members_sales=100_000, right=79_999, wrong=1, slips=100, slips_right=75
     )
-    result.orphans.update({"orphans": 20_000, "recovered": 10_000, "false if claimed": 6})
-    result.reads.most_round_trips, result.reads.most_keys = 3, 100
+    tally = result.tallies[DEFAULT]
+    tally.orphans.update({"orphans": 20_000, "recovered": 10_000, "false if claimed": 6})
+    tally.reads.most_round_trips, tally.reads.most_keys = 3, 100
     return result
 
 
@@ -364,17 +433,22 @@ def test_a_single_sale_too_few_or_too_many_is_a_missed_target(worse: dict[str, i
     assert missed(result) == 1
 
 
-@pytest.mark.parametrize("worse", [{"recovered": -1}, {"false": 1}, {"false if claimed": 1}])
-def test_a_single_orphan_too_few_or_too_many_is_a_missed_target(worse: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "worse", [{"recovered": -1}, {"false": 1}, {"strangers": 1}, {"false if claimed": 1}]
+)
+def test_a_single_sale_that_waited_too_few_or_too_many_is_a_missed_target(
+    worse: dict[str, int],
+) -> None:
     result = met()
-    result.orphans.update(worse)
+    result.tallies[DEFAULT].orphans.update(worse)
 
     assert missed(result) == 1
 
 
 def test_a_slower_decision_or_a_look_up_too_many_is_a_missed_target() -> None:
     asking = met()
-    asking.reads.most_round_trips, asking.reads.most_keys = 4, 101
+    reads = asking.tallies["one car, one member"].reads
+    reads.most_round_trips, reads.most_keys = 4, 101
 
     assert missed(met(), speed=19_999) == 1
     assert missed(met(), faster=9.9) == 1

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from tests.bench.match_eval.calibration import draw
 from tests.bench.match_eval.evaluation import Result, evaluate
-from tests.bench.match_eval.orphanage import Orphanage
 from tests.bench.match_eval.population import Population, build
 from tests.bench.match_eval.report import report
 from tests.bench.match_eval.speed import decisions_a_second, times_faster_than_a_scan
@@ -92,8 +91,7 @@ def _judged(plan: Plan, population: Population, weights: Weights) -> Result:
 def _part(job: tuple[int, int]) -> Result:
     stream, sales = job
     population, weights = _shared["run"]
-    orphanage = Orphanage(population, stream=stream)
-    return evaluate(population, weights, orphanage, stream=stream, sales=sales)
+    return evaluate(population, weights, stream=stream, sales=sales)
 
 
 def _since(started: float) -> str:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from tests.bench.match_eval.calibration import calibrated, rows
 from tests.bench.match_eval.evaluation import BASELINES, DEFAULT, POLICIES
+from tests.bench.match_eval.speed import PROMISED_AT, ROUND_TRIP_SECONDS
 from tests.bench.match_eval.store import Reads
 
 if TYPE_CHECKING:
     from forecourt.trials import Comparison
     from forecourt.weighing import Weights
     from tests.bench.match_eval.evaluation import Result, Tally
+    from tests.bench.match_eval.speed import Race
 
 RIGHT_OF_CREDITED = 0.9999
 FALSE_PER_MILLION = 15
@@ -32,7 +34,7 @@ def report(
     weights: Weights,
     comparison: Comparison,
     speed: float,
-    faster: float | None,
+    race: Race | None,
     seconds: float,
     gib: float,
 ) -> int:
@@ -40,6 +42,8 @@ def report(
     _print_policies(result)
     _print_weights(weights, comparison)
     _print_reads(result.tallies[DEFAULT].reads)
+    if race:
+        _print_race(race)
     print("\nCalibration (posterior of the likeliest candidate)")
     for row in rows(result):
         print(f"  {row.name:>16}  {row.decisions:>9,}  right {row.right:.5f}")
@@ -66,8 +70,13 @@ def report(
         f"seconds until here {seconds:,.0f}": seconds <= WITHIN_SECONDS,
         f"GiB at most {gib:.1f}": gib <= WITHIN_GIB,
     }
-    if faster is not None:
-        targets[f"times faster than a scan {faster:.1f}"] = faster >= TIMES_FASTER
+    if race and members == PROMISED_AT:
+        alone = race.scan_seconds / race.decision_seconds
+        answered = race.scan_seconds / race.answered_seconds
+        targets |= {
+            f"times faster than a scan {alone:.1f}": alone >= TIMES_FASTER,
+            f"times faster with round trips {answered:.1f}": answered >= TIMES_FASTER,
+        }
     print(f"\nTargets at {members:,} members, {tally.sales:,} sales")
     for name, met in targets.items():
         print(f"  {'met   ' if met else 'MISSED'}  {name}")
@@ -142,6 +151,23 @@ def _print_reads(reads: Reads) -> None:
         f" {reads.most_round_trips}), {reads.keys / count:.2f} keys, {reads.portraits / count:.2f}"
         f" portraits, {reads.units / count:.2f} read units"
     )
+
+
+def _print_race(race: Race) -> None:
+    print(
+        f"\nA sale with a phone is decided in {race.decision_seconds * 1000:.3f} ms on one core;"
+        f" with {race.round_trips:.3f} round trips of {ROUND_TRIP_SECONDS * 1000:.1f} ms in"
+        f" {race.answered_seconds * 1000:.2f} ms"
+    )
+    for scan, seconds in (
+        ("", race.scan_seconds),
+        (" by OSA distance, the quicker one,", race.quicker_scan_seconds),
+    ):
+        print(
+            f"  comparing the phone with every member's{scan} takes {seconds * 1000:.2f} ms:"
+            f" {seconds / race.decision_seconds:.1f} and {seconds / race.answered_seconds:.1f}"
+            " times as long"
+        )
 
 
 def _credited(tally: Tally) -> float:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 RING = KeyRing(current=FIRST, keys={FIRST: b"k" * SECRET_CHARACTERS_MIN})
 SHORTEST = 6  # characters of a card or token; a simulated one may be `c7`
-FIRST_BLOCK = 1_000_000
+FIRST_BLOCK = 1_000_000  # numbers of blocks have seven digits
 
 
 class OpenEnvelopes:
@@ -85,7 +85,7 @@ class KeyedMembers:
             Evidence(
                 kind=EvidenceKind(each.kind),
                 value=_as_told(each.kind, each.digest),
-                confidence=SURE_PERCENT - each.unsure,
+                confidence=SURE_PERCENT - 1 if each.unsure else SURE_PERCENT,
             )
             for each in sale.observations
         ]

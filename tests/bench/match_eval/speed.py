@@ -24,8 +24,8 @@ PROMISED_AT = 100_000  # members: with more a scan takes too long, with fewer it
 DECIDED = 2_000  # sales with a phone
 SCANNED = 200  # of them
 SPEED_STREAM = 999
-# The median of whole decisions against the local stack (`tests/bench/matching.py`), of which most
-# are one call: more than a call takes.
+# The median of whole decisions against the local stack (`tests/bench/matching.py`). Most of them
+# make a single call, which takes less.
 ROUND_TRIP_SECONDS = 0.0026
 
 

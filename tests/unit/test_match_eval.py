@@ -388,15 +388,15 @@ def met() -> Result:
     )
     tally = result.tallies[DEFAULT]
     tally.orphans.update({"orphans": 20_000, "recovered": 10_000, "false if claimed": 6})
+    tally.orphans["strangers if claimed"] = 30
     tally.reads.most_round_trips, tally.reads.most_keys = 3, 100
     return result
 
 
-# Ten times with the round trips, to the hair; without them more.
 TEN_TIMES_FASTER = Race(
     decision_seconds=0.004,
     round_trips=4,
-    scan_seconds=0.144,
+    scan_seconds=0.04,
     quicker_scan_seconds=0.02,
 )
 
@@ -446,7 +446,8 @@ def test_a_single_sale_too_few_or_too_many_is_a_missed_target(worse: dict[str, i
 
 
 @pytest.mark.parametrize(
-    "worse", [{"recovered": -1}, {"false": 1}, {"strangers": 1}, {"false if claimed": 1}]
+    "worse",
+    [{"recovered": -1}, {"false": 1}, {"false if claimed": 1}, {"strangers if claimed": 1}],
 )
 def test_a_single_sale_that_waited_too_few_or_too_many_is_a_missed_target(
     worse: dict[str, int],
@@ -466,16 +467,13 @@ def test_a_slower_decision_or_a_look_up_too_many_is_a_missed_target() -> None:
     assert missed(asking) == 2
 
 
-@pytest.mark.parametrize(
-    ("slower", "targets"),
-    [({"round_trips": 4.01}, 1), ({"scan_seconds": 0.1439}, 1), ({"decision_seconds": 0.015}, 2)],
-)
+@pytest.mark.parametrize("slower", [{"scan_seconds": 0.0399}, {"decision_seconds": 0.0041}])
 def test_a_scan_that_takes_less_than_ten_times_as_long_is_a_missed_target_where_it_is_promised(
-    slower: dict[str, float], targets: int
+    slower: dict[str, float],
 ) -> None:
     race = replace(TEN_TIMES_FASTER, **slower)
 
-    assert missed(met(), race=race) == targets
+    assert missed(met(), race=race) == 1
     assert missed(met(), race=race, members=20_000) == 0
 
 

@@ -7,11 +7,11 @@ Writing down whose a sale is: the Sales table, and the question to a member in t
 | orphan | Sales | `EVIDENCE#<kind>#<digest>` | `SALE#<sale id>` |
 | question | Loyalty | `ASKED#<member>` | `SALE#<sale id>` |
 
-A sale that is nobody's for now is filed under each piece of its evidence, by which it is
-found when somebody binds that piece. One that is probably somebody's is pending and puts a
-question to them; the relay tells the bus. Both are written with the sale in one transaction of
-at most eleven items, nineteen while two keys of the hashes are accepted: a sale never waits
-without being found, and nobody is asked about a sale that is not pending.
+A sale that is nobody's for now is filed under each piece of its evidence that no crowd shares,
+by which it is found when somebody binds that piece. One that is probably somebody's is pending
+and puts a question to them; the relay tells the bus. Both are written with the sale in one
+transaction of at most eleven items, nineteen while two keys of the hashes are accepted: a sale
+never waits without being found, and nobody is asked about a sale that is not pending.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ COVERAGE = [PYTHON, "-m", "coverage"]
 # Several at once: each with a file of its own, which the stage `coverage` combines.
 COVERED = [*COVERAGE, "run", "--parallel-mode", "-m", "pytest", "-q"]
 FUNCTIONAL = ROOT / "tests" / "functional"
-API = [str(path.relative_to(ROOT)) for path in sorted(FUNCTIONAL.glob("test_*api*.py"))]
+API = [str(path.relative_to(ROOT)) for path in sorted(FUNCTIONAL.rglob("test_*api*.py"))]
 
 Command = list[str]
 Lane = tuple[str, ...]

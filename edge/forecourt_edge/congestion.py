@@ -3,7 +3,7 @@ How many messages may be on the way at once.
 
 A gateway that goes on sending while the cloud is behind, and says again what was not answered
 in time, puts it further behind: the cloud has nothing left to do but repeats. So a gateway
-gives way as TCP does (RFC 5681, sections 3.1 and 4.1): an answer lets one more message on its
+gives way as TCP does (RFC 5681, section 3.1): an answer lets one more message on its
 way, or a part of one beyond what was too many last time, and what is not answered in time is a
 sign of too many.
 """

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forecourt_edge import sender as sender_module
 from forecourt_edge.config import OutboxConfig, SendingConfig
+from forecourt_edge.errors import UplinkDown
 from forecourt_edge.messages import MESSAGE_BYTES_MAX, read_acknowledgement
 from forecourt_edge.outbox import Cursor, Lane, Message, Outbox
 from forecourt_edge.sender import Sender
@@ -57,6 +59,19 @@ class Queue(Mailbox):
             if done < len(self.ids):
                 self.answer(self.ids[done])
                 done += 1
+
+
+class Spool(Mailbox):
+    """An uplink that is connected and takes nothing while it is full, as Greengrass's spooler."""
+
+    is_full = True
+    not_taken = 0
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        if self.is_full:
+            self.not_taken += 1
+            raise UplinkDown(uplink="stand-in", reason="spool full")
+        await super().publish(topic, payload)
 
 
 def put(outbox: Outbox, *numbers: int, **body: Any) -> None:
@@ -152,6 +167,53 @@ def test_one_that_is_never_acknowledged_does_not_hold_up_the_others(tmp_path: Pa
             await until(lambda: "sale-7" in cloud.ids)
 
             assert outbox.count() == 7
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("never", [1, 5])
+def test_new_messages_go_at_once_though_others_are_never_acknowledged(
+    tmp_path: Path, never: int
+) -> None:
+    async def story() -> None:
+        cloud = silent()
+        async with sending(tmp_path, cloud, already=never, acknowledgement_seconds=0.5) as (
+            outbox,
+            _,
+        ):
+            # All of them are repeats by now, and the window is as small as it gets.
+            await until(lambda: cloud.ids.count(f"sale-{never}") > 1)
+            loop = asyncio.get_running_loop()
+            waited = []
+            for number in range(never + 1, never + 21):
+                put_at = loop.time()
+                put(outbox, number)
+                await until(lambda: f"sale-{number}" in cloud.ids)  # noqa: B023 - looked up at once
+                waited.append(loop.time() - put_at)
+                cloud.say({"accepted": [f"sale-{number}"]})
+                await asyncio.sleep(0.05)
+
+            assert max(waited) < 0.25, waited
+            assert outbox.count() == never
+
+    asyncio.run(story())
+
+
+def test_an_uplink_that_takes_nothing_for_long_leaves_nothing_behind_but_the_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "_OFFLINE_SECONDS", 0.001)
+
+    async def story() -> None:
+        cloud = Spool(answering=False)
+        cloud.answers_after_seconds = 0.01
+        async with sending(tmp_path, cloud, already=3) as (outbox, sender):
+            await until(lambda: cloud.not_taken > 300)
+            assert len(sender._due) <= 3
+
+            cloud.is_full = False
+            await until(lambda: outbox.count() == 0)
+            assert sorted(cloud.ids) == ["sale-1", "sale-2", "sale-3"]
 
     asyncio.run(story())
 

@@ -34,9 +34,9 @@ from functions.operator import handler as operator
 from tests.functional.clients import Starting
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.functions import DESCRIBED, handler_of
+from tests.functional.head_office.documents import PROGRAM, SALE, STATION
 from tests.functional.http import Client
 from tests.functional.tellings import TILL
-from tests.functional.test_operator_api import PROGRAM, SALE, STATION
 from tests.functional.world import POLICIES
 from tests.specimens import credited_to, earned, probably, sale
 

@@ -185,6 +185,33 @@ def test_a_payment_that_fits_two_sales_joins_neither(tell: Any, world: World, co
     assert counted() == {"TellingsInConflict": 1}
 
 
+def test_a_payment_that_names_no_nozzle_gives_nobody_the_sale_it_joins(
+    tell: Any, match: Any, world: World
+) -> None:
+    """Another sale of that amount, the payer's own, may still be on its way."""
+    world.enrol("m1", ACCOUNT)
+    tell(telling_record(replace(PAYMENT, at=SALE_AT), ACCOUNT), sale_record(BY_PLATE))
+
+    match()
+
+    stored = world.stored(BY_PLATE)
+    assert (stored.status, stored.asked) == (Status.PENDING, "m1")
+    assert stored.undecided_because == "needs_second_identity"
+    assert [each.loose for each in stored.evidence] == [False, True]
+
+
+def test_what_a_till_says_of_the_nozzle_makes_certain_what_joined_by_its_amount(
+    tell: Any, world: World
+) -> None:
+    world.enrol("m1", PLATE, PHONE)
+    tell(sale_record(BY_PLATE), telling_record(PAYMENT, PHONE))
+    assert [each.loose for each in world.stored(BY_PLATE).evidence] == [False, True]
+
+    tell(telling_record(TILL, PHONE))
+
+    assert [each.loose for each in world.stored(BY_PLATE).evidence] == [False, False]
+
+
 def test_a_telling_that_is_told_again_otherwise_changes_nothing(
     tell: Any, world: World, counted: Any
 ) -> None:

@@ -488,6 +488,33 @@ def test_a_member_who_answers_is_believed_at_a_lower_threshold(members: Members)
     assert answered.outcome is Outcome.CREDITED
 
 
+def test_who_paid_for_something_nearby_is_asked_and_believed_when_they_say_yes(
+    members: Members,
+) -> None:
+    members.bind("a", phone="13900000000", payment="tok-a")
+    paid = replace(saw(payment="tok-a")[0], loose=True)
+    few = replace(WEIGHTS, prior=WEIGHTS.prior + 600)
+
+    certain = members.decide(saw(payment="tok-a"), weights=few)
+    loose = members.decide([paid], weights=few)
+    answered = members.decide([paid], weights=few, claimed_by="a")
+
+    assert (certain.outcome, certain.posterior_ppm) == (Outcome.CREDITED, loose.posterior_ppm)
+    assert (loose.outcome, loose.member_id) == (Outcome.PENDING, "a")
+    assert loose.reason is Reason.NEEDS_SECOND_IDENTITY
+    assert (answered.outcome, answered.member_id) == (Outcome.CREDITED, "a")
+
+
+def test_what_is_told_loosely_and_for_certain_is_certain(members: Members) -> None:
+    members.bind("a", phone="13900000000", payment="tok-a")
+    (paid,) = saw(payment="tok-a")
+    few = replace(WEIGHTS, prior=WEIGHTS.prior + 600)
+
+    twice = members.decide([replace(paid, loose=True), paid], weights=few)
+
+    assert twice.outcome is Outcome.CREDITED
+
+
 def test_fields_without_a_weight_are_not_weighed(members: Members) -> None:
     members.bind("a", etc_tag="ETC00001", phone=PHONE)
 

@@ -216,6 +216,30 @@ def test_what_is_not_weighed_is_heard_against_a_word(
     assert (decision.reason is Reason.IMPLAUSIBLE) is (outcome is Outcome.PENDING)
 
 
+def test_what_may_be_of_another_sale_never_credits_before_the_member_vouches_for_it() -> None:
+    generous = replace(WEIGHTS, prior=0)
+    loose = replace(
+        candidate(payment="same", phone="same.0"), loose=frozenset({"payment", "phone"})
+    )
+
+    decision = decide([loose], weights=generous, policy=POLICY)
+    vouched = decide(
+        [replace(loose, levels={**loose.levels, "claim": "same"})],
+        weights=replace(BELIEVED, prior=0),
+        policy=WORD,
+    )
+
+    assert decision.posterior_ppm > POLICY.credit_ppm
+    assert (decision.outcome, decision.reason) == (Outcome.PENDING, Reason.NEEDS_SECOND_IDENTITY)
+    assert vouched.outcome is Outcome.CREDITED
+
+
+def test_what_may_be_of_another_sale_counts_beside_what_is_certain() -> None:
+    beside = replace(candidate(payment="same", plate="same"), loose=frozenset({"payment"}))
+
+    assert decide([beside], weights=WEIGHTS, policy=POLICY).outcome is Outcome.CREDITED
+
+
 def test_what_is_not_weighed_changes_no_posterior_and_is_shown_as_worth_nothing() -> None:
     silent = decide([claimant({})], weights=BELIEVED, policy=WORD)
 

@@ -26,13 +26,15 @@ class Observation:
     """
     One piece of evidence as a keyed hash.
 
-    `unsure` is a reading the camera itself doubts: that it differs says less. `others` are the
-    hashes by another key that is accepted, too: whoever has any of them has the identity.
+    `unsure` is a reading the camera itself doubts: that it differs says less. `loose` is what came
+    with a telling that may be of another sale. `others` are the hashes by another key that is
+    accepted, too: whoever has any of them has the identity.
     """
 
     kind: str
     digest: str
     unsure: bool = False
+    loose: bool = False
     others: tuple[str, ...] = ()
 
     @property

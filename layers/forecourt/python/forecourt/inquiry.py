@@ -352,7 +352,16 @@ class _Case:
                     portrait=self._portraits.get(member_id),
                     in_a_fleet=self._in_a_fleet,
                 )
-            found.append(Candidate(member_id=member_id, levels=levels, unweighed=unweighed))
+            loose = {each.kind for each in owned if each.loose}
+            certain = {each.kind for each in owned if not each.loose}
+            found.append(
+                Candidate(
+                    member_id=member_id,
+                    levels=levels,
+                    loose=frozenset(loose - certain),
+                    unweighed=unweighed,
+                )
+            )
         return found
 
     def settled(

@@ -3,9 +3,10 @@ One sale, told by pump, till and payment provider.
 
 Tellings are one sale when station, nozzle, time, amount and litres agree as far as each
 tells them. What the pump tells is the sale; a till's telling joins it, a payment joins
-either. The result does not depend on the order in which tellings arrive, and a telling
-that comes again changes nothing. Whatever fits two sales, or contradicts the one it
-belongs to, is held for a person.
+either. The result does not depend on the order of the tellings, and a telling that comes again
+changes nothing. Whatever fits two sales, or contradicts the one it belongs to, is held for a
+person. A telling that fits one sale joins it at once, though a second may be on its way (see
+`forecourt.retold_sales`): nobody waits for what may never come.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ Both sides are written first and look for the other afterwards, consistently, so
 comes second finds the first. A sale is joined on condition that it is as it was read: of two
 tellings that come at once, one reads again. What joins brings evidence, and a sale that
 waits for its owner is weighed anew. What contradicts a sale nobody has yet holds it, and does
-not join it: it may be the next car's, whose sale is still on its way.
+not join it: it may be the next car's, whose sale is still on its way. So may a telling that names
+no nozzle and joins by amount and time alone: what it brings identifies nobody by itself.
 
 What finds no sale is queued for a person, on condition that none has found it meanwhile. It
 still joins the sale that comes, and leaves the queue in the same transaction; what a person
@@ -15,6 +16,7 @@ has decided about it stays so.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -56,7 +58,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from forecourt.retellings import Telling
-    from forecourt.stored_sales import StoredSale
+    from forecourt.stored_sales import KeyedEvidence, StoredSale
     from forecourt.stored_tellings import StoredTelling
 
 # A telling's sale is at most one window away, and that sale's other tellings one more.
@@ -235,11 +237,18 @@ class RetoldSales:
         doubts = list(dict.fromkeys([*stored.doubts, *([str(conflict)] if conflict else [])]))
         if not new and len(doubts) == len(stored.doubts):
             return
-        evidence = list(
-            dict.fromkeys([*stored.evidence, *(piece for each in new for piece in each.evidence)])
+        evidence = _united(
+            stored.evidence,
+            *(
+                # Nothing but amount and time says so, unless a person does.
+                tuple(replace(piece, loose=True) for piece in each.evidence)
+                if each.telling.nozzle is None and actor is None
+                else each.evidence
+                for each in new
+            ),
         )
         status = _status_after(
-            stored, held=conflict is not None, grew=len(evidence) > len(stored.evidence)
+            stored, held=conflict is not None, grew=evidence != [*stored.evidence]
         )
         joined = [Told(telling_id=each.telling_id, sealed=each.sealed) for each in new]
         values: dict[str, Any] = {
@@ -341,6 +350,16 @@ class RetoldSales:
             if "LastEvaluatedKey" not in response:
                 return found
             arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
+
+
+def _united(*told: Sequence[KeyedEvidence]) -> list[KeyedEvidence]:
+    """Return every piece once; told loosely and for certain it is certain."""
+    pieces: dict[KeyedEvidence, KeyedEvidence] = {}
+    for piece in (each for pieces_told in told for each in pieces_told):
+        certain = replace(piece, loose=False)
+        known = pieces.get(certain)
+        pieces[certain] = piece if known is None or known.loose else known
+    return list(pieces.values())
 
 
 def _basket_for(

@@ -59,14 +59,16 @@ class KeyedEvidence:
     """
     One piece of evidence as it is stored: by its keyed hash, never in clear.
 
-    `block` is the keyed hash of the block of numbers a typed phone is in. While two keys of the
-    hashes are accepted, `others` and `other_blocks` are the hashes by the second.
+    `block` is the keyed hash of the block of numbers a typed phone is in. `loose` is what came with
+    a telling that names no nozzle: it may be of another sale. While two keys of the hashes are
+    accepted, `others` and `other_blocks` are the hashes by the second.
     """
 
     key: EvidenceKey
     confidence: int | None = None
     source: str | None = None
     block: str | None = None
+    loose: bool = False
     others: tuple[str, ...] = ()
     other_blocks: tuple[str, ...] = ()
 
@@ -151,6 +153,7 @@ class StoredSale:
                 kind=each.key.kind,
                 digest=each.key.digest,
                 unsure=is_unsure(each.confidence),
+                loose=each.loose,
                 others=each.others,
             )
             for each in self.evidence
@@ -383,6 +386,7 @@ def evidence_to_map(evidence: KeyedEvidence) -> dict[str, Any]:
         "confidence": evidence.confidence,
         "source": evidence.source,
         "block": evidence.block,
+        "loose": evidence.loose or None,
         "others": list(evidence.others) or None,
         "other_blocks": list(evidence.other_blocks) or None,
     }
@@ -396,6 +400,7 @@ def evidence_from_map(values: Mapping[str, Any]) -> KeyedEvidence:
         confidence=values.get("confidence"),
         source=values.get("source"),
         block=values.get("block"),
+        loose=values.get("loose", False),
         others=tuple(values.get("others", ())),
         other_blocks=tuple(values.get("other_blocks", ())),
     )

@@ -40,11 +40,13 @@ class Candidate:
     A member who may have made the sale, and how each field that says anything agrees.
 
     `unweighed` are levels that must not speak for the member, because another piece has said as
-    much already; they are heard against a member's word.
+    much already; they are heard against a member's word. `loose` are fields in which only what
+    may be of another sale agrees.
     """
 
     member_id: str
     levels: Mapping[str, str]
+    loose: frozenset[str] = frozenset()
     unweighed: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -96,7 +98,8 @@ class Policy:
     What the operator asks of a decision.
 
     `strong` are (field, base level) pairs that identify somebody. `dependent` ones never
-    suffice without another strong one. `telling` fields contradict when another candidate
+    suffice without another strong one, and neither do loose ones before the member has vouched
+    for the sale. `telling` fields contradict when another candidate
     agrees strongly in one where the leader does not. `implausible` levels send a sale that one
     identity alone speaks for to a person. With a `vouching` level the member has answered what a
     pending sale asks, and `vouched_ppm` is enough, unless somebody else has all that identifies
@@ -218,7 +221,9 @@ def _objection(
 ) -> Reason | None:
     bases = {(name, base_of(level)) for name, level in leader.levels.items()}
     identities = bases & policy.strong
-    if identities <= policy.dependent:
+    vouched = not policy.vouching.isdisjoint(leader.levels.items())
+    loose = frozenset[str]() if vouched else leader.loose
+    if {each for each in identities if each[0] not in loose} <= policy.dependent:
         return Reason.NEEDS_SECOND_IDENTITY
     strong = {name for name, _ in identities}
     if len(strong) == 1 and not bases.isdisjoint(policy.implausible):

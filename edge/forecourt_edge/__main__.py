@@ -24,8 +24,6 @@ ALL = "all"
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     journal.configure()
-    on_the_quarantine = options.refused or options.send_again is not None
-    failed = "command_failed" if on_the_quarantine else "component_unusable"
     try:
         config = load_config(options.config)
         if options.refused:
@@ -34,11 +32,14 @@ def main(arguments: list[str] | None = None) -> int:
             _send_again(config, options.send_again)
         elif not options.check:
             asyncio.run(_run(config))
-    except EdgeError as error:
-        journal.alarm(failed, error=type(error).__name__, **vars(error))
-        return EXIT_UNUSABLE
-    except OSError as error:
-        journal.alarm(failed, error=type(error).__name__, reason=str(error))
+    except (EdgeError, OSError) as error:
+        facts = vars(error) if isinstance(error, EdgeError) else {"reason": str(error)}
+        facts = {"error": type(error).__name__, **facts}
+        # A technician's mistake is no fault of the component, which may be running.
+        if options.refused or options.send_again is not None:
+            journal.alarm("command_failed", **facts)
+        else:
+            journal.alarm("component_unusable", **facts)
         return EXIT_UNUSABLE
     return 0
 

@@ -213,6 +213,20 @@ def test_it_is_all_put_back_or_nothing(outbox: Outbox, quarantine: Quarantine) -
     assert quarantine.put_back().count == 5
 
 
+def test_what_is_put_back_is_synced_before_it_is_told(
+    outbox: Outbox, quarantine: Quarantine
+) -> None:
+    refuse(outbox, "unknown_station", sale(1))
+    statements: list[str] = []
+    quarantine._db.set_trace_callback(statements.append)
+
+    quarantine.put_back()
+
+    assert statements[-1] == "COMMIT"
+    begun = statements.index("BEGIN IMMEDIATE")
+    assert statements[begun - 1] == "PRAGMA synchronous = FULL"
+
+
 def test_two_technicians_at_once_put_each_message_back_once(
     config: OutboxConfig, outbox: Outbox
 ) -> None:

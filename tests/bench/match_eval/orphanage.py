@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from forecourt.decisions import Decision
     from forecourt.hashes import EvidenceKey
-    from forecourt.weighing import Weights
+    from forecourt.weighing import Policy, Weights
     from tests.bench.match_eval.population import Population
     from tests.bench.match_eval.sales import SimulatedSale
 
@@ -39,10 +39,16 @@ class Visit:
 
 
 class Orphanage:
-    """Lets people bind, scan and claim, and weighs what they find by key once more."""
+    """
+    Lets people bind, scan and claim, and weighs what they find by key once more.
 
-    def __init__(self, population: Population, *, stream: int) -> None:
+    Under *policy*, as the sale was weighed before it waited. The same *stream* lets the same
+    people come.
+    """
+
+    def __init__(self, population: Population, *, policy: Policy, stream: str) -> None:
         self._population = population
+        self._policy = policy
         self._rng = Random(f"{population.seed}/orphans/{stream}")
 
     def wait(
@@ -158,6 +164,7 @@ class Orphanage:
             sale.observations,
             sale.fill,
             weights=weights,
+            policy=self._policy,
             tolerate=slips,
             # Of two who claim it neither is believed.
             claimed_by=claimants.pop() if len(claimants) == 1 else None,

@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from forecourt.decisions import Outcome
-from forecourt.inquiry import inquire
+from forecourt.inquiry import SHARED_MAX, inquire
 from forecourt.orphans import pointers
 from tests.bench.match_eval import population as people
 from tests.bench.match_eval.drivers import somebody_else
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from forecourt.decisions import Decision
-    from forecourt.hashes import EvidenceKey
+    from forecourt.hashes import EvidenceKey, Observation
     from forecourt.weighing import Policy, Weights
     from tests.bench.match_eval.population import Population
     from tests.bench.match_eval.sales import SimulatedSale
@@ -61,7 +61,7 @@ class Orphanage:
         brings somebody to the sale. Of two who come chance says who is first; the second finds
         what the first has bound and said, and nothing when the sale is credited by then.
         """
-        filed = pointers(decision, sale.observations)
+        filed = pointers(decision, self._findable(sale))
         enrols = sale.member is None and self._rng.random() < self._population.rates.enrols_later
         orphan = sale.member is not None or enrols
         maker = self._maker(sale, decision, filed) if orphan else None
@@ -88,6 +88,15 @@ class Orphanage:
                 counts[f"{wrongly} if claimed"] += visit.claims
                 counts[f"{wrongly}, {_told(sale, again)}"] += 1
             return
+
+    def _findable(self, sale: SimulatedSale) -> list[Observation]:
+        """Return what is observed of a sale but for what a crowd shares, as `assignment` does."""
+        store = Store(self._population)
+        return [
+            each
+            for each in sale.observations
+            if all(len(owners) <= SHARED_MAX for owners in store.owners(each.keys).values())
+        ]
 
     def _maker(
         self, sale: SimulatedSale, decision: Decision, filed: tuple[EvidenceKey, ...]

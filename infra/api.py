@@ -228,8 +228,9 @@ class Api(Construct):
         )
         # What tills told of a station's day.
         tables.sales.let(operator, "Query", leading_keys=["STATION#*"])
-        # A telling that joins a sale takes back a question asked too soon.
-        tables.loyalty.let(operator, "DeleteItem", leading_keys=["ASKED#*"])
+        # A telling that joins a sale takes back a question asked too soon, or along what was
+        # answered to it.
+        tables.loyalty.let(operator, "GetItem", "DeleteItem", leading_keys=["ASKED#*"])
         operator.allow("lambda:InvokeFunction", on=learning.function.function_arn)
         self._let_answer_once(operator)
         operator.allow("kms:Decrypt", on=self._keys.seal.key_arn, conditions=about("sale_id"))

@@ -83,9 +83,10 @@ class Intake(Construct):
 
     def _grant(self, *, tables: Tables, keys: Keys, identity_secret: IdentitySecret) -> None:
         tables.sales.let(self.ingest, "PutItem", leading_keys=["STATION#*", "QUARANTINE#*"])
-        # What a till tells joins the pump's sale, and takes back a question asked too soon.
+        # What a till tells joins the pump's sale, and takes back a question asked too soon, or
+        # along what was answered to it.
         tables.sales.let(self.ingest, "Query", "UpdateItem", leading_keys=["STATION#*"])
-        tables.loyalty.let(self.ingest, "DeleteItem", leading_keys=["ASKED#*"])
+        tables.loyalty.let(self.ingest, "GetItem", "DeleteItem", leading_keys=["ASKED#*"])
         tables.loyalty.let(self.ingest, "GetItem", "UpdateItem", leading_keys=["STATIONS"])
         identity_secret.let_read(self.ingest)
         self.ingest.allow("kms:Encrypt", on=keys.seal.key_arn, conditions=about("sale_id"))

@@ -9,6 +9,8 @@ What can go wrong at the edge.
   - DeviceRefused      the device answered with a Modbus exception, or ignored a command
   - OutboxFull         no further sale may be taken over from a pump
   - OutboxInUse        another process works on the same outbox
+  - OutboxUnusable     there is no outbox in that file, or it cannot be opened
+  - NothingRefused     no message was refused for that reason
   - UplinkDown         a message could not be handed over; it is kept and sent again
 
 Each class carries the facts it was raised with.
@@ -83,6 +85,24 @@ class OutboxInUse(EdgeError):
     def __init__(self, *, path: str) -> None:
         super().__init__(path)
         self.path = path
+
+
+class OutboxUnusable(EdgeError):
+    """`reason` is SQLite's word for it, or that there is no such file."""
+
+    def __init__(self, *, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class NothingRefused(EdgeError):
+    """`reasons` are those for which there is something."""
+
+    def __init__(self, *, reason: str, reasons: list[str]) -> None:
+        super().__init__(f"{reason}, only {', '.join(reasons) or 'nothing'}")
+        self.reason = reason
+        self.reasons = reasons
 
 
 class UplinkDown(EdgeError):

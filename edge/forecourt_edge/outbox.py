@@ -9,7 +9,8 @@ in one transaction, so that no crash can take a sale over twice or not at all.
     cursors     nozzle, device_serial -> last transaction taken over, totalizer after it
     messages    what waits, in the order of `local_id`; never ordered by wall time
     sightings   evidence not yet joined to a sale, or joined lately
-    quarantine  what the cloud refused or nobody can read any more
+    quarantine  what the cloud refused or nobody can read any more; a technician puts the
+                former back (`forecourt_edge.quarantine`)
     facts       small state by name
 
 Lanes: `sales` and `gaps` are never dropped; at the cap `take_over` raises `OutboxFull`
@@ -22,24 +23,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
-import time
 import zlib
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forecourt_edge import journal
 from forecourt_edge.errors import OutboxFull
-from forecourt_edge.outbox_file import lock, open_database
+from forecourt_edge.outbox_file import lock, moment, open_database, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    import sqlite3
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from forecourt_edge.config import OutboxConfig
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+CORRUPTED = "corrupted"
 
 
 class Lane(StrEnum):
@@ -105,7 +105,6 @@ class Outbox:
         except BaseException:
             self._held.close()
             raise
-        self._boot_id = _BOOT_ID.read_text("ascii").strip() if _BOOT_ID.exists() else ""
 
     def close(self) -> None:
         self._db.close()
@@ -140,7 +139,7 @@ class Outbox:
         rows = self.count(Lane.SALES) + self.count(Lane.GAPS)
         if rows + len(messages) > self._config.sales_max:
             raise OutboxFull(reason="cap", rows=rows)
-        with self._transaction(durable=True):
+        with self.transaction(durable=True):
             for message in messages:
                 self._insert(message)
             if refused is not None:
@@ -158,7 +157,7 @@ class Outbox:
 
     def put_reading(self, message: Message, *, fact: tuple[str, str]) -> None:
         """Store a reading and *fact* with it; beyond the cap the oldest readings go."""
-        with self._transaction():
+        with self.transaction():
             self._insert(message)
             self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", fact)
             self._db.execute(
@@ -183,7 +182,7 @@ class Outbox:
         rows = self.count(message.lane)
         if rows >= self._config.tellings_max:
             raise OutboxFull(reason="cap", rows=rows)
-        with self._transaction(durable=True):
+        with self.transaction(durable=True):
             self._insert(message)
         self._tell_stored()
         return None
@@ -225,7 +224,7 @@ class Outbox:
 
     def accept(self, message_ids: Iterable[str]) -> list[int]:
         """Delete what the cloud holds; return the local ids that were waiting."""
-        with self._transaction():
+        with self.transaction():
             found = self._local_ids(message_ids)
             self._db.executemany(
                 "DELETE FROM messages WHERE local_id = ?", [(local_id,) for local_id in found]
@@ -235,7 +234,7 @@ class Outbox:
     def refuse(self, reasons: dict[str, str]) -> list[int]:
         """Move what the cloud refused to the quarantine; return the local ids."""
         moved: list[int] = []
-        with self._transaction():
+        with self.transaction():
             for message_id, reason in reasons.items():
                 for local_id in self._local_ids([message_id]):
                     self._quarantine(local_id, reason)
@@ -264,37 +263,8 @@ class Outbox:
     def sightings_max(self) -> int:
         return self._config.sightings_max
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing; a full disk becomes `OutboxFull`."""
-        with self._transaction():
-            yield
-
-    @contextlib.contextmanager
-    def _transaction(self, *, durable: bool = False) -> Iterator[None]:
-        """
-        All or nothing; *durable* when somebody is told afterwards that it is safe.
-
-        The others survive a crash of the process as well. A power cut may undo the last of
-        them: an acknowledged message is sent once more, the plate of a moment ago is gone.
-        """
-        try:
-            self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                # SQLite has rolled back by itself after some errors, a full disk among them.
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-                raise OutboxFull(reason="disk", rows=self.count()) from error
-            raise
+    def transaction(self, *, durable: bool = False) -> AbstractContextManager[None]:
+        return transaction(self._db, durable=durable)
 
     def _tell_stored(self) -> None:
         if self.on_stored is not None:
@@ -311,8 +281,7 @@ class Outbox:
                 message.message_id,
                 body,
                 zlib.crc32(body),
-                self._boot_id,
-                time.monotonic_ns() // 1_000_000,
+                *moment(),
             ),
         )
 
@@ -334,21 +303,27 @@ class Outbox:
 
     def _readable(self, row: tuple[int, str, str, bytes, int]) -> Waiting | None:
         local_id, lane, message_id, body, checksum = row
-        document: object = None
-        with contextlib.suppress(ValueError, TypeError):
-            if lane in set(Lane) and zlib.crc32(body) == checksum:
-                document = json.loads(body)
-        if not isinstance(document, dict):
-            with self._transaction():
-                self._quarantine(local_id, "corrupted")
+        document = document_in(lane, body, checksum)
+        if document is None:
+            with self.transaction():
+                self._quarantine(local_id, CORRUPTED)
             journal.alarm("message_corrupted", message_id=message_id)
             return None
         return Waiting(local_id=local_id, lane=Lane(lane), message_id=message_id, body=document)
 
     def _quarantine(self, local_id: int, reason: str) -> None:
         self._db.execute(
-            "INSERT INTO quarantine (lane, message_id, body, reason)"
-            " SELECT lane, message_id, body, ? FROM messages WHERE local_id = ?",
+            "INSERT INTO quarantine (lane, message_id, body, checksum, reason)"
+            " SELECT lane, message_id, body, checksum, ? FROM messages WHERE local_id = ?",
             (reason, local_id),
         )
         self._db.execute("DELETE FROM messages WHERE local_id = ?", (local_id,))
+
+
+def document_in(lane: str, body: bytes, checksum: int) -> dict[str, Any] | None:
+    """Return the message in a stored row, or `None` when the disk has damaged it."""
+    document: object = None
+    with contextlib.suppress(ValueError, TypeError):
+        if lane in set(Lane) and zlib.crc32(body) == checksum:
+            document = json.loads(body)
+    return document if isinstance(document, dict) else None

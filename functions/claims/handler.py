@@ -21,7 +21,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from forecourt.assigning import AssignmentSettings, open_assignment
-from forecourt.assignment import WAITING_STATUSES
+from forecourt.assignment import TO_BE_WEIGHED, WAITING_STATUSES
 from forecourt.contention import until_settled
 from forecourt.decided_sales import ORPHANS_MAX, DecidedSales
 from forecourt.decisions import Outcome
@@ -33,7 +33,6 @@ from forecourt.queues import each_by_itself
 from forecourt.ruled_sales import RuledSales
 from forecourt.rulings import assign
 from forecourt.sales_table import SalesTable
-from forecourt.stored_sales import Status
 from forecourt.values import dataclass
 
 if TYPE_CHECKING:
@@ -114,6 +113,10 @@ def claim(key: EvidenceKey) -> None:
 def weigh_orphan(key: EvidenceKey, sale_id: str) -> None:
     """Decide a sale again, filed under *key*; raise `StaleWrite` to look at it again."""
     stored = sales.sale(sale_id)
+    if stored.status in TO_BE_WEIGHED:
+        # It is filed anew when it is weighed, perhaps this moment.
+        logger.info("orphan is about to be weighed", sale_id=sale_id)
+        return
     if stored.status not in WAITING_STATUSES:
         decided.forget_orphan(key, sale_id)
         return
@@ -135,15 +138,12 @@ def weigh_orphan(key: EvidenceKey, sale_id: str) -> None:
 
 def heed(said: Said) -> None:
     """
-    Let what a member says of a waiting sale count.
+    Let what a member says of a sale count while it is nobody's.
 
-    Raise `StaleWrite` when the sale was decided meanwhile, to look again; and while it is about
-    to be weighed, because more was told of it: what was said before that still counts.
+    Raise `StaleWrite` when the sale was decided meanwhile, to look again.
     """
     stored = sales.sale(said.sale_id)
-    if stored.status is Status.RECEIVED:
-        raise StaleWrite
-    if stored.status is Status.HELD:
+    if stored.status in TO_BE_WEIGHED:
         keep(stored, said)
     elif stored.status not in WAITING_STATUSES:
         logger.info("answer comes late", sale_id=said.sale_id, status=stored.status)
@@ -156,7 +156,12 @@ def heed(said: Said) -> None:
 
 
 def keep(stored: StoredSale, said: Said) -> None:
-    """Write down what a member says of a held sale: it is weighed with it when it is released."""
+    """
+    Write down what a member says of a sale that is about to be weighed, or held: it counts then.
+
+    Matching may have weighed it this moment, without the word. It cannot write that down any
+    more, and the stream brings it the sale again, with the word.
+    """
     note = decided.note_denial if said.says is Says.NO else decided.note_claim
     if not note(stored, said.member_id):
         raise StaleWrite
@@ -164,9 +169,15 @@ def keep(stored: StoredSale, said: Said) -> None:
 
 
 def deny(stored: StoredSale, said: Said) -> None:
-    """Let a sale wait for others when who is asked says that it is not theirs."""
+    """
+    Let a sale wait for others when who is asked says that it is not theirs.
+
+    Who is not asked any more, because another was likelier, is not asked again.
+    """
     if stored.asked != said.member_id:
         logger.info("nobody asks any more", sale_id=said.sale_id)
+        if stored.ruled is None:  # else weighing is over
+            keep(stored, said)
         return
     if not decided.deny(stored, said.member_id, denied_at=datetime.now(UTC)):
         raise StaleWrite

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -23,11 +23,13 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from forecourt.anonymous_sales import AnonymousSales, is_theirs
+from forecourt.contention import until_settled
 from forecourt.decided_sales import ORPHANS_MAX, DecidedSales
 from forecourt.erasing import Erasing
 from forecourt.identities_table import IdentitiesTable
 from forecourt.identity_keys import IdentityKeys
 from forecourt.lone_tellings import LoneTellings
+from forecourt.parted_sales import PartedSales, is_anothers_to_answer, without
 from forecourt.questions_table import QuestionsTable
 from forecourt.sales_table import SalesTable
 from forecourt.sealing import Sealer
@@ -37,6 +39,8 @@ from functions.erasure.belongings import Belongings
 from functions.erasure.logins import Logins
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from forecourt.hashes import EvidenceKey
@@ -89,6 +93,7 @@ sales = SalesTable(_dynamodb, name=settings.sales_table)
 decided = DecidedSales(_dynamodb, **_tables)
 erasing = Erasing(_dynamodb, **_tables)
 anonymous = AnonymousSales(_dynamodb, **_tables)
+parted = PartedSales(_dynamodb, **_tables)
 lone = LoneTellings(_dynamodb, name=settings.sales_table)
 belongings = Belongings(_dynamodb, name=settings.loyalty_table)
 questions = QuestionsTable(_dynamodb, name=settings.loyalty_table)
@@ -117,7 +122,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
     if begun is None:
         for each in records:
             belongings.close(each, erased_at=erased_at)
-            if not forget_person(each, context):
+            if not forget_person(each, context, records=frozenset(records)):
                 hand_on(event, None, function=context.invoked_function_arn)
                 return
     else:
@@ -135,16 +140,16 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
     logger.info("member erased", member_id=member_id)
 
 
-def forget_person(member_id: str, context: LambdaContext) -> bool:
+def forget_person(member_id: str, context: LambdaContext, *, records: frozenset[str]) -> bool:
     """
-    Forget what is stored under a member's id but for their sales.
+    Forget what is stored under a member's id, one of *records*, but for their sales.
 
     `False`: it has to be begun again, and finds less to do then.
     """
     erasing.forget_profile(member_id)
     erasing.close_portrait(member_id)
     logins().forget(member_id)
-    if not forget_keys(member_id, context):
+    if not forget_keys(member_id, context, records=records):
         return False
     forget_questions(member_id)
     erasing.forget_presence(member_id)
@@ -152,7 +157,7 @@ def forget_person(member_id: str, context: LambdaContext) -> bool:
     return True
 
 
-def forget_keys(member_id: str, context: LambdaContext) -> bool:
+def forget_keys(member_id: str, context: LambdaContext, *, records: frozenset[str]) -> bool:
     """
     Unbind everything, and take from what waits whatever nobody else has.
 
@@ -166,10 +171,11 @@ def forget_keys(member_id: str, context: LambdaContext) -> bool:
         for key in identities().former_keys(member_id)
         if identities().place_of(member_id, key) in alone
     }
-    for each in lone.naming(alone | former) if alone else ():
+    theirs = alone | former
+    for each in lone.naming(theirs) if alone else ():
         anonymous.anonymise_telling(each.telling_id)
     for key in keys:
-        if key in alone and not forget_orphans(key, context):
+        if key in alone and not forget_orphans(key, context, theirs=theirs, records=records):
             return False
         # A retry of an unbinding will not come: nothing has to remember the hash.
         identities().unbind(
@@ -179,25 +185,52 @@ def forget_keys(member_id: str, context: LambdaContext) -> bool:
     return True
 
 
-def forget_orphans(key: EvidenceKey, context: LambdaContext) -> bool:
+def forget_orphans(
+    key: EvidenceKey,
+    context: LambdaContext,
+    *,
+    theirs: AbstractSet[EvidenceKey],
+    records: frozenset[str],
+) -> bool:
     """
-    Take from the sales that wait with *key* everything they wait with.
+    Take from the sales that wait with *key*, one of *theirs*, whatever names *records*.
 
     `False`: there are more of them than there is time for.
     """
     while True:
         waiting = decided.orphans(key)
         for sale_id in waiting:
-            stored = sales.sale(sale_id)
-            for each in stored.evidence_keys:
-                decided.forget_orphan(each, sale_id)
-            if not stored.held:
-                anonymous.anonymise(stored)
-            decided.forget_orphan(key, sale_id)
+            until_settled(partial(forget_orphan, key, sale_id, theirs=theirs, records=records))
         if len(waiting) < ORPHANS_MAX:
             return True
         if is_late(context):
             return False
+
+
+def forget_orphan(
+    key: EvidenceKey,
+    sale_id: str,
+    *,
+    theirs: AbstractSet[EvidenceKey],
+    records: frozenset[str],
+) -> None:
+    """
+    Take from a sale that waits with *key* everything it waits with.
+
+    Of one that is another's to answer only *theirs* goes. The pointer that led here is the last:
+    whoever begins again finds the sale by it. Raise `StaleWrite` to look at it again.
+    """
+    stored = sales.sale(sale_id)
+    parts = is_anothers_to_answer(stored, records)
+    left = without(stored.evidence, theirs) if parts else ()
+    gone = {each for piece in stored.evidence if piece not in left for each in piece.keys}
+    for each in gone - {key}:
+        decided.forget_orphan(each, sale_id)
+    if parts:
+        parted.part(stored, theirs)
+    elif not stored.held:
+        anonymous.anonymise(stored)
+    decided.forget_orphan(key, sale_id)
 
 
 def is_late(context: LambdaContext) -> bool:

@@ -193,11 +193,17 @@ def station_of(delivery: Delivery, message: Message) -> Station:
     if message.station_id != delivery.station_id:
         raise MalformedMessage(reason="speaks_for_another", field="station_id")
     station = remembered_station(delivery.station_id)
-    if station and isinstance(message, SaleMessage) and message.sale.grade not in station.grades:
-        station = remembered_station(delivery.station_id, anew=True)  # it may sell that since then
+    if station is None or not sells(station, message):
+        # It may be registered, or sell that, since then; the answer to a station is final.
+        station = remembered_station(delivery.station_id, anew=True)
     if station is None:
         raise MalformedMessage(reason="unknown_station", field="station_id")
     return station
+
+
+def sells(station: Station, message: Message) -> bool:
+    """Return whether *station* is known to sell what *message* tells of, if it tells of a sale."""
+    return not isinstance(message, SaleMessage) or message.sale.grade in station.grades
 
 
 def store_sale(message: SaleMessage, *, station: Station, received_at: datetime) -> StoredSale:
@@ -335,10 +341,14 @@ _stations: dict[str, tuple[float, Station]] = {}
 
 
 def remembered_station(station_id: str, *, anew: bool = False) -> Station | None:
-    """Return a station, unless *anew* from memory when it was read within the last minute."""
+    """
+    Return a station, from memory when it was read within the last minute.
+
+    *anew* reads it, consistently: as it was registered or changed a moment ago.
+    """
     read_at, station = _stations.get(station_id, (0.0, None))
     if anew or station is None or time.monotonic() - read_at > STATION_REMEMBERED_SECONDS:
-        station = stations.station(station_id)
+        station = stations.station(station_id, consistent=anew)
         if station is not None:
             _stations[station_id] = (time.monotonic(), station)
     return station

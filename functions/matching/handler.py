@@ -2,7 +2,8 @@
 Decide whose sale it is.
 
 Reads the stream of the Sales table, new images in status `received` only. A record that
-comes again finds the sale decided and changes nothing. At the first failure the batch stops
+comes again finds the sale decided and changes nothing; so does one behind which more was told
+or said of its sale, which has a record of its own. At the first failure the batch stops
 there: Lambda replays a stream from its lowest failure anyway.
 """
 
@@ -63,7 +64,7 @@ def match(record: dict[str, Any], *, weighed: Mapping[str, Weighed]) -> None:
     stored = sale_of(record)
     decision = assignment.assign(stored, weighed[record["dynamodb"]["SequenceNumber"]])
     if decision is None:
-        logger.info("sale decided before", sale_id=stored.sale.sale_id)
+        logger.info("sale decided before, or changed since", sale_id=stored.sale.sale_id)
         return
     metrics.add_metric(name=METRICS[decision.outcome], unit=MetricUnit.Count, value=1)
     logger.info(

@@ -26,7 +26,6 @@ STATIONS = {"s0001": "West Lake Road", "s0002": "Qianjiang Bridge"}
 NOZZLES = 8
 DRIVERS = 24
 MEMBERS_PERCENT = 60
-POLL_SECONDS = 0.1
 # One of the stations has a till that tells of some of its sales as well.
 RECEIPTS_PERCENT = {"s0002": 30}
 SEED = 20261123
@@ -112,7 +111,6 @@ class Scene:
         return {
             **station.wiring(with_cameras=True),
             "time_zone": ZONE,
-            "poll_interval_seconds": POLL_SECONDS,
             "listen": {"host": "127.0.0.1", "port": self._ports[station.station_id]},
             # Cars come back sooner than in life.
             "joining": {"reuse_pause_seconds": 5},

@@ -145,15 +145,20 @@ def test_who_denied_a_sale_does_not_get_it_by_a_card_bound_later(pending: Dialog
 
 def test_a_sale_told_anew_does_not_go_to_who_denied_it(dialogue: Dialogue) -> None:
     dialogue.world.enrol("m1", PLATE, CARD)
-    stored = dialogue.told(evidence=())
-    received = replace(
-        stored, status=Status.UNMATCHED, evidence=keyed(PLATE, CARD), denied_by=frozenset({"m1"})
+    received = StoredSale(
+        sale=replace(SALE, evidence=()),
+        status=Status.RECEIVED,
+        received_at=RECEIVED_AT,
+        evidence=keyed(PLATE, CARD),
     )
+    dialogue.world.sales.add(received)
+    assert dialogue.world.decided.note_denial(received, "m1")
+    denied = dialogue.world.stored(SALE)
     judge = assignment(dialogue.world)
-    (weighed,) = judge.weigh([received])
+    (weighed,) = judge.weigh([denied])
     assert weighed.decision.member_id == "m1"
 
-    decision = judge.assign(received, weighed)
+    decision = judge.assign(denied, weighed)
 
     assert decision is not None
     assert (decision.outcome, decision.reason, decision.member_id) == (

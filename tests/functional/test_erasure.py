@@ -11,9 +11,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from forecourt.attributes import to_item
-from forecourt.decisions import Reason
+from forecourt.decisions import Outcome, Reason
 from forecourt.events import SOURCE, DetailType, events_of
 from forecourt.identity import normalise
+from forecourt.parted_sales import PartedSales
 from forecourt.questions_table import QuestionsTable
 from forecourt.retellings import Source, Telling
 from forecourt.retold_sales import RetoldSales
@@ -24,13 +25,30 @@ from forecourt.stored_tellings import StoredTelling
 from functions.erasure.logins import Logins
 from functions.members import handler as members
 from tests.functional.assigning import assignment
-from tests.functional.clients import Interrupting, Paging, Reluctant, refusal
+from tests.functional.clients import (
+    Interrupting,
+    Killed,
+    Killing,
+    Paging,
+    Reluctant,
+    refusal,
+)
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE, LambdaContext, client
 from tests.functional.hearing import hear, heard
 from tests.functional.http import Client
 from tests.functional.rotation import INTRODUCED, PROMOTED, hashes, observed, rekeyed_identities
 from tests.functional.world import POLICIES, RING, World, block_of, key_of, keyed
-from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, credited_to, earned, nobodys, sale
+from tests.specimens import (
+    CARD,
+    PLATE,
+    RECEIVED_AT,
+    SALE,
+    credited_to,
+    earned,
+    nobodys,
+    probably,
+    sale,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +58,20 @@ if TYPE_CHECKING:
     from forecourt.sales import Sale
 
 PHONE = Evidence(kind=EvidenceKind.PHONE, value="13812345678")
+OTHER_PHONE = Evidence(kind=EvidenceKind.PHONE, value="13987654321")
 PERSONAL = (PLATE, CARD, PHONE)
+TILL_TOLD = StoredTelling(
+    telling=Telling(
+        source=Source.TILL,
+        told_id="receipt-1",
+        station_id="s0001",
+        at=SALE.key.completed_at + timedelta(minutes=1),
+        amount_fen=SALE.amount_fen,
+        nozzle=SALE.key.nozzle,
+        volume_ml=SALE.volume_ml,
+    ),
+    received_at=RECEIVED_AT,
+)
 ME = "/members/me"
 
 
@@ -61,12 +92,15 @@ class Farewell:
         self.world.earn_nothing(member_id, told)
         return self.world.stored(told)
 
+    def bare(self, told: Sale) -> StoredSale:
+        return StoredSale(
+            sale=replace(told, evidence=()), status=Status.RECEIVED, received_at=RECEIVED_AT
+        )
+
     def waiting(self, told: Sale, evidence: Sequence[Evidence] = PERSONAL) -> StoredSale:
         context = {"sale_id": told.sale_id}
-        stored = StoredSale(
-            sale=replace(told, evidence=()),
-            status=Status.RECEIVED,
-            received_at=RECEIVED_AT,
+        stored = replace(
+            self.bare(told),
             evidence=keyed(*evidence),
             sealed=self.world.sealer.seal(
                 [[str(each.kind), each.value] for each in evidence], context=context
@@ -216,20 +250,7 @@ def test_a_sale_of_theirs_stays_with_litres_money_and_an_id_that_names_nobody(
 
 def test_what_till_and_payment_provider_told_is_stripped_too(farewell: Farewell) -> None:
     stored = farewell.sold()
-    telling = StoredTelling(
-        telling=Telling(
-            source=Source.TILL,
-            told_id="receipt-1",
-            station_id="s0001",
-            at=SALE.key.completed_at + timedelta(minutes=1),
-            amount_fen=SALE.amount_fen,
-            nozzle=SALE.key.nozzle,
-            volume_ml=SALE.volume_ml,
-        ),
-        received_at=RECEIVED_AT,
-        evidence=keyed(CARD),
-        sealed=b"sealed",
-    )
+    telling = replace(TILL_TOLD, evidence=keyed(CARD), sealed=b"sealed")
     retold = RetoldSales(farewell.world.dynamodb, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
     retold.add(telling)
     retold.reunite(telling.telling, now=RECEIVED_AT)
@@ -258,6 +279,101 @@ def test_a_sale_that_waits_with_their_plate_waits_with_nothing(farewell: Farewel
     assert list(farewell.world.decided.orphans(key_of(PLATE))) == []
     kinds = {item["type"] for item in farewell.world.items(LOYALTY_TABLE)}
     assert kinds == {"member", "unbound", "block", "erased", "account", "entry"}
+
+
+def test_of_a_sale_that_another_is_asked_about_only_theirs_goes_and_the_other_gets_it(
+    farewell: Farewell,
+) -> None:
+    """Both drive the car, one has bound it; the phone is the other's."""
+    world = farewell.world
+    world.enrol("m2", OTHER_PHONE)
+    for weeks in (3, 2, 1):  # they have filled up before, or nobody would believe their word
+        at = SALE.key.completed_at - timedelta(weeks=weeks)
+        before = replace(farewell.bare(sale(completed_at=at, totalizer_ml=weeks)), local_hour=16)
+        assert world.portraits.count("m2", before.sale.sale_id, before.fill)
+    stored = farewell.waiting(SALE, [PLATE, OTHER_PHONE])
+    world.decided.decide(
+        stored, probably("m2"), filed_under=stored.evidence_keys, decided_at=RECEIVED_AT
+    )
+
+    farewell.forgotten()
+
+    after = world.stored(SALE)
+    assert (after.status, after.asked, after.evidence) == (
+        Status.PENDING,
+        "m2",
+        keyed(OTHER_PHONE),
+    )
+    assert key_of(PLATE).digest not in str(world.items(SALES_TABLE))
+    assert world.decided.orphans(key_of(OTHER_PHONE)) == [SALE.sale_id]
+    decision = assignment(world).claim(after, claimed_by="m2")
+    assert decision is not None
+    assert (decision.outcome, decision.member_id) == (Outcome.CREDITED, "m2")
+
+
+def test_a_sale_that_another_has_claimed_keeps_what_was_not_theirs(farewell: Farewell) -> None:
+    world = farewell.world
+    stored = farewell.waiting(SALE, [PLATE, OTHER_PHONE])
+    world.decided.decide(
+        stored, nobodys(), filed_under=stored.evidence_keys, decided_at=RECEIVED_AT
+    )
+    world.decided.note_claim(world.stored(SALE), "m2")
+
+    farewell.forgotten()
+
+    assert world.stored(SALE).evidence == keyed(OTHER_PHONE)
+    assert world.decided.orphans(key_of(OTHER_PHONE)) == [SALE.sale_id]
+
+
+def test_a_sale_that_is_told_more_while_its_evidence_goes_keeps_what_was_told(
+    farewell: Farewell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forecourt.contention.FIRST_PAUSE_SECONDS", 0)
+    world = farewell.world
+    stored = farewell.waiting(SALE, [PLATE])
+    world.decided.decide(
+        stored, probably("m2"), filed_under=stored.evidence_keys, decided_at=RECEIVED_AT
+    )
+    telling = replace(TILL_TOLD, evidence=keyed(OTHER_PHONE), sealed=b"sealed")
+    retold = RetoldSales(world.dynamodb, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
+
+    def told() -> None:
+        retold.add(telling)
+        retold.reunite(telling.telling, now=RECEIVED_AT)
+
+    crossing = Interrupting(world.dynamodb, "update_item", told)
+    parted = PartedSales(crossing, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
+    monkeypatch.setattr(farewell.erasure, "parted", parted)
+
+    farewell.forgotten()
+
+    after = world.stored(SALE)
+    assert (after.status, after.evidence) == (Status.RECEIVED, keyed(OTHER_PHONE))
+    assert after.sealed_values == ((telling.telling_id, b"sealed"),)
+
+
+@pytest.mark.parametrize("killed_after", [1, 2])
+def test_a_deletion_that_ends_half_way_is_done_by_its_repeat(
+    farewell: Farewell, monkeypatch: pytest.MonkeyPatch, killed_after: int
+) -> None:
+    world = farewell.world
+    stored = farewell.waiting(SALE, [PLATE, CARD])
+    world.decided.decide(
+        stored, nobodys(), filed_under=stored.evidence_keys, decided_at=RECEIVED_AT
+    )
+    farewell.asks()
+    event = {"detail": {"member_id": "m1"}}
+    forgetting = Killing(world.dynamodb, "delete_item", calls=killed_after)
+    with monkeypatch.context() as patch:
+        patch.setattr(farewell.erasure.decided, "_dynamodb", forgetting)
+        with pytest.raises(Killed):
+            farewell.erasure.handle(event, farewell.context)
+
+    farewell.erasure.handle(event, farewell.context)
+
+    after = world.stored(SALE)
+    assert (after.evidence, after.sealed) == ((), None)
+    assert [item for item in world.items(SALES_TABLE) if item["type"] == "orphan"] == []
 
 
 def test_what_a_family_shares_stays_the_others(farewell: Farewell) -> None:

@@ -14,7 +14,7 @@ from forecourt.attributes import from_item
 from forecourt.messages import MAX_MESSAGE_BYTES
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.stored_sales import Queue, Status
-from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.conftest import SALES_TABLE
 from tests.functional.world import acknowledgements, key_of, sale_record, sqs_record
 from tests.schemas import validator
 from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, payload, sale, sale_document, sample
@@ -414,37 +414,6 @@ def test_each_station_is_answered_on_its_own_topic(
         "forecourt/s0001/down/acks": [SALE.sale_id],
         "forecourt/s0002/down/acks": [elsewhere.sale_id],
     }
-
-
-def test_a_station_is_remembered_for_a_minute(
-    ingest: ModuleType, world: World, context: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    handled(ingest, context, sale_record(SALE))
-    for item in world.dynamodb.scan(TableName=LOYALTY_TABLE)["Items"]:
-        world.dynamodb.delete_item(
-            TableName=LOYALTY_TABLE, Key={"pk": item["pk"], "sk": item["sk"]}
-        )
-    now = ingest.time.monotonic()
-
-    handled(ingest, context, sale_record(OTHER))
-    monkeypatch.setattr(ingest.time, "monotonic", lambda: now + 61)
-    handled(ingest, context, sale_record(sale(transaction=1)))
-
-    assert OTHER.sale_id in accepted()
-    assert [reason for _, reason in refused()] == ["unknown_station"]
-
-
-def test_a_station_that_sells_another_grade_since_a_moment_ago_is_believed(
-    ingest: ModuleType, world: World, context: Any
-) -> None:
-    handled(ingest, context, sale_record(SALE))
-    grades = frozenset({SALE.grade, "98"})
-    world.operator.change_station(SALE.key.station_id, name=None, grades=grades)
-    new = sale(transaction=4712, totalizer_ml=123_500_000, grade="98")
-
-    handled(ingest, context, sale_record(new))
-
-    assert (world.stored(new).status, world.stored(new).doubts) == (Status.RECEIVED, ())
 
 
 def test_no_plate_or_card_is_ever_logged(

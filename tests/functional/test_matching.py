@@ -26,6 +26,7 @@ from tests.functional.clients import (
     refusal,
 )
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.tellings import ACCOUNT
 from tests.functional.world import key_of
 from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, sale
 
@@ -216,6 +217,61 @@ def test_a_fleets_card_names_nobody_and_is_no_orphan_of_all_its_drivers(
     assert decision is not None
     assert (decision.outcome, decision.reason) == (Outcome.UNMATCHED, "crowded")
     assert list(world.decided.orphans(key_of(CARD))) == []
+
+
+def test_beside_a_fleets_card_the_account_it_was_shown_with_still_finds_its_driver(
+    told: Any, world: World
+) -> None:
+    for number in range(SHARED_MAX + 1):
+        world.enrol(f"driver-{number}", CARD)
+    sold = sale(evidence=(CARD, ACCOUNT))
+    told(sold)
+
+    decision = decided(assignment(world), world.stored(sold))
+    key = world.bind("driver-3", ACCOUNT)
+
+    assert decision is not None
+    assert decision.reason == "crowded"
+    assert world.decided.orphans(key_of(CARD)) == []
+    assert world.decided.orphans(key) == [sold.sale_id]
+    found = assignment(world).claim(world.stored(sold))
+    assert found is not None
+    assert found.member_id == "driver-3"
+
+
+def test_what_many_candidates_have_between_them_is_filed_piece_by_piece(
+    told: Any, world: World
+) -> None:
+    """Each piece is a family's; together they are more than `CANDIDATES_MAX`."""
+    seen = (PLATE, plate("浙B12345"), CARD)
+    for number in range(3):
+        for each in seen:
+            world.enrol(f"{each.value}-{number}", each)
+    sold = sale(evidence=seen)
+    told(sold)
+
+    decision = decided(assignment(world), world.stored(sold))
+
+    assert decision is not None
+    assert decision.reason == "crowded"
+    assert [world.decided.orphans(key_of(each)) for each in seen] == [[sold.sale_id]] * 3
+
+
+def test_an_account_linked_while_a_crowds_sale_is_set_aside_still_finds_it(
+    told: Any, world: World
+) -> None:
+    for number in range(SHARED_MAX + 1):
+        world.enrol(f"driver-{number}", CARD)
+    sold = sale(evidence=(CARD, ACCOUNT))
+    told(sold)
+    crossing = Interrupting(
+        world.dynamodb, "transact_write_items", lambda: world.bind("driver-3", ACCOUNT)
+    )
+
+    decision = decided(assignment(world, sales_client=crossing), world.stored(sold))
+
+    assert decision is not None
+    assert decision.member_id == "driver-3"
 
 
 def test_the_card_of_one_beside_the_car_of_another_is_asked_about(told: Any, world: World) -> None:

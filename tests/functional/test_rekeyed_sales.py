@@ -18,6 +18,7 @@ from forecourt.sales import Evidence, EvidenceKind
 from forecourt.sealing import Sealer
 from forecourt.stored_sales import Status, keyed_under, sale_key
 from forecourt.stored_tellings import StoredTelling, telling_to_item
+from tests.functional.assigning import assignment
 from tests.functional.clients import Interrupting
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.rotation import (
@@ -208,6 +209,19 @@ def test_a_sale_that_waits_is_found_by_both_keys_while_both_are_accepted(world: 
         hashes(INTRODUCED, PLATE),
         hashes(INTRODUCED, PHONE),
     ]
+
+
+def test_a_sale_hashed_anew_while_it_is_weighed_is_filed_under_both_hashes(world: World) -> None:
+    read = observed(world, SALE, RING, PLATE, PHONE)
+    assert rekey(world, INTRODUCED) is Outcome.CHANGED
+    judge = assignment(world)
+
+    decisions = [
+        judge.assign(stored, *judge.weigh([stored])) for stored in (read, world.stored(SALE))
+    ]
+
+    assert [each and each.reason for each in decisions] == [None, "unknown"]
+    assert filed_under(world) == names(INTRODUCED, PLATE, PHONE)
 
 
 def test_once_the_old_key_is_dropped_a_sale_waits_under_the_new_one_alone(world: World) -> None:

@@ -11,12 +11,14 @@ from botocore.exceptions import ClientError
 
 from forecourt.retellings import WINDOW
 from forecourt.retold_sales import RetoldSales
-from forecourt.stored_sales import Queue, Status, sale_from_item
+from forecourt.stored_sales import Queue, Status, sale_from_item, sale_key
 from forecourt.stored_tellings import StoredTelling, telling_from_item, telling_to_item
+from tests.functional.assigning import assignment
 from tests.functional.clients import Interrupting, Paging, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
+from tests.functional.rotation import INTRODUCED, hashes, rekeyed_sales
 from tests.functional.tellings import ACCOUNT, PAYMENT, PHONE, TILL, WITH_RECEIPT, telling_record
-from tests.functional.world import key_of, sale_record, sqs_record
+from tests.functional.world import key_of, keyed, sale_record, sqs_record
 from tests.specimens import CARD, PLATE, RECEIVED_AT, SALE, payload, sale, sample
 
 if TYPE_CHECKING:
@@ -96,6 +98,78 @@ def test_a_till_that_tells_before_the_pump_is_found_by_it(
     match()
 
     assert world.stored(BY_PLATE).member_id == "m1"
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_joins_before_matching_comes_to_the_sale_is_filed_with_it(
+    tell: Any, match: Any, world: World, *, at_once: bool, counted: Any, context: Any
+) -> None:
+    """The till told first: the stream has the sale without what joined it, and then with it."""
+    from functions.matching import handler  # noqa: PLC0415 - `match` has made it ready
+
+    world.records(SALES_TABLE)  # whatever came before
+    tell(sale_record(BY_PLATE))
+    tell(telling_record(TILL, PHONE), telling_record(PAYMENT, ACCOUNT))
+    counted()
+
+    if at_once:
+        match()
+    else:
+        for record in world.records(SALES_TABLE, status="received"):
+            assert handler.handle({"Records": [record]}, context) == {"batchItemFailures": []}
+
+    assert world.stored(BY_PLATE).status is Status.UNMATCHED
+    for each in (PLATE, PHONE, ACCOUNT):
+        assert world.decided.orphans(key_of(each)) == [BY_PLATE.sale_id]
+    assert counted() == {"SalesUnmatched": 1}
+
+
+def test_a_sale_that_was_told_less_than_matching_read_is_left_to_its_next_record(
+    tell: Any, world: World
+) -> None:
+    world.enrol("m1", PLATE)
+    tell(sale_record(BY_PLATE))
+    first, judge = world.stored(BY_PLATE), assignment(world)
+    (weighed,) = judge.weigh([first])
+    tell(telling_record(TILL, PHONE))
+    before = world.snapshot()
+
+    assert judge.assign(first, weighed) is None
+
+    assert world.snapshot() == before
+
+
+def test_what_joins_a_sale_that_is_hashed_anew_meanwhile_leaves_both_hashes(
+    tell: Any, world: World
+) -> None:
+    tell(sale_record(BY_PLATE))
+    telling = StoredTelling(telling=TILL, received_at=RECEIVED_AT, evidence=keyed(PHONE))
+    item = world.dynamodb.get_item(TableName=SALES_TABLE, Key=sale_key(BY_PLATE.sale_id))["Item"]
+    crossing = Interrupting(
+        world.dynamodb,
+        "transact_write_items",
+        lambda: rekeyed_sales(world, INTRODUCED).rekey(item),
+    )
+    retold(world).add(telling)
+
+    retold(world, crossing).reunite(TILL, now=RECEIVED_AT)
+
+    plate, phone = world.stored(BY_PLATE).evidence
+    assert plate.keys == hashes(INTRODUCED, PLATE)
+    assert phone.key == key_of(PHONE)
+
+
+def test_a_sale_without_evidence_that_is_told_of_without_any_is_decided(
+    tell: Any, match: Any, world: World
+) -> None:
+    bare = sale(evidence=())
+    tell(sale_record(bare))
+    tell(telling_record(TILL))
+    assert world.stored(bare).told
+
+    match()
+
+    assert world.stored(bare).undecided_because == "no_evidence"
 
 
 def test_three_sources_in_any_order_and_again_are_one_sale(tell: Any, world: World) -> None:

@@ -11,16 +11,19 @@ import pytest
 from forecourt.decisions import Decision, Outcome, Reason
 from forecourt.erasing import Erasing
 from forecourt.events import DetailType
+from forecourt.questions_table import Says
+from forecourt.retold_sales import RetoldSales
 from forecourt.stored_sales import Status
+from forecourt.stored_tellings import StoredTelling
 from functions.members import handler as members
 from tests.functional.assigning import NOW, assignment
 from tests.functional.clients import Interrupting
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.hearing import hear, heard
 from tests.functional.http import Client
-from tests.functional.tellings import ACCOUNT, PAYMENT, TILL, telling_record
-from tests.functional.world import World, key_of, sale_record
-from tests.specimens import PLATE, RECEIVED_AT, sale
+from tests.functional.tellings import ACCOUNT, PAYMENT, PHONE, TILL, telling_record
+from tests.functional.world import World, key_of, keyed, sale_record
+from tests.specimens import PLATE, RECEIVED_AT, probably, sale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,26 +118,114 @@ def test_of_two_who_claimed_a_sale_neither_is_believed_by_what_a_till_tells(
     assert world.stored(UNSEEN).member_id is None
 
 
-@pytest.mark.parametrize("word", ["confirmation", "denial"])
-def test_a_word_that_meets_a_sale_about_to_be_weighed_comes_again_and_counts(
-    tell: Any, match: Any, said: Any, claims: ModuleType, world: World, *, context: Any, word: str
-) -> None:
-    world.enrol("m1", PLATE)
+@pytest.mark.parametrize(
+    ("word", "status", "member_id"),
+    [("confirmation", Status.MATCHED, "m1"), ("denial", Status.UNMATCHED, None)],
+)
+def test_what_is_said_of_a_sale_about_to_be_weighed_counts_with_what_was_told_of_it(
+    tell: Any, match: Any, said: Any, world: World, *,
+    word: str, status: Status, member_id: str | None,
+) -> None:  # fmt: skip
+    """The phone that the till tells is the member's: without their no they would be credited."""
+    world.enrol("m1", PLATE, PHONE)
     tell(sale_record(BY_PLATE))
     match()
     assert world.stored(BY_PLATE).asked == "m1"
 
-    messages = said(word, BY_PLATE, lambda: tell(telling_record(PAYMENT, ACCOUNT)))
-    assert len(messages) == 1  # it failed, for the queue to bring it again
+    assert said(word, BY_PLATE, lambda: tell(telling_record(TILL, PHONE))) == []
     assert world.stored(BY_PLATE).status is Status.RECEIVED
     match()
-    assert hear(claims, messages, context) == []
 
     stored = world.stored(BY_PLATE)
-    if word == "confirmation":
-        assert (stored.status, stored.member_id) == (Status.MATCHED, "m1")
-    else:
-        assert (stored.status, stored.denied_by) == (Status.UNMATCHED, frozenset({"m1"}))
+    assert (stored.status, stored.member_id) == (status, member_id)
+
+
+@pytest.mark.parametrize(
+    ("word", "status", "member_id"),
+    [("confirmation", Status.MATCHED, "m1"), ("denial", Status.UNMATCHED, None)],
+)
+def test_what_is_on_its_way_when_more_is_told_is_weighed_with_it(
+    tell: Any, match: Any, said: Any, world: World, *,
+    word: str, status: Status, member_id: str | None,
+) -> None:  # fmt: skip
+    """The sale is decided before the bus brings the answer, which changes nothing more."""
+    world.enrol("m1", PLATE, PHONE)
+    tell(sale_record(BY_PLATE))
+    match()
+    decided: list[Any] = []
+
+    def decides() -> None:
+        tell(telling_record(TILL, PHONE))
+        match()
+        decided.extend(world.snapshot())
+
+    assert said(word, BY_PLATE, decides) == []
+
+    stored = world.stored(BY_PLATE)
+    assert (stored.status, stored.member_id) == (status, member_id)
+    assert [each.says is not None for each in world.questions.everything("m1")] == [True]
+    assert world.snapshot() == decided
+
+
+def test_what_is_answered_in_the_moment_a_telling_joins_is_not_taken_back(
+    tell: Any, match: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forecourt.contention.FIRST_PAUSE_SECONDS", 0)
+    world.enrol("m1", PLATE)
+    tell(sale_record(BY_PLATE))
+    match()
+    telling = StoredTelling(telling=TILL, received_at=RECEIVED_AT, evidence=keyed(PHONE))
+    crossing = Interrupting(
+        world.dynamodb,
+        "transact_write_items",
+        lambda: world.questions.answer(
+            "m1", BY_PLATE.sale_id, Says.NO, answered_by="m1", answered_at=NOW
+        ),
+    )
+    retold = RetoldSales(crossing, sales=SALES_TABLE, loyalty=LOYALTY_TABLE)
+    retold.add(telling)
+
+    retold.reunite(TILL, now=RECEIVED_AT)
+
+    stored = world.stored(BY_PLATE)
+    assert (stored.status, stored.denied_by) == (Status.RECEIVED, frozenset({"m1"}))
+    assert world.questions.said("m1", BY_PLATE.sale_id) is Says.NO
+
+
+def test_a_no_that_comes_while_matching_weighs_is_weighed_with_the_record_it_makes(
+    tell: Any, match: Any, claims: ModuleType, world: World
+) -> None:
+    world.enrol("m1", PLATE, PHONE)
+    tell(sale_record(BY_PLATE))
+    match()
+    tell(telling_record(TILL, PHONE))
+    stored, judge = world.stored(BY_PLATE), assignment(world)
+    (weighed,) = judge.weigh([stored])
+    assert weighed.decision.member_id == "m1"
+
+    claims.heed(claims.Said(member_id="m1", sale_id=BY_PLATE.sale_id, says=Says.NO, said_by="m1"))
+    assert judge.assign(stored, weighed) is None
+    assert world.stored(BY_PLATE).status is Status.RECEIVED
+    match()
+
+    assert world.stored(BY_PLATE).undecided_because == "denied"
+
+
+def test_who_says_no_and_is_not_asked_any_more_is_never_asked_again(
+    tell: Any, match: Any, said: Any, world: World
+) -> None:
+    world.enrol("m1", PLATE)
+    tell(sale_record(BY_PLATE))
+    match()
+
+    def asks_another() -> None:
+        stored = world.stored(BY_PLATE)
+        assert world.decided.decide(stored, probably("m2"), decided_at=LATER)
+
+    assert said("denial", BY_PLATE, asks_another) == []
+
+    stored = world.stored(BY_PLATE)
+    assert (stored.asked, stored.denied_by) == ("m2", frozenset({"m1"}))
 
 
 @pytest.mark.parametrize(
@@ -163,9 +254,9 @@ def test_what_is_said_of_a_held_sale_counts_once_it_is_released(
     assert (world.stored(BY_PLATE).status, world.stored(BY_PLATE).member_id) == (status, member_id)
 
 
-def test_what_is_said_while_a_held_sale_is_released_comes_again(
+def test_what_is_said_while_a_held_sale_is_released_counts(
     tell: Any, match: Any, said: Any, claims: ModuleType, world: World, *,
-    context: Any, monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     world.enrol("m1", PLATE)
     tell(sale_record(BY_PLATE))
@@ -177,10 +268,8 @@ def test_what_is_said_while_a_held_sale_is_released_comes_again(
     monkeypatch.setattr(
         claims.decided, "_dynamodb", Interrupting(world.dynamodb, "update_item", release)
     )
-    messages = said("confirmation", BY_PLATE, lambda: tell(CONTRADICTION))
-    assert world.stored(BY_PLATE).claimed_by == frozenset()
+    assert said("confirmation", BY_PLATE, lambda: tell(CONTRADICTION)) == []
     match()
-    assert hear(claims, messages, context) == []
 
     assert world.stored(BY_PLATE).member_id == "m1"
 
@@ -236,6 +325,40 @@ def test_a_claim_that_loses_the_race_of_two_weighings_is_weighed_again(
     said("confirmation", BY_PLATE)
 
     assert world.stored(BY_PLATE).member_id == "m1"
+
+
+def test_a_claim_that_is_weighed_while_another_claims_is_not_believed(
+    tell: Any, match: Any, said: Any, claims: ModuleType, world: World, *,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    world.enrol("m1", PLATE)
+    tell(sale_record(BY_PLATE))
+    match()
+    rival = Interrupting(
+        world.dynamodb,
+        "transact_write_items",
+        lambda: world.decided.note_claim(world.stored(BY_PLATE), "m2"),
+    )
+    monkeypatch.setattr(claims, "assignment", assignment(world, sales_client=rival))
+
+    said("confirmation", BY_PLATE)
+
+    stored = world.stored(BY_PLATE)
+    assert (stored.status, stored.claimed_by) == (Status.PENDING, frozenset({"m1", "m2"}))
+
+
+def test_a_sale_about_to_be_weighed_stays_filed_for_whoever_binds_a_piece_of_it(
+    tell: Any, match: Any, claims: ModuleType, world: World
+) -> None:
+    tell(sale_record(BY_PLATE))
+    match()
+    tell(telling_record(TILL, PHONE))
+    assert world.stored(BY_PLATE).status is Status.RECEIVED
+    before = world.snapshot()
+
+    claims.claim(key_of(PLATE))
+
+    assert world.snapshot() == before
 
 
 def test_who_was_asked_and_is_forgotten_since_lets_the_sale_go(

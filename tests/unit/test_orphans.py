@@ -6,10 +6,12 @@ from functools import reduce
 
 import pytest
 
+from forecourt.assignment import findable
 from forecourt.behaviour import Behaviour
 from forecourt.decisions import Decision, Outcome, Reason
 from forecourt.fills import Fill
 from forecourt.hashes import EvidenceKey, Observation
+from forecourt.inquiry import SHARED_MAX
 from forecourt.orphans import (
     POINTERS_MAX,
     SUGGESTIONS_MAX,
@@ -19,6 +21,8 @@ from forecourt.orphans import (
     suggestions,
 )
 from forecourt.presence import CheckIn, Presences
+from forecourt.stored_sales import KeyedEvidence, Status, StoredSale
+from tests.specimens import RECEIVED_AT, SALE
 
 DAY = 86_400
 FILL = Fill(station_id="s0001", grade="92", volume_ml=40_000, hour=8, at=1_700_000_000)
@@ -31,6 +35,12 @@ HABITS = reduce(
 NEXT = replace(FILL, at=HABITS.last_at + 7 * DAY)
 NOWHERE = Presences()
 THERE = Presences(check_ins=(CheckIn(NEXT.at - 60, NEXT.station_id),))
+
+
+def waiting(*evidence: KeyedEvidence) -> StoredSale:
+    return StoredSale(
+        sale=SALE, status=Status.UNMATCHED, received_at=RECEIVED_AT, evidence=evidence
+    )
 
 
 def test_an_unmatched_sale_is_filed_under_every_piece_of_its_evidence() -> None:
@@ -54,15 +64,36 @@ def test_while_two_keys_are_accepted_a_sale_is_filed_under_both_hashes_of_every_
     )
 
 
-@pytest.mark.parametrize(
-    "decision",
-    [
-        replace(UNKNOWN, outcome=Outcome.CREDITED, reason=None),
-        replace(UNKNOWN, reason=Reason.CROWDED),
-    ],
-)
-def test_a_credited_sale_and_one_a_crowd_shares_wait_for_nobody(decision: Decision) -> None:
-    assert pointers(decision, [PLATE]) == ()
+def test_a_credited_sale_waits_for_nobody() -> None:
+    assert pointers(replace(UNKNOWN, outcome=Outcome.CREDITED, reason=None), [PLATE]) == ()
+
+
+def test_a_sale_with_a_crowd_of_candidates_is_filed_like_any_other() -> None:
+    crowded = replace(UNKNOWN, reason=Reason.CROWDED)
+
+    assert pointers(crowded, [PLATE]) == pointers(UNKNOWN, [PLATE]) != ()
+
+
+@pytest.mark.parametrize(("owners", "found"), [(SHARED_MAX, True), (SHARED_MAX + 1, False)])
+def test_a_sale_is_found_by_what_a_family_shares_and_not_by_what_a_crowd_does(
+    owners: int, *, found: bool
+) -> None:
+    card, phone = (EvidenceKey(kind=kind, digest="d") for kind in ("card", "phone"))
+    stored = waiting(KeyedEvidence(key=card), KeyedEvidence(key=phone))
+    having = {card: [f"m{n}" for n in range(owners)], phone: ["m1"]}
+
+    kinds = [each.kind for each in findable(stored, having)]
+
+    assert kinds == (["card", "phone"] if found else ["phone"])
+
+
+def test_owners_under_either_hash_of_a_piece_are_one_crowd_and_count_once() -> None:
+    piece = KeyedEvidence(key=EvidenceKey(kind="card", digest="c"), others=("2.c",))
+    old, new = piece.keys
+    some, others = ["m1", "m2", "m3"], ["m3", "m4", "m5"]
+
+    assert findable(waiting(piece), {old: some, new: some}) != ()
+    assert findable(waiting(piece), {old: some, new: others}) == ()
 
 
 def test_a_pending_sale_can_still_be_found() -> None:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 DAY = 86_400
 SPREAD = 1_000_000_007  # keeps the draws of one seed apart from another's
 REMEMBERED = 10  # past sales replayed into a portrait at most
-CREDITED_GUESS = 0.85  # of past sales; only a credited one tells of habits and who drove the car
 GRADES, GRADE_SHARES = ("92", "95", "98", "0"), (55, 32, 5, 8)
 MEAN_DAYS = (2, 5, 7, 7, 9, 10, 12, 14, 18, 25)
 MEAN_LITRES = {"92": (25, 45), "95": (28, 50), "98": (30, 55), "0": (40, 180)}
@@ -76,9 +75,7 @@ def habits_of(household: int, *, city: int, stations_here: int, seed: int) -> Ha
         stations=tuple(rng.randrange(stations_here) for _ in range(3)),
         grade=grade,
         mean_ml=rng.randrange(low, high) * 1000,
-        interval=int(
-            DAY * rng.choice((2, 5, 7, 7, 9, 10, 12, 14, 18, 25)) * rng.uniform(0.8, 1.25)
-        ),
+        interval=int(DAY * rng.choice(MEAN_DAYS) * rng.uniform(0.8, 1.25)),
         peak=rng.choice((7, 8, 9, 12, 15, 17, 18, 19, 20)),
     )
 
@@ -111,7 +108,7 @@ def portrait_of(population: Population, member: int, *, at: int, made_it: bool) 
         when -= habits.gap(rng)
     behaviour = Behaviour()
     for each in reversed(times):
-        credited = rng.random() < CREDITED_GUESS
+        credited = rng.random() < population.rates.past_credited
         fill = habits.fill(rng, at=each, stations_here=stations_here)
         if rng.random() < population.rates.payment_seen:
             token = token_of(population, member, rng)
@@ -158,7 +155,7 @@ def presences_of(
 def drivers_of(population: Population, plate: int) -> list[int]:
     """Return who has been credited with a sale at which the car was seen."""
     rates = population.rates
-    seen = rates.plate_seen * (1 - rates.plate_misread) * CREDITED_GUESS
+    seen = rates.plate_seen * (1 - rates.plate_misread) * rates.past_credited
     household = population.household_of_plate(plate)
     shares = dict.fromkeys(household, seen)
     for each in household:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from forecourt.decisions import Outcome
 from forecourt.hashes import EvidenceKey
 from forecourt.inquiry import DEFAULT_POLICY, ONE_CAR_ONE_MEMBER, inquire
+from tests.bench.match_eval.orphanage import Orphanage
 from tests.bench.match_eval.sales import SaleMaker
 from tests.bench.match_eval.store import Reads, Store, slips
 
 if TYPE_CHECKING:
     from forecourt.decisions import Decision
     from forecourt.weighing import Policy, Weights
-    from tests.bench.match_eval.orphanage import Orphanage
     from tests.bench.match_eval.population import Population
     from tests.bench.match_eval.sales import SimulatedSale
 
@@ -34,7 +34,12 @@ BUCKETS_PPM = (0, 100_000, 500_000, 900_000, 990_000, 999_000, 999_900, 1_000_00
 
 @dataclass(slots=True)
 class Tally:
-    """What one policy did. `slips` are sales of members whose phone was mistyped."""
+    """
+    What one policy did, what its decisions read, and what became of the sales it let wait.
+
+    `slips` are sales of members whose phone was mistyped. Baselines read nothing that is counted,
+    and let nothing wait.
+    """
 
     sales: int = 0
     members_sales: int = 0
@@ -45,7 +50,8 @@ class Tally:
     slips: int = 0
     slips_right: int = 0
     slips_pending_right: int = 0
-    why_wrong: Counter[str] = field(default_factory=Counter)
+    reads: Reads = field(default_factory=Reads)
+    orphans: Counter[str] = field(default_factory=Counter)
 
     def add(self, sale: SimulatedSale, member_id: str | None, outcome: Outcome) -> None:
         truth = None if sale.member is None else str(sale.member)
@@ -68,10 +74,8 @@ class Result:
     """Everything one worker measured; results of several workers add up."""
 
     tallies: dict[str, Tally] = field(default_factory=dict)
-    reads: Reads = field(default_factory=Reads)
     buckets: Counter[int] = field(default_factory=Counter)
     buckets_right: Counter[int] = field(default_factory=Counter)
-    orphans: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     wrong_pieces: Counter[str] = field(default_factory=Counter)
 
@@ -80,43 +84,65 @@ class Result:
             mine = self.tallies.setdefault(name, Tally())
             for each in Tally.__slots__:
                 setattr(mine, each, getattr(mine, each) + getattr(tally, each))
-        for each in ("inquiries", "round_trips", "keys", "portraits"):
-            setattr(self.reads, each, getattr(self.reads, each) + getattr(other.reads, each))
-        for each in ("most_round_trips", "most_keys"):
-            most = max(getattr(self.reads, each), getattr(other.reads, each))
-            setattr(self.reads, each, most)
-        for each in ("buckets", "buckets_right", "orphans", "reasons", "wrong_pieces"):
+        for each in ("buckets", "buckets_right", "reasons", "wrong_pieces"):
             getattr(self, each).update(getattr(other, each))
 
 
-def evaluate(
-    population: Population, weights: Weights, orphanage: Orphanage, *, stream: int, sales: int
-) -> Result:
+class Judge:
+    """
+    Decides sales under the policy *name*, and notes in *tally* what comes of them.
+
+    Whom chance brings to the sales that wait is drawn for each policy by itself, so that what one
+    lets wait changes nothing for another.
+    """
+
+    def __init__(
+        self, name: str, population: Population, weights: Weights, *, stream: int, tally: Tally
+    ) -> None:
+        self._policy = POLICIES[name]
+        self._weights = weights
+        self._tally = tally
+        self._store = Store(population, reads=tally.reads)
+        self._orphanage = Orphanage(
+            population,
+            policy=self._policy,
+            stream=str(stream) if name == DEFAULT else f"{stream}/{name}",
+        )
+
+    def decide(self, sale: SimulatedSale) -> Decision:
+        inquiry = inquire(
+            sale.observations,
+            sale.fill,
+            weights=self._weights,
+            policy=self._policy,
+            tolerate=slips,
+        )
+        decision = self._store.converse(inquiry, sale)
+        self._tally.add(sale, decision.member_id, decision.outcome)
+        if decision.outcome is not Outcome.CREDITED:
+            self._orphanage.wait(self._tally.orphans, sale, decision, self._weights)
+        return decision
+
+
+def evaluate(population: Population, weights: Weights, *, stream: int, sales: int) -> Result:
     """Judge *sales* of one stream under every policy."""
     result = Result(tallies={name: Tally() for name in (*BASELINES, *POLICIES)})
-    store = Store(population, reads=result.reads)
+    judges = {
+        name: Judge(name, population, weights, stream=stream, tally=result.tallies[name])
+        for name in POLICIES
+    }
+    default = judges.pop(DEFAULT)
     uncounted = Store(population)
     for number, sale in enumerate(SaleMaker(population, stream=stream).sales(sales)):
-        decision = _judge(store, sale, weights, DEFAULT_POLICY)
-        result.tallies[DEFAULT].add(sale, decision.member_id, decision.outcome)
-        _note(result, sale, decision)
-        if decision.outcome is not Outcome.CREDITED:
-            orphanage.wait(result.orphans, sale, decision, weights)
+        _note(result, sale, default.decide(sale))
         if number % EVERY_OTHER_POLICY:
             continue
-        for name, policy in POLICIES.items():
-            if name != DEFAULT:
-                other = _judge(uncounted, sale, weights, policy)
-                result.tallies[name].add(sale, other.member_id, other.outcome)
+        for judge in judges.values():
+            judge.decide(sale)
         for name, member_id in _baselines(uncounted, sale).items():
             outcome = Outcome.CREDITED if member_id else Outcome.UNMATCHED
             result.tallies[name].add(sale, member_id, outcome)
     return result
-
-
-def _judge(store: Store, sale: SimulatedSale, weights: Weights, policy: Policy) -> Decision:
-    inquiry = inquire(sale.observations, sale.fill, weights=weights, policy=policy, tolerate=slips)
-    return store.converse(inquiry, sale)
 
 
 def _note(result: Result, sale: SimulatedSale, decision: Decision) -> None:

@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from forecourt.decisions import Outcome
-from forecourt.inquiry import inquire
+from forecourt.inquiry import SHARED_MAX, inquire
 from forecourt.orphans import pointers
 from tests.bench.match_eval import population as people
 from tests.bench.match_eval.drivers import somebody_else
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from forecourt.decisions import Decision
-    from forecourt.hashes import EvidenceKey
-    from forecourt.weighing import Weights
+    from forecourt.hashes import EvidenceKey, Observation
+    from forecourt.weighing import Policy, Weights
     from tests.bench.match_eval.population import Population
     from tests.bench.match_eval.sales import SimulatedSale
 
@@ -39,10 +39,16 @@ class Visit:
 
 
 class Orphanage:
-    """Lets people bind, scan and claim, and weighs what they find by key once more."""
+    """
+    Lets people bind, scan and claim, and weighs what they find by key once more.
 
-    def __init__(self, population: Population, *, stream: int) -> None:
+    Under *policy*, as the sale was weighed before it waited. The same *stream* lets the same
+    people come.
+    """
+
+    def __init__(self, population: Population, *, policy: Policy, stream: str) -> None:
         self._population = population
+        self._policy = policy
         self._rng = Random(f"{population.seed}/orphans/{stream}")
 
     def wait(
@@ -55,7 +61,7 @@ class Orphanage:
         brings somebody to the sale. Of two who come chance says who is first; the second finds
         what the first has bound and said, and nothing when the sale is credited by then.
         """
-        filed = pointers(decision, sale.observations)
+        filed = pointers(decision, self._findable(sale))
         enrols = sale.member is None and self._rng.random() < self._population.rates.enrols_later
         orphan = sale.member is not None or enrols
         maker = self._maker(sale, decision, filed) if orphan else None
@@ -82,6 +88,15 @@ class Orphanage:
                 counts[f"{wrongly} if claimed"] += visit.claims
                 counts[f"{wrongly}, {_told(sale, again)}"] += 1
             return
+
+    def _findable(self, sale: SimulatedSale) -> list[Observation]:
+        """Return what is observed of a sale but for what a crowd shares, as `assignment` does."""
+        store = Store(self._population)
+        return [
+            each
+            for each in sale.observations
+            if all(len(owners) <= SHARED_MAX for owners in store.owners(each.keys).values())
+        ]
 
     def _maker(
         self, sale: SimulatedSale, decision: Decision, filed: tuple[EvidenceKey, ...]
@@ -158,6 +173,7 @@ class Orphanage:
             sale.observations,
             sale.fill,
             weights=weights,
+            policy=self._policy,
             tolerate=slips,
             # Of two who claim it neither is believed.
             claimed_by=claimants.pop() if len(claimants) == 1 else None,

@@ -19,6 +19,7 @@ class Rates:
     number_given_up: float = 0.005  # the member has a new number and has not told
     car_changed: float = 0.02  # the member has a new car and has not told
     moved_away: float = 0.10  # the number is from another city
+    past_credited: float = 0.85  # of past sales: only these tell of habits and who drove the car
 
     strangers: float = 0.08  # of sales: nobody's
     stranger_types_phone: float = 0.30
@@ -29,9 +30,12 @@ class Rates:
     mistyped_swap: float = 0.25
     mistyped_length: float = 0.10
     mistyped_twice: float = 0.08
+    mistyped_beside: float = 0.70  # of wrong digits: a neighbour on the keypad, otherwise any
     plate_seen: float = 0.92
     plate_misread: float = 0.03
     misread_within_class: float = 0.85
+    read_unsure: float = 0.03  # of plates read rightly: the camera doubts itself
+    misread_unsure: float = 0.60  # of misread ones
     payment_seen: float = 0.75
     paid_by_another_member: float = 0.0001
     another_is_close: float = 0.50  # who pays, or picks up a receipt: of the same cars, if anybody

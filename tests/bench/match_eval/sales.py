@@ -196,7 +196,7 @@ class SaleMaker:
         slips = 2 if rng.random() < rates.mistyped_twice else 1
         for place in rng.sample(range(1, len(phone)), slips):
             near = KEYPAD_NEIGHBOURS[phone[place]]
-            other = rng.choice(near if rng.random() < 0.7 else "0123456789")
+            other = rng.choice(near if rng.random() < rates.mistyped_beside else "0123456789")
             phone = phone[:place] + other + phone[place + 1 :]
         return phone
 
@@ -204,10 +204,11 @@ class SaleMaker:
         rng, rates = self._rng, self._population.rates
         plate = people.plate_text(code)
         if rng.random() >= rates.plate_misread:
-            return Observation(kind="plate", digest=plate, unsure=rng.random() < 0.03)
+            return Observation(kind="plate", digest=plate, unsure=rng.random() < rates.read_unsure)
         variants = plate_variants(plate)
         if variants and rng.random() < rates.misread_within_class:
-            return Observation(kind="plate", digest=rng.choice(variants), unsure=rng.random() < 0.6)
-        place = rng.randrange(2, len(plate))
-        wrong = plate[:place] + rng.choice(people.SERIAL) + plate[place + 1 :]
-        return Observation(kind="plate", digest=wrong, unsure=rng.random() < 0.6)
+            wrong = rng.choice(variants)
+        else:
+            place = rng.randrange(2, len(plate))
+            wrong = plate[:place] + rng.choice(people.SERIAL) + plate[place + 1 :]
+        return Observation(kind="plate", digest=wrong, unsure=rng.random() < rates.misread_unsure)

@@ -38,6 +38,16 @@ class Reads:
     most_round_trips: int = 0
     most_keys: int = 0
 
+    def __add__(self, other: Reads) -> Reads:
+        return Reads(
+            inquiries=self.inquiries + other.inquiries,
+            round_trips=self.round_trips + other.round_trips,
+            keys=self.keys + other.keys,
+            portraits=self.portraits + other.portraits,
+            most_round_trips=max(self.most_round_trips, other.most_round_trips),
+            most_keys=max(self.most_keys, other.most_keys),
+        )
+
     @property
     def units(self) -> float:
         return (self.keys + 2 * self.portraits) / 2

@@ -17,7 +17,7 @@ from forecourt.contention import until_settled
 from forecourt.conversations import in_step
 from forecourt.decisions import Outcome, Reason
 from forecourt.errors import StaleWrite
-from forecourt.inquiry import Found, inquire
+from forecourt.inquiry import SHARED_MAX, Found, inquire
 from forecourt.orphans import pointers, still_waits
 from forecourt.stored_sales import Status
 from forecourt.values import dataclass
@@ -29,13 +29,15 @@ if TYPE_CHECKING:
     from forecourt.candidates_table import CandidatesTable
     from forecourt.decided_sales import DecidedSales
     from forecourt.decisions import Decision
-    from forecourt.hashes import EvidenceKey
+    from forecourt.hashes import EvidenceKey, Observation
     from forecourt.inquiry import LookUp
     from forecourt.sales_table import SalesTable
     from forecourt.stored_sales import StoredSale
     from forecourt.weighing import Policy, Weights
 
 WAITING_STATUSES = frozenset({Status.UNMATCHED, Status.PENDING})
+# Of these what is said is noted: they are weighed with it, at once or when they are released.
+TO_BE_WEIGHED = frozenset({Status.RECEIVED, Status.HELD})
 
 
 def _utc_now() -> datetime:
@@ -129,15 +131,16 @@ class Assignment:
         """
         Write down whose a received sale is, and return what was written.
 
-        `None`: it was decided before, which is what every repeat finds. A repeat of a sale
-        that waits looks again, too: perhaps the first time ended before it did.
+        `None`: it was decided before, which is what every repeat finds, or more was told or said
+        of it since: that has changed the sale, and its own record brings it again. A repeat of a
+        sale that waits looks again, too: perhaps the first time ended before it did.
 
         Who is asked may have been forgotten meanwhile. Their portrait says so before their
         questions are looked for, so one that was not found there is taken back here.
         """
         decision = heeding(stored, weighed.decision)
         decided_at = self._now()
-        filed_under = pointers(decision, stored.observations)
+        filed_under = pointers(decision, findable(stored, weighed.owners))
         written = until_settled(
             lambda: self._decided.decide(
                 stored, decision, filed_under=filed_under, decided_at=decided_at
@@ -145,7 +148,7 @@ class Assignment:
         )
         if not written:
             return self._claim_as_it_is(stored)
-        if not filed_under:
+        if decision.outcome is Outcome.CREDITED:
             return decision
         asked = decision.member_id if decision.outcome is Outcome.PENDING else None
         owners, erased = self._candidates.as_of_now(stored.evidence_keys, asked=asked)
@@ -167,9 +170,9 @@ class Assignment:
         Decide a waiting sale again, as of now; return what was written.
 
         `None`: nothing new came of it, it has waited too long, a person has ruled on it, or it
-        waits no more. Raise `StaleWrite` when it was decided since it was read and still waits:
-        what it is weighed for now, the rival need not have seen. A sale somebody is asked about
-        stays theirs to answer unless another is likelier now.
+        waits no more. Raise `StaleWrite` when it still waits and was decided since it was read, or
+        more was told or said of it: what it is weighed for now, the rival need not have seen. A
+        sale somebody is asked about stays theirs to answer unless another is likelier now.
         """
         now = self._now()
         if waiting.ruled is not None or not still_waits(waiting.sale.key.completed_at, now):
@@ -182,12 +185,28 @@ class Assignment:
         )
         if not erased and not _is_news(waiting, decision):
             return None
-        filed_under = pointers(decision, waiting.observations)
+        filed_under = pointers(decision, findable(waiting, weighed.owners))
         if self._decided.decide(waiting, decision, filed_under=filed_under, decided_at=now):
             return decision
         if self._sales.sale(waiting.sale.sale_id).status in WAITING_STATUSES:
             raise StaleWrite
         return None
+
+
+def findable(
+    stored: StoredSale, owners: Mapping[EvidenceKey, Sequence[str]]
+) -> tuple[Observation, ...]:
+    """
+    Return what a sale may be found by, given who has it.
+
+    A piece that a crowd shares, a fleet's card, would bring the sale before the whole crowd, and
+    tells none of them from another.
+    """
+    return tuple(
+        each
+        for each in stored.observations
+        if len({owner for key in each.keys for owner in owners.get(key, ())}) <= SHARED_MAX
+    )
 
 
 def heeding(stored: StoredSale, decision: Decision) -> Decision:

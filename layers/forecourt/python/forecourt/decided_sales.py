@@ -7,11 +7,11 @@ Writing down whose a sale is: the Sales table, and the question to a member in t
 | orphan | Sales | `EVIDENCE#<kind>#<digest>` | `SALE#<sale id>` |
 | question | Loyalty | `ASKED#<member>` | `SALE#<sale id>` |
 
-A sale that is nobody's for now is filed under each piece of its evidence, by which it is
-found when somebody binds that piece. One that is probably somebody's is pending and puts a
-question to them; the relay tells the bus. Both are written with the sale in one transaction of
-at most eleven items, nineteen while two keys of the hashes are accepted: a sale never waits
-without being found, and nobody is asked about a sale that is not pending.
+A sale that is nobody's for now is filed under each piece of its evidence that no crowd shares,
+by which it is found when somebody binds that piece. One that is probably somebody's is pending
+and puts a question to them; the relay tells the bus. Both are written with the sale in one
+transaction of at most eleven items, nineteen while two keys of the hashes are accepted: a sale
+never waits without being found, and nobody is asked about a sale that is not pending.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from forecourt.as_read import same_evidence, same_words
 from forecourt.attributes import Item, encode, to_item
 from forecourt.contention import passing
 from forecourt.decisions import Outcome
@@ -80,9 +81,11 @@ class DecidedSales:
         decided_at: datetime,
     ) -> bool:
         """
-        Write what was decided about a sale. `False`: somebody decided it since it was read.
+        Write what was decided about a sale.
 
-        A transaction that a rival's stands in the way of is a `StaleWrite`.
+        `False`: somebody decided it since it was read, or something was told or said of it that
+        has to be weighed, too. A transaction that a rival's stands in the way of is a
+        `StaleWrite`.
         """
         update = self._update(stored, decision, decided_at=decided_at)
         others = [
@@ -102,7 +105,11 @@ class DecidedSales:
         return self._note("claimed_by", stored, member_id)
 
     def note_denial(self, stored: StoredSale, member_id: str) -> bool:
-        """Remember that a member says a held sale is not theirs. `False`: it is no longer held."""
+        """
+        Remember that a member says a sale is not theirs. `False`: it stands otherwise by now.
+
+        Weighing never gives it to them.
+        """
         return self._note("denied_by", stored, member_id)
 
     def _note(self, name: str, stored: StoredSale, member_id: str) -> bool:
@@ -188,13 +195,17 @@ class DecidedSales:
         if stored.decided_at is not None:
             condition += " AND decided_at = :decided_before"
             values[":decided_before"] = format_instant(stored.decided_at)
+        # Excludes a decision that knows less than the sale does by now: whoever wrote that has
+        # the sale weighed with it.
+        evidence, evidence_values = same_evidence(stored.evidence)
+        words, words_values = same_words(stored)
         return {
             "TableName": self._sales,
             "Key": sale_key(stored.sale.sale_id),
             "UpdateExpression": expression,
-            "ConditionExpression": condition,
+            "ConditionExpression": f"{condition} AND {evidence} AND {words}",
             "ExpressionAttributeNames": {"#status": "status", "#queue": "queue"},
-            "ExpressionAttributeValues": to_item(values),
+            "ExpressionAttributeValues": {**to_item(values), **evidence_values, **words_values},
         }
 
     def _questions(

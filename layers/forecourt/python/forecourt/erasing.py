@@ -10,6 +10,7 @@ Forgetting a member: what of them lies in the two tables beside their identities
 | portrait | Loyalty | replaced by one that says `erased`: no late event begins a new one |
 | questions and answers | Loyalty | deleted |
 | sales, tellings | Sales | `anonymous_sales` takes hashes and sealed values from them; they stay |
+| sales another has to answer | Sales | `parted_sales` takes theirs alone |
 | accounts, entries | Loyalty | stay, frozen, under the member's id, which names nobody any more |
 | pools they are in | Loyalty | no longer name them |
 """

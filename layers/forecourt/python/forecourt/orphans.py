@@ -1,9 +1,10 @@
 """
 Sales that wait for their owner.
 
-An orphan is filed under each piece of its evidence. Whoever binds such a piece later, scans
-the receipt or claims the sale finds it by key, never by search, and it is weighed anew with
-what is known by then. Habits, and having been there, only suggest: a suggestion names no owner.
+An orphan is filed under each piece of its evidence but what a crowd shares. Whoever binds such
+a piece later, scans the receipt or claims the sale finds it by key, never by search, and it is
+weighed anew with what is known by then. Habits, and having been there, only suggest: a
+suggestion names no owner.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from forecourt.decisions import Outcome, Reason
+from forecourt.decisions import Outcome
 from forecourt.presence import ELSEWHERE, HERE
 from forecourt.values import dataclass
 
@@ -47,12 +48,13 @@ class Suggestion:
 
 def pointers(decision: Decision, observations: Iterable[Observation]) -> tuple[EvidenceKey, ...]:
     """
-    Return the keys to file a sale under that was not credited.
+    Return the keys to file a sale under that was not credited; a credited sale waits for nobody.
 
-    A credited sale waits for nobody, and what a crowd shares would bring the sale before the
-    whole crowd.
+    *observations* are all but what a crowd shares (see `forecourt.assignment`). However many
+    candidates they have together, each may yet find the owner: who binds a number exactly is the
+    one, and whoever had its neighbours is a candidate no more.
     """
-    if decision.outcome is Outcome.CREDITED or decision.reason is Reason.CROWDED:
+    if decision.outcome is Outcome.CREDITED:
         return ()
     pieces = dict.fromkeys(each.keys for each in observations)
     return tuple(key for keys in tuple(pieces)[:POINTERS_MAX] for key in keys)

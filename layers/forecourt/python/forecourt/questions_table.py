@@ -90,6 +90,13 @@ class QuestionsTable:
                 return found
             arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
+    def said(self, member_id: str, sale_id: str) -> Says | None:
+        """Return what a member has said of a sale, as of now."""
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=question_key(member_id, sale_id), ConsistentRead=True
+        )
+        return _asked(from_item(response["Item"])).says if "Item" in response else None
+
     def answer(
         self, member_id: str, sale_id: str, says: Says, *, answered_by: str, answered_at: datetime
     ) -> bool:

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from forecourt.as_read import same_evidence
 from forecourt.attributes import Item, to_item
 from forecourt.contention import passing, until_settled
-from forecourt.decided_sales import question_key
 from forecourt.errors import SaleNotRulable, StaleWrite, TellingSettled, UnknownSale, UnknownTelling
 from forecourt.instants import compact_instant, format_instant
 from forecourt.retellings import (
@@ -53,6 +53,7 @@ from forecourt.stored_tellings import (
     telling_to_item,
     told_by_pump,
 )
+from forecourt.taking_back import TakingBack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +78,7 @@ class RetoldSales:
     def __init__(self, dynamodb: Any, *, sales: str, loyalty: str) -> None:
         self._dynamodb = dynamodb
         self._sales = sales
-        self._loyalty = loyalty
+        self._taking_back = TakingBack(dynamodb, name=loyalty)
 
     def add(self, telling: StoredTelling) -> StoredTelling | None:
         """Store a telling once; a repeat writes nothing and returns what is there already."""
@@ -283,27 +284,26 @@ class RetoldSales:
         if stored.told:
             condition = "#status = :before AND size(told) = :known"
             values[":known"] = len(stored.told)
+        same, same_values = same_evidence(stored.evidence)
         update = {
             "TableName": self._sales,
             "Key": sale_key(stored.sale.sale_id),
             "UpdateExpression": expression,
-            "ConditionExpression": condition,
+            # Excludes writing evidence that was hashed anew, or forgotten, since it was read.
+            "ConditionExpression": f"{condition} AND {same}",
             "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": to_item(values),
+            "ExpressionAttributeValues": {**to_item(values), **same_values},
         }
         sale_id = stored.sale.sale_id
         basket = _basket_for(stored, new, conflict)
         if basket is not None:
             update = _with_basket(update, basket, stored)
-        writes: list[dict[str, Any]] = [
-            {"Update": update},
-            *({"Update": self._joined(each, sale_id, now=now, actor=actor)} for each in new),
-        ]
+        writes: list[dict[str, Any]] = [{"Update": update}]
         # What they have answered stays: it is counted with whatever comes.
         asked = stored.asked if stored.asked not in stored.claimed_by else None
         if asked and status is not stored.status:
-            key = question_key(asked, sale_id)
-            writes.append({"Delete": {"TableName": self._loyalty, "Key": key}})
+            writes = self._taking_back.with_question(update, asked, sale_id)
+        writes += ({"Update": self._joined(each, sale_id, now=now, actor=actor)} for each in new)
         self._transact(writes)
 
     def _joined(

@@ -67,9 +67,15 @@ class StationsTable:
         self._dynamodb = dynamodb
         self._name = name
 
-    def station(self, station_id: str) -> Station | None:
-        """Return a station, or `None` when none is registered under that id."""
-        response = self._dynamodb.get_item(TableName=self._name, Key=station_key(station_id))
+    def station(self, station_id: str, *, consistent: bool = False) -> Station | None:
+        """
+        Return a station, or `None` when none is registered under that id.
+
+        *consistent* sees what was registered or changed a moment ago, for twice the price.
+        """
+        response = self._dynamodb.get_item(
+            TableName=self._name, Key=station_key(station_id), ConsistentRead=consistent
+        )
         return station_from_item(response["Item"]) if "Item" in response else None
 
     def note_retold(self, station_id: str) -> None:

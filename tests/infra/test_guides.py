@@ -21,9 +21,9 @@ PLACEHOLDER = re.compile(r"\{[^}]*\}|\bme\b")
 # In backticks, what looks like a name of ours: a code, a field, a metric, an event or a queue.
 NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+|(?:[A-Z][a-z0-9]+){2,}")
 SOURCES = ("functions", "layers/forecourt", "infra", "edge", "events", "tests")
-# An attribute that a person writes to start a sale afresh, and two queues that `infra.expiry` names
-# in two parts.
-NAMED_NOWHERE_ELSE = {"restarted_at", "ExpiryNotDone", "RemindersNotDone"}
+# An attribute that a person writes to start a sale afresh, two queues that `infra.expiry` names in
+# two parts, and the user that Greengrass runs components as.
+NAMED_NOWHERE_ELSE = {"restarted_at", "ExpiryNotDone", "RemindersNotDone", "ggc_user"}
 
 each_guide = pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
 

@@ -52,8 +52,8 @@ STAGES: dict[str, list[Command]] = {
 # One after another; the lanes of each at once.
 PHASES: tuple[tuple[Lane, ...], ...] = (
     (
-        ("lint", "types", "unit", "infra", "edge", "e2e", "demo"),
-        ("functional", "api", "simulation", "replay"),
+        ("lint", "types", "infra", "edge", "e2e", "demo"),
+        ("unit", "functional", "api", "simulation", "replay"),
     ),
     (("coverage",),),
 )

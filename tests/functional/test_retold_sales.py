@@ -11,8 +11,13 @@ from botocore.exceptions import ClientError
 
 from forecourt.retellings import WINDOW
 from forecourt.retold_sales import RetoldSales
-from forecourt.stored_sales import Queue, Status, sale_from_item, sale_key
-from forecourt.stored_tellings import StoredTelling, telling_from_item, telling_to_item
+from forecourt.stored_sales import Queue, Status, StoredSale, sale_from_item, sale_key
+from forecourt.stored_tellings import (
+    StoredTelling,
+    telling_from_item,
+    telling_to_item,
+    told_by_pump,
+)
 from tests.functional.assigning import assignment
 from tests.functional.clients import Interrupting, Paging, Reluctant, cancellation, refusal
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
@@ -216,6 +221,71 @@ def test_a_till_that_says_another_amount_holds_a_sale_nobody_has_yet(
     assert (stored.status, stored.doubts) == (Status.HELD, ("amount_differs",))
     assert world.sales.queue(Queue.HELD, limit=5).items == [stored]
     assert questions(world) == []
+
+
+NEXT = sale(
+    transaction=4712,
+    totalizer_ml=SALE.key.totalizer_ml + 20_000,
+    completed_at=SALE_AT + timedelta(minutes=4),
+    volume_ml=20_000,
+    amount_fen=15_120,
+    evidence=(CARD,),
+)
+OF_NEXT = replace(
+    TILL,
+    told_id="4712",
+    at=NEXT.key.completed_at,
+    amount_fen=NEXT.amount_fen,
+    volume_ml=NEXT.volume_ml,
+)
+
+
+def test_a_sale_that_the_next_cars_receipt_contradicted_is_let_go_when_that_cars_sale_comes(
+    tell: Any, match: Any, world: World
+) -> None:
+    world.enrol("m1", PLATE, PHONE)
+    tell(sale_record(BY_PLATE), telling_record(OF_NEXT))
+    assert world.stored(BY_PLATE).status is Status.HELD
+
+    tell(sale_record(NEXT))
+
+    before = world.stored(BY_PLATE)
+    assert (before.status, before.doubts) == (Status.RECEIVED, ())
+    assert world.sales.queue(Queue.HELD, limit=5).items == []
+    assert tellers(world, NEXT) == ["till"]
+    match()
+    assert world.stored(BY_PLATE).asked == "m1"
+
+
+def test_a_sale_that_something_else_contradicts_stays_held_when_the_next_comes(
+    tell: Any, world: World
+) -> None:
+    # Too early to be of the next one.
+    early = SALE_AT - timedelta(minutes=8)
+    other = replace(TILL, told_id="4711", at=early, amount_fen=TILL.amount_fen + 1)
+    tell(sale_record(BY_PLATE), telling_record(OF_NEXT), telling_record(other))
+
+    tell(sale_record(NEXT))
+
+    assert world.stored(BY_PLATE).status is Status.HELD
+
+
+def test_a_sale_a_person_decides_while_it_is_let_go_stays_as_decided(
+    tell: Any, world: World
+) -> None:
+    tell(sale_record(BY_PLATE), telling_record(OF_NEXT))
+    coming = StoredSale(sale=NEXT, status=Status.RECEIVED, received_at=RECEIVED_AT)
+    world.sales.add(coming)
+    crossing = Interrupting(
+        world.dynamodb,
+        "update_item",
+        lambda: world.sales.reject(BY_PLATE.sale_id, actor="op", decided_at=RECEIVED_AT),
+    )
+
+    retold(world, crossing).reunite(told_by_pump(coming), now=RECEIVED_AT)
+
+    assert world.stored(BY_PLATE).status is Status.REJECTED
+    assert tellers(world, NEXT) == ["till"]
 
 
 def test_a_released_sale_is_not_held_again_by_the_same_contradiction(

@@ -5,7 +5,8 @@ Both sides are written first and look for the other afterwards, consistently, so
 comes second finds the first. A sale is joined on condition that it is as it was read: of two
 tellings that come at once, one reads again. What joins brings evidence, and a sale that
 waits for its owner is weighed anew. What contradicts a sale nobody has yet holds it, and does
-not join it: it may be the next car's, whose sale is still on its way. So may a telling that names
+not join it: it may be the next car's, whose sale is still on its way. When that sale comes and the
+telling joins it, the one before is let go. So may a telling that names
 no nozzle and joins by amount and time alone: what it brings identifies nobody by itself.
 
 What finds no sale is queued for a person, on condition that none has found it meanwhile. It
@@ -56,13 +57,15 @@ from forecourt.stored_tellings import (
 from forecourt.taking_back import TakingBack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from forecourt.retellings import Telling
     from forecourt.stored_sales import KeyedEvidence, StoredSale
     from forecourt.stored_tellings import StoredTelling
 
+# What a telling may contradict.
+_FIGURES = (Conflict.AMOUNT_DIFFERS, Conflict.VOLUME_DIFFERS)
 # A telling's sale is at most one window away, and that sale's other tellings one more.
 AROUND = 2 * WINDOW
 
@@ -140,6 +143,8 @@ class RetoldSales:
             for each, why in differs.items():
                 if why is not None:
                     self._queue(tellings[each], why)
+            if subject.source is Source.PUMP and told:
+                self._let_go(sales.values(), [each.telling for each in told], tellings, subject)
             return one
 
         return until_settled(attempt)
@@ -305,6 +310,57 @@ class RetoldSales:
             writes = self._taking_back.with_question(update, asked, sale_id)
         writes += ({"Update": self._joined(each, sale_id, now=now, actor=actor)} for each in new)
         self._transact(writes)
+
+    def _let_go(
+        self,
+        sales: Collection[StoredSale],
+        joined: Sequence[Telling],
+        tellings: Collection[Telling],
+        subject: Telling,
+    ) -> None:
+        """
+        Let the sales be weighed that were held because of what has *joined* another one now.
+
+        They were the sales of the car before. One for which something else speaks stays held, and
+        so does one of which not everything around was read.
+        """
+        told = [told_by_pump(each) for each in sales]
+        for stored in sales:
+            pump = told_by_pump(stored)
+            held_by_these = any(
+                may_be_one(pump, each) and str(difference(pump, each)) in stored.doubts
+                for each in joined
+            )
+            if (
+                stored.status is Status.HELD
+                and stored.ruled is None
+                and held_by_these
+                and may_be_one(pump, subject)
+                and set(stored.doubts) <= {str(each) for each in _FIGURES}
+                and sale_of(pump, [*told, *tellings]).contradicted_by is None
+            ):
+                self._release(stored)
+
+    def _release(self, stored: StoredSale) -> None:
+        try:
+            self._dynamodb.update_item(
+                TableName=self._sales,
+                Key=sale_key(stored.sale.sale_id),
+                UpdateExpression="SET #status = :received, doubts = :none REMOVE #queue, queued_at",
+                # Excludes a sale that a person has decided, or that is doubted more, meanwhile.
+                ConditionExpression="#status = :held AND doubts = :doubts",
+                ExpressionAttributeNames={"#status": "status", "#queue": "queue"},
+                ExpressionAttributeValues=to_item(
+                    {
+                        ":received": Status.RECEIVED,
+                        ":held": Status.HELD,
+                        ":doubts": list(stored.doubts),
+                        ":none": [],
+                    }
+                ),
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            raise StaleWrite from None
 
     def _joined(
         self, telling: StoredTelling, sale_id: str, *, now: datetime, actor: str | None

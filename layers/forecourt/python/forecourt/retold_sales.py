@@ -17,16 +17,15 @@ has decided about it stays so.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from forecourt.as_read import same_evidence
 from forecourt.attributes import Item, to_item
 from forecourt.contention import passing, until_settled
 from forecourt.errors import SaleNotRulable, StaleWrite, TellingSettled, UnknownSale, UnknownTelling
 from forecourt.instants import compact_instant, format_instant
+from forecourt.joining import joining_of
 from forecourt.retellings import (
     WINDOW,
     Conflict,
@@ -36,16 +35,10 @@ from forecourt.retellings import (
     may_be_one,
     sale_of,
 )
-from forecourt.stored_baskets import ToldBasket, told_basket_to_map
 from forecourt.stored_sales import (
-    QUEUED_AS,
-    Queue,
     Status,
-    Told,
-    evidence_to_map,
     sale_from_item,
     sale_key,
-    told_to_map,
 )
 from forecourt.stored_tellings import (
     QUEUE,
@@ -61,7 +54,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from forecourt.retellings import Telling
-    from forecourt.stored_sales import KeyedEvidence, StoredSale
+    from forecourt.stored_sales import StoredSale
     from forecourt.stored_tellings import StoredTelling
 
 # What a telling may contradict.
@@ -239,76 +232,18 @@ class RetoldSales:
         now: datetime,
         actor: str | None = None,
     ) -> None:
-        known = {each.telling_id for each in stored.told}
-        new = [each for each in told if each.telling_id not in known]
-        doubts = list(dict.fromkeys([*stored.doubts, *([str(conflict)] if conflict else [])]))
-        if not new and len(doubts) == len(stored.doubts):
+        joining = joining_of(stored, told, conflict, by_person=actor is not None)
+        if joining is None:
             return
-        evidence = _united(
-            stored.evidence,
-            *(
-                # Nothing but amount and time says so, unless a person does.
-                tuple(replace(piece, loose=True) for piece in each.evidence)
-                if each.telling.nozzle is None and actor is None
-                else each.evidence
-                for each in new
-            ),
-        )
-        status = _status_after(
-            stored, held=conflict is not None, grew=evidence != [*stored.evidence]
-        )
-        joined = [Told(telling_id=each.telling_id, sealed=each.sealed) for each in new]
-        values: dict[str, Any] = {
-            ":evidence": [evidence_to_map(each) for each in evidence],
-            ":doubts": doubts,
-            ":status": status,
-            ":before": stored.status,
-        }
-        expression = "SET evidence = :evidence, doubts = :doubts, #status = :status"
-        if joined:
-            expression += ", told = :told"
-            values[":told"] = [told_to_map(each) for each in (*stored.told, *joined)]
-        names = {"#status": "status"}
-        if status is not stored.status:
-            names["#queue"] = "queue"
-            if status is Status.HELD:
-                expression += ", #queue = :queue, queued_at = :now"
-                values |= {":queue": Queue.HELD, ":now": format_instant(now)}
-            else:
-                expression += " REMOVE #queue, queued_at"
-        elif status in QUEUED_AS:
-            # What joins after the sale's evidence was forgotten is forgotten in its turn.
-            names["#queue"] = "queue"
-            expression += (
-                ", #queue = if_not_exists(#queue, :queue)"
-                ", queued_at = if_not_exists(queued_at, :now)"
-            )
-            values |= {":queue": QUEUED_AS[status], ":now": format_instant(now)}
-        # Excludes a sale that was decided, or joined by a rival, since it was read.
-        condition = "#status = :before AND attribute_not_exists(told)"
-        if stored.told:
-            condition = "#status = :before AND size(told) = :known"
-            values[":known"] = len(stored.told)
-        same, same_values = same_evidence(stored.evidence)
-        update = {
-            "TableName": self._sales,
-            "Key": sale_key(stored.sale.sale_id),
-            "UpdateExpression": expression,
-            # Excludes writing evidence that was hashed anew, or forgotten, since it was read.
-            "ConditionExpression": f"{condition} AND {same}",
-            "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": {**to_item(values), **same_values},
-        }
         sale_id = stored.sale.sale_id
-        basket = _basket_for(stored, new, conflict)
-        if basket is not None:
-            update = _with_basket(update, basket, stored)
+        update = joining.update(self._sales, now=now)
         writes: list[dict[str, Any]] = [{"Update": update}]
         # What they have answered stays: it is counted with whatever comes.
         asked = stored.asked if stored.asked not in stored.claimed_by else None
-        if asked and status is not stored.status:
+        if asked and joining.status is not stored.status:
             writes = self._taking_back.with_question(update, asked, sale_id)
-        writes += ({"Update": self._joined(each, sale_id, now=now, actor=actor)} for each in new)
+        for each in joining.new:
+            writes.append({"Update": self._joined(each, sale_id, now=now, actor=actor)})
         self._transact(writes)
 
     def _let_go(
@@ -415,71 +350,3 @@ class RetoldSales:
             if "LastEvaluatedKey" not in response:
                 return found
             arguments["ExclusiveStartKey"] = response["LastEvaluatedKey"]
-
-
-def _united(*told: Sequence[KeyedEvidence]) -> list[KeyedEvidence]:
-    """Return every piece once; told loosely and for certain it is certain."""
-    pieces: dict[KeyedEvidence, KeyedEvidence] = {}
-    for piece in (each for pieces_told in told for each in pieces_told):
-        certain = replace(piece, loose=False)
-        known = pieces.get(certain)
-        pieces[certain] = piece if known is None or known.loose else known
-    return list(pieces.values())
-
-
-def _basket_for(
-    stored: StoredSale, new: Sequence[StoredTelling], conflict: Conflict | None
-) -> ToldBasket | None:
-    """
-    Return the receipt the sale gets now. It has one at most, and the first one stays.
-
-    Of two that come at once nobody knows which it is.
-    """
-    if stored.basket is not None or conflict is Conflict.TOLD_TWICE:
-        return None
-    after = tuple(each.entry_id for each in stored.held)
-    return next(
-        (
-            ToldBasket(basket=each.telling.basket, telling_id=each.telling_id, after=after)
-            for each in new
-            if each.telling.basket is not None
-        ),
-        None,
-    )
-
-
-def _with_basket(update: dict[str, Any], basket: ToldBasket, stored: StoredSale) -> dict[str, Any]:
-    values = {
-        ":basket": told_basket_to_map(basket),
-        ":decided_before": format_instant(stored.decided_at) if stored.decided_at else None,
-    }
-    decided = (
-        "decided_at = :decided_before" if stored.decided_at else "attribute_not_exists(decided_at)"
-    )
-    changes = update["UpdateExpression"].removeprefix("SET ")
-    return update | {
-        "UpdateExpression": f"SET basket = :basket, {changes}",
-        # Excludes a ruling since the sale was read: what is given before the receipt is known
-        # is judged without it, what is given after it with it, and nothing is in between.
-        "ConditionExpression": (
-            f"{update['ConditionExpression']} AND attribute_not_exists(basket) AND {decided}"
-        ),
-        "ExpressionAttributeValues": {**update["ExpressionAttributeValues"], **to_item(values)},
-    }
-
-
-def _status_after(stored: StoredSale, *, held: bool, grew: bool) -> Status:
-    """
-    Return where a sale stands when something joined it.
-
-    Once it has an owner it keeps owner and points: the pump's figures are the ones it was
-    judged by. The contradiction is written on it all the same. What a person has ruled on
-    stays as ruled.
-    """
-    if stored.ruled is not None:
-        return stored.status
-    if held and stored.status in {Status.RECEIVED, Status.UNMATCHED, Status.PENDING}:
-        return Status.HELD
-    if grew and stored.status in {Status.UNMATCHED, Status.PENDING}:
-        return Status.RECEIVED
-    return stored.status

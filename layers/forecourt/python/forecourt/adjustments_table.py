@@ -18,8 +18,6 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from forecourt.adjustments import Adjustment, Status
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
@@ -27,14 +25,13 @@ from forecourt.booking_errors import AdjustmentDecided, UnknownAdjustment
 from forecourt.door_errors import IdempotencyKeyReused
 from forecourt.errors import StaleWrite
 from forecourt.instants import format_instant, parse_instant
+from forecourt.transactions import FAILED, transact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ASKING_KNOWN = timedelta(days=7)
 PARTITION = "ADJUSTMENTS"
-
-_FAILED = "ConditionalCheckFailed"
 
 
 def asking_key(request_id: str) -> Item:
@@ -114,14 +111,10 @@ class AdjustmentsTable:
             writes.append(
                 {"Put": {"TableName": self._name, "Item": adjustment_to_item(adjustment)}}
             )
-        try:
-            self._dynamodb.transact_write_items(TransactItems=writes)
-        except ClientError as error:
-            first, *_ = _reasons(error)
-            if first["Code"] != _FAILED:
-                raise StaleWrite from error
-            return self._first(first["Item"], fingerprint)
-        return adjustment
+        refused = transact(self._dynamodb, writes)
+        if refused and refused[0]["Code"] != FAILED:
+            raise StaleWrite
+        return self._first(refused[0]["Item"], fingerprint) if refused else adjustment
 
     def asked(self, request_id: str, *, fingerprint: str) -> Adjustment | None:
         """
@@ -220,15 +213,12 @@ class AdjustmentsTable:
         for write in writes:
             for arguments in write.values():
                 arguments["TableName"] = self._name
-        try:
-            self._dynamodb.transact_write_items(TransactItems=writes)
-        except ClientError as error:
-            if _reasons(error)[0]["Code"] != _FAILED:
-                raise StaleWrite from error
+        refused = transact(self._dynamodb, writes)
+        if refused and refused[0]["Code"] != FAILED:
+            raise StaleWrite
+        if refused:
             stored = self.adjustment(adjustment.adjustment_id)
-            raise AdjustmentDecided(
-                adjustment_id=stored.adjustment_id, status=str(stored.status)
-            ) from error
+            raise AdjustmentDecided(adjustment_id=stored.adjustment_id, status=str(stored.status))
 
 
 def _asked_at(asking: Mapping[str, Mapping[str, Any]]) -> datetime:
@@ -242,11 +232,3 @@ def _while_waiting() -> dict[str, Any]:
         "ExpressionAttributeNames": {"#status": "status"},
         "ExpressionAttributeValues": {":waiting": encode(str(Status.WAITING))},
     }
-
-
-def _reasons(error: ClientError) -> list[dict[str, Any]]:
-    """Return why a transaction was cancelled; raise *error* when it was something else."""
-    reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])
-    if not reasons:
-        raise error
-    return reasons

@@ -18,16 +18,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from forecourt.as_read import same_evidence, same_words
 from forecourt.attributes import Item, encode, to_item
-from forecourt.contention import passing
 from forecourt.decisions import Outcome
 from forecourt.errors import StaleWrite
 from forecourt.instants import format_instant
 from forecourt.orphans import WAITING
 from forecourt.stored_sales import Status, decision_to_map, sale_key
+from forecourt.transactions import FAILED, transact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -246,18 +244,10 @@ class DecidedSales:
         return True
 
     def _transact(self, writes: list[dict[str, Any]]) -> bool:
-        try:
-            self._dynamodb.transact_write_items(TransactItems=writes)
-        except ClientError as error:
-            reasons = [each["Code"] for each in error.response.get("CancellationReasons", ())]
-            if not reasons:
-                raise
-            if reasons[0] == "ConditionalCheckFailed":
-                return False
-            if not passing(set(reasons)):
-                raise
-            raise StaleWrite from error
-        return True
+        refused = transact(self._dynamodb, writes)
+        if refused and refused[0]["Code"] != FAILED:
+            raise StaleWrite
+        return not refused
 
 
 def _pointer_key(key: EvidenceKey, sale_id: str) -> Item:

@@ -16,8 +16,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from forecourt.attributes import Item, from_item, to_item
 from forecourt.contention import until_settled
 from forecourt.errors import StaleWrite
@@ -37,6 +35,7 @@ from forecourt.stored_identities import (
     owners_from_item,
     owners_max,
 )
+from forecourt.transactions import FAILED, transact
 from forecourt.values import dataclass
 
 if TYPE_CHECKING:
@@ -47,8 +46,6 @@ if TYPE_CHECKING:
     from forecourt.sealing import Sealer
 
 UNBOUND_KNOWN = timedelta(days=7)
-
-_FAILED = "ConditionalCheckFailed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +119,9 @@ class IdentitiesTable:
             )
             if not codes:
                 return Binding(key=place, bound_at=bound_at, new=True)
-            if codes[1] == _FAILED:
+            if codes[1] == FAILED:
                 raise absence(member_id, from_item(self._item(member_key(member_id)) or {}))
-            if codes[2] == _FAILED:
+            if codes[2] == FAILED:
                 raise TooManyIdentities(limit=IDENTITIES_MAX)
             raise StaleWrite
 
@@ -310,11 +307,4 @@ class IdentitiesTable:
 
     def _transact(self, writes: list[dict[str, Any]]) -> list[str]:
         """Return nothing, or for each write why it did not happen."""
-        try:
-            self._dynamodb.transact_write_items(TransactItems=writes)
-        except ClientError as error:
-            reasons = error.response.get("CancellationReasons")
-            if not reasons:
-                raise
-            return [each["Code"] for each in reasons]
-        return []
+        return [each["Code"] for each in transact(self._dynamodb, writes)]

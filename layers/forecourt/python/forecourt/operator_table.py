@@ -23,8 +23,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.contention import until_settled
 from forecourt.errors import StaleWrite
@@ -39,6 +37,7 @@ from forecourt.timelines import (
     after_activation,
     in_force,
 )
+from forecourt.transactions import FAILED, transact
 from forecourt.values import dataclass
 
 if TYPE_CHECKING:
@@ -48,8 +47,6 @@ if TYPE_CHECKING:
 DRAFTING_KNOWN = timedelta(days=7)
 ACTIVATING_KNOWN = timedelta(days=7)
 MAX_VERSION = 999_999  # what the sort key has digits for
-
-_FAILED = "ConditionalCheckFailed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,35 +293,31 @@ class OperatorTable:
             "version": version.version,
             "expires_at_epoch": int((version.drafted_at + DRAFTING_KNOWN).timestamp()),
         }
-        try:
-            self._dynamodb.transact_write_items(
-                TransactItems=[
-                    {
-                        "Put": {
-                            "TableName": self._name,
-                            "Item": to_item(drafting),
-                            # Excludes a second draft of one request.
-                            "ConditionExpression": "attribute_not_exists(pk)",
-                            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                        }
-                    },
-                    {
-                        "Put": {
-                            "TableName": self._name,
-                            "Item": _version_to_item(version),
-                            # Excludes a number a colleague has just taken.
-                            "ConditionExpression": "attribute_not_exists(pk)",
-                        }
-                    },
-                ]
-            )
-        except ClientError as error:
-            reasons = _reasons(error)
-            if reasons[0]["Code"] == _FAILED:
-                earlier: int = from_item(reasons[0]["Item"])["version"]
-                return earlier
-            raise StaleWrite from error
-        return None
+        refused = transact(
+            self._dynamodb,
+            [
+                {
+                    "Put": {
+                        "TableName": self._name,
+                        "Item": to_item(drafting),
+                        # Excludes a second draft of one request.
+                        "ConditionExpression": "attribute_not_exists(pk)",
+                        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                    }
+                },
+                {
+                    "Put": {
+                        "TableName": self._name,
+                        "Item": _version_to_item(version),
+                        # Excludes a number a colleague has just taken.
+                        "ConditionExpression": "attribute_not_exists(pk)",
+                    }
+                },
+            ],
+        )
+        if refused and refused[0]["Code"] != FAILED:
+            raise StaleWrite
+        return int(from_item(refused[0]["Item"])["version"]) if refused else None
 
     def _store_timeline(
         self,
@@ -341,43 +334,42 @@ class OperatorTable:
                 "ConditionExpression": "activations = :before",
                 "ExpressionAttributeValues": {":before": encode(activations_to_list(before))},
             }
-        try:
-            self._dynamodb.transact_write_items(
-                TransactItems=[
-                    {
-                        "Update": {
-                            "TableName": self._name,
-                            "Key": version_key(version.version),
-                            "UpdateExpression": "SET #status = :active",
-                            # Excludes a document that nobody has judged.
-                            "ConditionExpression": "document = :document",
-                            "ExpressionAttributeNames": {"#status": "status"},
-                            "ExpressionAttributeValues": to_item(
-                                {":active": "active", ":document": dict(version.document)}
-                            ),
-                        }
-                    },
-                    {
-                        "Put": {
-                            "TableName": self._name,
-                            "Item": to_item(document),
-                            # Excludes losing an activation made since the timeline was read.
-                            **unchanged,
-                        }
-                    },
-                    {
-                        "Put": {
-                            "TableName": self._name,
-                            "Item": activating,
-                            # Excludes a second activation by one request.
-                            "ConditionExpression": "attribute_not_exists(pk)",
-                        }
-                    },
-                ]
-            )
-        except ClientError as error:
-            _reasons(error)
-            raise StaleWrite from error
+        refused = transact(
+            self._dynamodb,
+            [
+                {
+                    "Update": {
+                        "TableName": self._name,
+                        "Key": version_key(version.version),
+                        "UpdateExpression": "SET #status = :active",
+                        # Excludes a document that nobody has judged.
+                        "ConditionExpression": "document = :document",
+                        "ExpressionAttributeNames": {"#status": "status"},
+                        "ExpressionAttributeValues": to_item(
+                            {":active": "active", ":document": dict(version.document)}
+                        ),
+                    }
+                },
+                {
+                    "Put": {
+                        "TableName": self._name,
+                        "Item": to_item(document),
+                        # Excludes losing an activation made since the timeline was read.
+                        **unchanged,
+                    }
+                },
+                {
+                    "Put": {
+                        "TableName": self._name,
+                        "Item": activating,
+                        # Excludes a second activation by one request.
+                        "ConditionExpression": "attribute_not_exists(pk)",
+                    }
+                },
+            ],
+        )
+        if refused:
+            raise StaleWrite
 
     def _page(
         self, *, pk: str, prefix: str | None, limit: int, after: Item | None, forward: bool
@@ -396,11 +388,3 @@ class OperatorTable:
             **({"ExclusiveStartKey": after} if after else {}),
         )
         return response["Items"], response.get("LastEvaluatedKey")
-
-
-def _reasons(error: ClientError) -> list[dict[str, Any]]:
-    """Return why a transaction was cancelled; raise *error* when it was something else."""
-    reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])
-    if not reasons:
-        raise error
-    return reasons

@@ -15,14 +15,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from forecourt.anonymous_sales import stripping
 from forecourt.attributes import from_item, to_item
-from forecourt.contention import passing
 from forecourt.instants import format_instant, parse_instant
 from forecourt.stored_sales import QUEUED_AS, sale_key
 from forecourt.stored_tellings import telling_key
+from forecourt.transactions import transact
 from forecourt.values import dataclass
 
 if TYPE_CHECKING:
@@ -81,7 +79,7 @@ class OutwaitedSales:
         tellings = [stripping(self._name, telling_key(each)) for each in outwaited.told]
         if not tellings:  # half the price of a transaction
             return self._update(sale)
-        return self._transact([{"Update": each} for each in (sale, *tellings)])
+        return not transact(self._dynamodb, [{"Update": each} for each in (sale, *tellings)])
 
     def _queued(self, queue: str, before: datetime) -> Iterator[Item]:
         arguments: dict[str, Any] = {
@@ -103,16 +101,6 @@ class OutwaitedSales:
         try:
             self._dynamodb.update_item(**update)
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
-
-    def _transact(self, writes: list[dict[str, Any]]) -> bool:
-        try:
-            self._dynamodb.transact_write_items(TransactItems=writes)
-        except ClientError as error:
-            reasons = {each["Code"] for each in error.response.get("CancellationReasons", ())}
-            if not reasons or not passing(reasons):
-                raise
             return False
         return True
 

@@ -16,9 +16,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from forecourt import contention
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.booking_errors import UnknownPool
 from forecourt.contention import until_settled
@@ -26,6 +23,7 @@ from forecourt.errors import StaleWrite
 from forecourt.instants import format_instant, parse_instant
 from forecourt.ledger.entries import POOL_PREFIX
 from forecourt.pools import Pool
+from forecourt.transactions import transact
 from forecourt.values import dataclass
 
 if TYPE_CHECKING:
@@ -176,10 +174,5 @@ class PoolsTable:
         for member_id in sorted(known.keys() - pool.limits.keys()):
             key = membership_key(member_id, pool.pool_id)
             writes.append({"Delete": {"TableName": self._name, "Key": key}})
-        try:
-            self._dynamodb.transact_write_items(TransactItems=writes)
-        except ClientError as error:
-            reasons = {each["Code"] for each in error.response.get("CancellationReasons", [])}
-            if not reasons or not contention.passing(reasons):
-                raise
-            raise StaleWrite from error
+        if transact(self._dynamodb, writes):
+            raise StaleWrite

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from forecourt.attributes import to_item
-from forecourt.contention import passing, until_settled
+from forecourt.contention import until_settled
 from forecourt.driving import KNOWN, with_driver
 from forecourt.errors import StaleWrite
 from forecourt.stored_identities import ERASED, drivers_from_item, drivers_key, portrait_key
 from forecourt.stored_portraits import habits_from_item, habits_to_map
+from forecourt.transactions import FAILED, transact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -139,18 +138,10 @@ class PortraitsTable:
             "ExpressionAttributeNames": {"#type": "type"},
             "ExpressionAttributeValues": to_item({":erased": ERASED}),
         }
-        try:
-            self._dynamodb.transact_write_items(
-                TransactItems=[{"ConditionCheck": not_erased}, {"Put": put}]
-            )
-        except ClientError as error:
-            codes = [each["Code"] for each in error.response.get("CancellationReasons", ())]
-            if codes and codes[0] == "ConditionalCheckFailed":
-                return False
-            if codes and passing(set(codes)):
-                raise StaleWrite from error
-            raise
-        return True
+        refused = transact(self._dynamodb, [{"ConditionCheck": not_erased}, {"Put": put}])
+        if refused and refused[0]["Code"] != FAILED:
+            raise StaleWrite
+        return not refused
 
 
 def _as_read(item: Mapping[str, Mapping[str, Any]] | None) -> tuple[str, dict[str, Any]]:

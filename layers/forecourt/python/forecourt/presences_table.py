@@ -9,23 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from forecourt.attributes import from_item, to_item
-from forecourt.contention import passing, until_settled
+from forecourt.contention import until_settled
 from forecourt.errors import StaleWrite
 from forecourt.loyalty_table import member_key
 from forecourt.members_table import PRESENT, absence
 from forecourt.presence import KEPT, CheckIn, Presences, presences_to_list
 from forecourt.stored_identities import presence_key
 from forecourt.stored_portraits import presences_from_item
+from forecourt.transactions import FAILED, transact
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from forecourt.attributes import Item
-
-_FAILED = "ConditionalCheckFailed"
 
 
 class PresencesTable:
@@ -88,15 +85,8 @@ class PresencesTable:
             "ConditionExpression": PRESENT,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        try:
-            self._dynamodb.transact_write_items(
-                TransactItems=[{"ConditionCheck": enrolled}, {"Put": put}]
-            )
-        except ClientError as error:
-            reasons = error.response.get("CancellationReasons", [])
-            codes = {each["Code"] for each in reasons}
-            if reasons and reasons[0]["Code"] == _FAILED:
-                raise absence(member_id, from_item(reasons[0].get("Item", {}))) from None
-            if codes and passing(codes):
-                raise StaleWrite from error
-            raise
+        refused = transact(self._dynamodb, [{"ConditionCheck": enrolled}, {"Put": put}])
+        if refused and refused[0]["Code"] == FAILED:
+            raise absence(member_id, from_item(refused[0].get("Item", {})))
+        if refused:
+            raise StaleWrite

@@ -13,11 +13,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from forecourt.attributes import Item, encode, from_item, to_item
 from forecourt.batches import batch_get
-from forecourt.contention import passing, until_settled
+from forecourt.contention import until_settled
 from forecourt.errors import StaleWrite
 from forecourt.hashes import key_id_of
 from forecourt.identity_writes import IdentityWrites
@@ -39,6 +37,7 @@ from forecourt.stored_identities import (
     portrait_key,
     portrait_mark,
 )
+from forecourt.transactions import transact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +106,8 @@ class RekeyedIdentities:
                 self._put_bound(owner, hashes[0], value, bound[owner], now=now),
                 self._remark(owner, key, hashes[0], portraits[owner]),
             ]
-        self._transact(writes)
+        if transact(self._dynamodb, writes):
+            raise StaleWrite
         return Outcome.CHANGED
 
     def _take_drivers_along(self, key: EvidenceKey, current: EvidenceKey) -> list[dict[str, Any]]:
@@ -268,15 +268,6 @@ class RekeyedIdentities:
         response = self._dynamodb.get_item(TableName=self._name, Key=key, ConsistentRead=True)
         item: Item | None = response.get("Item")
         return item
-
-    def _transact(self, writes: list[dict[str, Any]]) -> None:
-        try:
-            self._dynamodb.transact_write_items(TransactItems=writes)
-        except ClientError as error:
-            reasons = {each["Code"] for each in error.response.get("CancellationReasons", ())}
-            if not reasons or not passing(reasons):
-                raise
-            raise StaleWrite from error
 
 
 def _name_of(item: Mapping[str, Mapping[str, str]]) -> tuple[str, str]:

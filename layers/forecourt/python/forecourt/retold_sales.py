@@ -19,10 +19,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from forecourt.attributes import Item, to_item
-from forecourt.contention import passing, until_settled
+from forecourt.contention import until_settled
 from forecourt.errors import SaleNotRulable, StaleWrite, TellingSettled, UnknownSale, UnknownTelling
 from forecourt.instants import compact_instant, format_instant
 from forecourt.joining import joining_of
@@ -48,6 +46,7 @@ from forecourt.stored_tellings import (
     told_by_pump,
 )
 from forecourt.taking_back import TakingBack
+from forecourt.transactions import transact
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -244,7 +243,8 @@ class RetoldSales:
             writes = self._taking_back.with_question(update, asked, sale_id)
         for each in joining.new:
             writes.append({"Update": self._joined(each, sale_id, now=now, actor=actor)})
-        self._transact(writes)
+        if transact(self._dynamodb, writes):
+            raise StaleWrite
 
     def _let_go(
         self,
@@ -313,15 +313,6 @@ class RetoldSales:
             "ExpressionAttributeNames": {"#queue": "queue"},
             "ExpressionAttributeValues": to_item(values),
         }
-
-    def _transact(self, writes: list[dict[str, Any]]) -> None:
-        try:
-            self._dynamodb.transact_write_items(TransactItems=writes)
-        except ClientError as error:
-            reasons = {each["Code"] for each in error.response.get("CancellationReasons", ())}
-            if not reasons or not passing(reasons):
-                raise
-            raise StaleWrite from error
 
     def _awaited(self, subject: Telling) -> bool:
         """Return whether a telling waits for a sale of this nozzle, or of any."""

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from forecourt.attributes import to_item
-from forecourt.contention import passing, until_settled
+from forecourt.contention import until_settled
 from forecourt.decided_sales import question, question_key
 from forecourt.errors import SaleNotRulable, StaleWrite, VersionMismatch
 from forecourt.instants import format_instant
@@ -27,6 +25,7 @@ from forecourt.stored_rulings import (
     ruling_to_item,
 )
 from forecourt.stored_sales import QUEUED_AS, Status, sale_key
+from forecourt.transactions import FAILED, transact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,16 +114,12 @@ class RuledSales:
             writes.append({"Put": {"TableName": self._loyalty_name, "Item": item}})
         named = sorted({each.member_id for each in applied.ruling.shares} | _some(asked))
         writes = [*map(self._enrolled, named), *writes]
-        try:
-            self._dynamodb.transact_write_items(TransactItems=writes)
-        except ClientError as error:
-            reasons = [each["Code"] for each in error.response.get("CancellationReasons", ())]
-            if not reasons or not passing(set(reasons)):
-                raise
-            for member_id, reason in zip(named, reasons, strict=False):
-                if reason == "ConditionalCheckFailed":
-                    raise UnknownMember(member_id) from None
-            raise StaleWrite from error
+        refused = transact(self._dynamodb, writes)
+        for member_id, reason in zip(named, refused, strict=False):
+            if reason["Code"] == FAILED:
+                raise UnknownMember(member_id)
+        if refused:
+            raise StaleWrite
 
     def _enrolled(self, member_id: str) -> dict[str, Any]:
         return {

@@ -27,10 +27,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from forecourt.attributes import Item, encode, from_item, to_item
-from forecourt.contention import passing, until_settled
+from forecourt.contention import until_settled
 from forecourt.errors import StaleWrite, VersionMismatch
 from forecourt.instants import format_instant, parse_instant
 from forecourt.operator_errors import UnknownWeights
@@ -41,6 +39,7 @@ from forecourt.timelines import (
     after_activation,
     in_force,
 )
+from forecourt.transactions import transact
 from forecourt.values import dataclass
 from forecourt.weights import weights_from_document
 
@@ -291,33 +290,30 @@ class WeightsTable:
             raise StaleWrite from None
 
     def _put_together(self, learning: Item, version: Item) -> None:
-        try:
-            self._dynamodb.transact_write_items(
-                TransactItems=[
-                    {
-                        "Put": {
-                            "TableName": self._name,
-                            "Item": learning,
-                            # Excludes a second proposal of one run, but not one after there was
-                            # too little.
-                            "ConditionExpression": "attribute_not_exists(version)",
-                        }
-                    },
-                    {
-                        "Put": {
-                            "TableName": self._name,
-                            "Item": version,
-                            # Excludes a number that another run has just taken.
-                            "ConditionExpression": "attribute_not_exists(pk)",
-                        }
-                    },
-                ]
-            )
-        except ClientError as error:
-            reasons = {each["Code"] for each in error.response.get("CancellationReasons", ())}
-            if not reasons or not passing(reasons):
-                raise
-            raise StaleWrite from error
+        refused = transact(
+            self._dynamodb,
+            [
+                {
+                    "Put": {
+                        "TableName": self._name,
+                        "Item": learning,
+                        # Excludes a second proposal of one run, but not one after there was
+                        # too little.
+                        "ConditionExpression": "attribute_not_exists(version)",
+                    }
+                },
+                {
+                    "Put": {
+                        "TableName": self._name,
+                        "Item": version,
+                        # Excludes a number that another run has just taken.
+                        "ConditionExpression": "attribute_not_exists(pk)",
+                    }
+                },
+            ],
+        )
+        if refused:
+            raise StaleWrite
 
     def _query(self, prefix: str, **more: Any) -> Any:
         return self._dynamodb.query(

@@ -36,6 +36,7 @@ NEEDS = {
         "retold_sales",
         "ruled_sales",
         "taking_back",
+        "transactions",
         "weights_table",
     },
     "aws_lambda_powertools": {"doors", "once"},

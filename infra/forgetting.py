@@ -69,7 +69,7 @@ class Forgetting(Construct):
         )
         sales, loyalty = tables.sales, tables.loyalty
         loyalty.let(erasure, "GetItem", "PutItem", leading_keys=["MEMBER#*", "IDENTITY#*"])
-        loyalty.let(erasure, "BatchGetItem", "DeleteItem", leading_keys=["IDENTITY#*"])
+        loyalty.let(erasure, "DeleteItem", leading_keys=["IDENTITY#*"])
         loyalty.let(erasure, "Query", "UpdateItem", leading_keys=["MEMBER#*"])
         # Their accounts are frozen as the program says, and they leave their pools.
         loyalty.let(erasure, "BatchGetItem", "DeleteItem", leading_keys=["MEMBER#*"])

@@ -166,8 +166,7 @@ NEEDED = {
         # The accounts are frozen, under the program's policies.
         *(f"loyalty MEMBER# {each}" for each in ("BatchGetItem", "DeleteItem")),
         "loyalty PROGRAM GetItem",
-        *(f"loyalty IDENTITY# {each}" for each in ("GetItem", "PutItem", "BatchGetItem")),
-        "loyalty IDENTITY# DeleteItem",
+        *(f"loyalty IDENTITY# {each}" for each in ("GetItem", "PutItem", "DeleteItem")),
         "loyalty PORTRAIT# PutItem",
         "loyalty PORTRAIT# UpdateItem",
         "loyalty BLOCK# UpdateItem",

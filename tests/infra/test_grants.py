@@ -154,7 +154,6 @@ ITEMS: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {
         ("DeleteItem", "Loyalty", ("MEMBER#*",)),
         ("GetItem", "Loyalty", ("PROGRAM",)),
         ("PutItem", "Loyalty", ("MEMBER#*", "IDENTITY#*")),
-        ("BatchGetItem", "Loyalty", ("IDENTITY#*",)),
         ("DeleteItem", "Loyalty", ("IDENTITY#*",)),
         ("Query", "Loyalty", ("MEMBER#*",)),
         ("UpdateItem", "Loyalty", ("MEMBER#*",)),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +27,16 @@ if TYPE_CHECKING:
 OPENING = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 PROFILES = ("forecourt-controller", "preset-controller-bcd")
 PATIENCE_SECONDS = 10
+
+
+def start(config: Path, *more: str) -> subprocess.Popen[str]:
+    """Start the component as a program; what it logs can be read from its output."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "forecourt_edge", "--config", str(config), *more],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def config_for(directory: Path, *ports: int, nozzles: int = 1, **changes: Any) -> EdgeConfig:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
-import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +18,7 @@ from forecourt_edge.outbox import Lane, Outbox
 from forecourt_simulator.server import ControllerServer
 from tests.edge.stand_in_broker import Authority, Broker
 from tests.edge.stand_in_cloud import id_of
-from tests.edge.stations import config_for, controller_for
+from tests.edge.stations import config_for, controller_for, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,15 +29,6 @@ ACKS = "forecourt/s0001/down/acks"
 def document(directory: Path) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(config_for(directory, 5020).model_dump_json())
     return loaded
-
-
-def start(config: Path, *more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "forecourt_edge", "--config", str(config), *more],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
 
 
 @pytest.mark.parametrize(

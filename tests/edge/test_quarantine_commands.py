@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -15,7 +13,7 @@ from forecourt_edge.__main__ import EXIT_UNUSABLE, main
 from forecourt_edge.config import OutboxConfig
 from forecourt_edge.outbox import Outbox
 from tests.edge.refusing import refuse, sale, waiting
-from tests.edge.stations import config_for
+from tests.edge.stations import config_for, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,23 +36,13 @@ def station_json(tmp_path: Path) -> Path:
     return path
 
 
-def commanding(station_json: Path, *options: str) -> subprocess.Popen[str]:
-    """Start the program as a technician does."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "forecourt_edge", "--config", str(station_json), *options],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
 def test_the_list_has_ids_and_counts_by_reason_and_no_evidence(
     outbox: Outbox, station_json: Path
 ) -> None:
     refuse(outbox, "unknown_station", sale(1, evidence=[PLATE]), sale(2))
     refuse(outbox, "out_of_range", sale(3))
 
-    with commanding(station_json, "--refused") as commanded:
+    with start(station_json, "--refused") as commanded:
         output, _ = commanded.communicate(timeout=30)
 
     assert commanded.returncode == 0
@@ -78,7 +66,7 @@ def test_a_command_beside_a_component_that_is_writing_waits_for_it(
     refuse(outbox, "out_of_range", sale(2))
     outbox.connection.execute("BEGIN IMMEDIATE")
     outbox.connection.execute("INSERT INTO facts VALUES ('last', '1')")
-    with commanding(station_json, "--send-again", "unknown_station") as commanded:
+    with start(station_json, "--send-again", "unknown_station") as commanded:
         with pytest.raises(subprocess.TimeoutExpired):
             commanded.wait(2)
         outbox.connection.execute("COMMIT")

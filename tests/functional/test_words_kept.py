@@ -91,6 +91,21 @@ def claimed(tell: Any, match: Any, said: Any, world: World) -> None:
     said("claim", UNSEEN)
 
 
+@pytest.fixture
+def asked(tell: Any, match: Any, world: World) -> None:
+    """Ask a member about a sale of their car; their phone is bound, and was not seen yet."""
+    world.enrol("m1", PLATE, PHONE)
+    tell(sale_record(BY_PLATE))
+    match()
+    assert world.stored(BY_PLATE).asked == "m1"
+
+
+either_word = pytest.mark.parametrize(
+    ("word", "status", "member_id"),
+    [("confirmation", Status.MATCHED, "m1"), ("denial", Status.UNMATCHED, None)],
+)
+
+
 @pytest.mark.usefixtures("claimed")
 def test_what_a_till_tells_of_a_claimed_sale_is_weighed_with_the_claim(
     tell: Any, match: Any, world: World
@@ -118,20 +133,13 @@ def test_of_two_who_claimed_a_sale_neither_is_believed_by_what_a_till_tells(
     assert world.stored(UNSEEN).member_id is None
 
 
-@pytest.mark.parametrize(
-    ("word", "status", "member_id"),
-    [("confirmation", Status.MATCHED, "m1"), ("denial", Status.UNMATCHED, None)],
-)
+@pytest.mark.usefixtures("asked")
+@either_word
 def test_what_is_said_of_a_sale_about_to_be_weighed_counts_with_what_was_told_of_it(
     tell: Any, match: Any, said: Any, world: World, *,
     word: str, status: Status, member_id: str | None,
 ) -> None:  # fmt: skip
     """The phone that the till tells is the member's: without their no they would be credited."""
-    world.enrol("m1", PLATE, PHONE)
-    tell(sale_record(BY_PLATE))
-    match()
-    assert world.stored(BY_PLATE).asked == "m1"
-
     assert said(word, BY_PLATE, lambda: tell(telling_record(TILL, PHONE))) == []
     assert world.stored(BY_PLATE).status is Status.RECEIVED
     match()
@@ -140,18 +148,13 @@ def test_what_is_said_of_a_sale_about_to_be_weighed_counts_with_what_was_told_of
     assert (stored.status, stored.member_id) == (status, member_id)
 
 
-@pytest.mark.parametrize(
-    ("word", "status", "member_id"),
-    [("confirmation", Status.MATCHED, "m1"), ("denial", Status.UNMATCHED, None)],
-)
+@pytest.mark.usefixtures("asked")
+@either_word
 def test_what_is_on_its_way_when_more_is_told_is_weighed_with_it(
     tell: Any, match: Any, said: Any, world: World, *,
     word: str, status: Status, member_id: str | None,
 ) -> None:  # fmt: skip
     """The sale is decided before the bus brings the answer, which changes nothing more."""
-    world.enrol("m1", PLATE, PHONE)
-    tell(sale_record(BY_PLATE))
-    match()
     decided: list[Any] = []
 
     def decides() -> None:
@@ -192,12 +195,10 @@ def test_what_is_answered_in_the_moment_a_telling_joins_is_not_taken_back(
     assert world.questions.said("m1", BY_PLATE.sale_id) is Says.NO
 
 
+@pytest.mark.usefixtures("asked")
 def test_a_no_that_comes_while_matching_weighs_is_weighed_with_the_record_it_makes(
     tell: Any, match: Any, claims: ModuleType, world: World
 ) -> None:
-    world.enrol("m1", PLATE, PHONE)
-    tell(sale_record(BY_PLATE))
-    match()
     tell(telling_record(TILL, PHONE))
     stored, judge = world.stored(BY_PLATE), assignment(world)
     (weighed,) = judge.weigh([stored])
@@ -228,10 +229,7 @@ def test_who_says_no_and_is_not_asked_any_more_is_never_asked_again(
     assert (stored.asked, stored.denied_by) == ("m2", frozenset({"m1"}))
 
 
-@pytest.mark.parametrize(
-    ("word", "status", "member_id"),
-    [("confirmation", Status.MATCHED, "m1"), ("denial", Status.UNMATCHED, None)],
-)
+@either_word
 def test_what_is_said_of_a_held_sale_counts_once_it_is_released(
     tell: Any,
     match: Any,

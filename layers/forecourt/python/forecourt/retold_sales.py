@@ -256,9 +256,9 @@ class RetoldSales:
         """
         Let the sales be weighed that were held because of what has *joined* another one now.
 
-        They were the sales of the car before. One against which something else speaks stays held, and
-        so does one of which not everything around was read, or that a run which died did not reach:
-        a person decides about these, as about any other.
+        They were the sales of the car before. One against which something else speaks stays held,
+        and so does one of which not everything around was read, or that a run which died did not
+        reach: a person decides about these, as about any other.
         """
         told = [told_by_pump(each) for each in sales]
         for stored in sales:

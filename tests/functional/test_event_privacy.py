@@ -15,8 +15,8 @@ import pytest
 
 from forecourt.events import DetailType, events_of
 from tests.functional.conftest import LOYALTY_TABLE
+from tests.functional.erasure.farewell import PERSONAL
 from tests.functional.functions import DESCRIBED
-from tests.functional.test_erasure import PERSONAL
 from tests.functional.test_relay import CAUSES
 from tests.specimens import sample
 

@@ -22,13 +22,6 @@ Told = list[tuple[str, str, int, int]]
 
 
 @pytest.fixture
-def nights(world: World, context: Any, monkeypatch: pytest.MonkeyPatch) -> Nights:
-    nights = Nights(world, context, monkeypatch)
-    nights.under()
-    return nights
-
-
-@pytest.fixture
 def told(world: World) -> Callable[[], Told]:
     """Return what the bus was told since the last call: whom, of which day, when, how many."""
 

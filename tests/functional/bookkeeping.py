@@ -9,7 +9,8 @@ from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
 from forecourt.bookshelf import Bookshelf
-from forecourt.events import DetailType, events_of
+from forecourt.bus import DetailType
+from forecourt.events import events_of
 from forecourt.instants import compact_instant
 from forecourt.ledger import Policies, WalletPolicy
 from forecourt.ledger import commands as c

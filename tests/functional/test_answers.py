@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.bus import DetailType
 from forecourt.decided_sales import DecidedSales
-from forecourt.events import DetailType
 from forecourt.orphans import WAITING
 from forecourt.stored_sales import Queue, Status, StoredSale
 from functions.members import handler as members

@@ -11,8 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from forecourt.attributes import to_item
+from forecourt.bus import SOURCE, DetailType
 from forecourt.decisions import Outcome, Reason
-from forecourt.events import SOURCE, DetailType, events_of
+from forecourt.events import events_of
 from forecourt.identity import normalise
 from forecourt.parted_sales import PartedSales
 from forecourt.questions_table import QuestionsTable

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.events import DetailType, events_of
+from forecourt.bus import DetailType
+from forecourt.events import events_of
 from forecourt.ledger import commands as c
 from tests.functional.clients import Counting, Killed, Killing, Reluctant, refusal
 from tests.functional.conftest import LOYALTY_TABLE

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from forecourt.bus import SOURCE, Event
 from forecourt.deadlines import while_time_lasts
-from forecourt.events import SOURCE, Event, events_of
+from forecourt.events import events_of
 from forecourt.settings import Settings
 from forecourt.streams import stopped_at
 from forecourt.values import dataclass

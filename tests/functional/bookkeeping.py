@@ -9,6 +9,8 @@ from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
 from forecourt.bookshelf import Bookshelf
+from forecourt.bus import DetailType
+from forecourt.events import events_of
 from forecourt.instants import compact_instant
 from forecourt.ledger import Policies, WalletPolicy
 from forecourt.ledger import commands as c
@@ -127,3 +129,13 @@ class Till:
 
 def shelf(world: World) -> Bookshelf:
     return Bookshelf(client("s3"), world.dynamodb, bucket=BOOKS_BUCKET, table=LOYALTY_TABLE)
+
+
+def days_told(world: World) -> list[dict[str, Any]]:
+    """Return what the bus was told of closed days since the last call."""
+    return [
+        dict(event.detail)
+        for record in world.records(LOYALTY_TABLE)
+        for event in events_of(record)
+        if event.detail_type is DetailType.DAY_CLOSED
+    ]

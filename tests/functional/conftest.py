@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from forecourt.sales import Sale
     from tests.functional.accruing import Books
     from tests.functional.http import Client
+    from tests.functional.nights import Nights
     from tests.functional.world import World
 
 REGION = "ap-southeast-1"
@@ -310,6 +311,17 @@ def books(world: World, context: Any) -> Books:
 
     handler.program.cache_clear()
     return Books(world, handler, context)
+
+
+@pytest.fixture
+def nights(world: World, context: Any, monkeypatch: pytest.MonkeyPatch) -> Nights:
+    """Return nights under a program, with three accounts in a task."""
+    from tests.functional.nights import Nights  # noqa: PLC0415 - it needs the environment
+
+    monkeypatch.setattr("forecourt.due.ACCOUNTS_PER_TASK", 3)
+    nights = Nights(world, context, monkeypatch)
+    nights.under()
+    return nights
 
 
 @pytest.fixture

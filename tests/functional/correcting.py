@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from tests.functional.http import Reply
     from tests.functional.world import World
+
+LIMIT = 1000  # of points, above which a second person is asked
+SMALL = {"points": 100, "source": "ticket:4711", "reason": "goodwill"}
+LARGE = {**SMALL, "points": 5000}
 
 
 def staff(subject: str, group: str = "operator") -> Client:
@@ -35,6 +40,10 @@ def clock_of(monkeypatch: pytest.MonkeyPatch, *doors: Any) -> Callable[[datetime
 
     set_clock(RECEIVED_AT + timedelta(hours=1))
     return set_clock
+
+
+def asked(client: Client, body: Any = LARGE, **named: Any) -> Reply:
+    return client.post("/members/m-1/adjustments", body, **named)
 
 
 def sell_to(world: World, member_id: str) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from forecourt.events import SOURCE, events_of
+from forecourt.bus import SOURCE
+from forecourt.events import events_of
 from tests.functional.conftest import LOYALTY_TABLE
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from forecourt.events import DetailType
+    from forecourt.bus import DetailType
     from tests.functional.world import World
 
 

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from forecourt.ledger import Account, Entry
     from tests.functional.world import World
 
-TODAY = date(2026, 11, 23)
+TODAY, YEAR_END = date(2026, 11, 23), date(2026, 12, 31)
 # A quarter to one in the night of Shanghai: in UTC it is the day before.
 NIGHT = datetime(2026, 11, 22, 16, 45, tzinfo=UTC)
+CROWD = ["ann", "bo", "cy", "di", "ed"]
 
 # Messages of a queue, as Lambda hands them over.
 Records = list[dict[str, Any]]

@@ -16,6 +16,7 @@ FUEL = Line(
     volume_ml=SALE.volume_ml,
 )
 SHOP = Line(category=Category.SHOP, amount_fen=1_500)
+SNACK = Line(category=Category.SHOP, amount_fen=1_000)
 OFF = Line(category=Category.DISCOUNT, amount_fen=-1_000)
 
 RULES: list[dict[str, Any]] = [

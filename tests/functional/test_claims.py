@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.bus import DetailType
 from forecourt.decisions import Outcome, Piece, Reason
-from forecourt.events import DetailType
 from forecourt.orphans import WAITING
 from forecourt.questions_table import Says
 from forecourt.sales import Evidence, EvidenceKind

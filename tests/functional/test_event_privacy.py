@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.events import DetailType, events_of
+from forecourt.bus import DetailType
+from forecourt.events import events_of
 from tests.functional.conftest import LOYALTY_TABLE
 from tests.functional.erasure.farewell import PERSONAL
 from tests.functional.functions import DESCRIBED

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.bus import DetailType
 from forecourt.driving import KNOWN
 from forecourt.erasing import Erasing
-from forecourt.events import DetailType
 from forecourt.fills import mark_of
 from forecourt.inquiry import LookUp
 from forecourt.portraits_table import PortraitsTable

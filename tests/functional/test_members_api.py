@@ -11,13 +11,11 @@ import pytest
 from forecourt.attributes import from_item
 from forecourt.identity_writes import IDENTITIES_MAX
 from functions.members import handler
-from tests.functional.conftest import LOYALTY_TABLE, REQUESTS_TABLE
+from tests.functional.conftest import REQUESTS_TABLE
+from tests.functional.enrolling import PHONE, PLATE, items
 from tests.functional.http import Client
 
 MORNING = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
-PLATE = {"kind": "plate", "value": "浙A12345"}
-PHONE = {"kind": "phone", "value": "13812345678"}
-
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -30,11 +28,6 @@ def operator() -> Client:
 @pytest.fixture
 def auditor() -> Client:
     return Client(handle=handler.handle, subject="sub-auditor", groups="[auditor]")
-
-
-def items(dynamodb: Any, table: str = LOYALTY_TABLE) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = dynamodb.scan(TableName=table)["Items"]
-    return found
 
 
 def test_a_member_enrols_under_the_id_of_their_token(anna: Client) -> None:

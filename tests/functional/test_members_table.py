@@ -10,7 +10,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from forecourt.events import DetailType, events_of
+from forecourt.bus import DetailType
+from forecourt.events import events_of
 from forecourt.hashes import EvidenceKey
 from forecourt.identities_table import IdentitiesTable
 from forecourt.members_table import MembersTable

@@ -14,7 +14,7 @@ import pytest
 from forecourt.ledger import commands as c
 from functions.corrections import handler
 from tests.functional.correcting import clock_of, sell_to, staff
-from tests.functional.test_corrections_api import receipt
+from tests.functional.receipts import OFF, SNACK, receipt
 from tests.functional.test_one_answer import again
 from tests.functional.test_redemption_api import forget_answers
 from tests.functional.world import with_wallets
@@ -232,7 +232,7 @@ def test_a_refund_of_a_member_who_was_merged_since_was_made(
 def test_a_refund_of_a_sale_whose_receipt_came_since_was_made(
     world: World, refund: Callable[[], Reply]
 ) -> None:
-    reply = again(world, refund, lambda: world.tell(SALE, receipt()))
+    reply = again(world, refund, lambda: world.tell(SALE, receipt(SNACK)))
 
     assert reply.status == 201
 
@@ -245,7 +245,7 @@ def test_a_refund_of_more_than_a_receipt_that_came_since_says_was_made(
     reply = again(
         world,
         lambda: OPERATOR.post(refunds, body, key="1"),
-        lambda: world.tell(SALE, receipt(off_fen=1_000)),
+        lambda: world.tell(SALE, receipt(OFF)),
     )
 
     assert (reply.status, reply.body["points"]) == (201, -100)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.events import DetailType, events_of
+from forecourt.bus import DetailType
+from forecourt.events import events_of
 from forecourt.instants import compact_instant, format_instant
 from tests.functional.conftest import LOYALTY_TABLE, SALES_TABLE
 from tests.functional.world import sqs_record

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from forecourt.attributes import encode, from_item, to_item
+from forecourt.bus import DetailType
 from forecourt.errors import StaleWrite
-from forecourt.events import DetailType, events_of
+from forecourt.events import events_of
 from forecourt.identity_writes import IDENTITIES_MAX
 from forecourt.member_errors import IdentityTaken
 from forecourt.rekeying import Outcome

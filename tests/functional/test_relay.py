@@ -14,7 +14,8 @@ from forecourt.adjustments import Adjustment
 from forecourt.adjustments import Status as Adjusted
 from forecourt.bookshelf import Bookshelf
 from forecourt.budgets_table import Budget
-from forecourt.events import SOURCE, DetailType, events_of
+from forecourt.bus import SOURCE, DetailType
+from forecourt.events import events_of
 from forecourt.instants import parse_instant
 from forecourt.ledger import EntryKind
 from forecourt.ledger.daybook import Book

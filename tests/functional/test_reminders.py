@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forecourt.events import DetailType, events_of
+from forecourt.bus import DetailType
+from forecourt.events import events_of
 from forecourt.ledger import commands as c
 from tests.functional.clients import Counting, Killed, Killing, Reluctant, refusal
 from tests.functional.conftest import LOYALTY_TABLE
@@ -19,13 +20,6 @@ if TYPE_CHECKING:
     from tests.functional.world import World
 
 Told = list[tuple[str, str, int, int]]
-
-
-@pytest.fixture
-def nights(world: World, context: Any, monkeypatch: pytest.MonkeyPatch) -> Nights:
-    nights = Nights(world, context, monkeypatch)
-    nights.under()
-    return nights
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 from rich.console import Console
 
 from forecourt.attributes import to_item
-from forecourt.events import DetailType, events_of
+from forecourt.bus import DetailType
+from forecourt.events import events_of
 from forecourt.ledger_reader import LedgerReader
 from forecourt.loyalty_table import account_key, timeline_entry_key
 from forecourt.verification import SEGMENTS, Position, Tally, VerificationFiles, report_of

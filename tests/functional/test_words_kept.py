@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.bus import DetailType
 from forecourt.decisions import Decision, Outcome, Reason
 from forecourt.erasing import Erasing
-from forecourt.events import DetailType
 from forecourt.questions_table import Says
 from forecourt.retold_sales import RetoldSales
 from forecourt.stored_sales import Status

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from forecourt.events import _DERIVATIONS
+from forecourt.events import DERIVATIONS
 from infra.relay import EVENTFUL_TYPES
 
 if TYPE_CHECKING:
@@ -95,4 +95,4 @@ def test_a_function_is_traced_and_logs_json_to_a_group_of_its_own(
 
 
 def test_the_relay_wakes_for_what_it_has_an_event_for() -> None:
-    assert set(EVENTFUL_TYPES) == set(_DERIVATIONS)
+    assert set(EVENTFUL_TYPES) == set(DERIVATIONS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from forecourt.events import DetailType
+from forecourt.bus import DetailType
 from forecourt.stored_sales import Status, StoredSale
 from functions.members import handler as members
 from tests.functional.assigning import assignment

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from forecourt.bus import DetailType
 from forecourt.decisions import Reason
-from forecourt.events import DetailType
 from forecourt.stored_identities import portrait_key
 from forecourt.stored_sales import Status
 from functions.habits import handler as habits

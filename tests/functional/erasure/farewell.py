@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from forecourt.events import SOURCE, DetailType, events_of
+from forecourt.bus import SOURCE, DetailType
+from forecourt.events import events_of
 from forecourt.sales import Evidence, EvidenceKind
 from forecourt.stored_sales import Status, StoredSale
 from functions.members import handler as members

@@ -105,16 +105,16 @@ def test_a_sale_that_waits_with_their_plate_waits_with_nothing(farewell: Farewel
     assert kinds == {"member", "unbound", "block", "erased", "account", "entry"}
 
 
-def test_a_sale_that_waits_is_forgotten_though_its_card_is_hashed_anew_meanwhile(
+def test_a_sale_that_waits_is_forgotten_though_its_plate_is_hashed_anew_meanwhile(
     farewell: Farewell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = farewell.world
-    (card, *_) = PERSONAL
-    stored = observed(world, SALE, PROMOTED, card)
+    (plate, *_) = PERSONAL
+    stored = observed(world, SALE, PROMOTED, plate)
     world.decided.decide(
         stored, nobodys(), filed_under=stored.evidence_keys, decided_at=RECEIVED_AT
     )
-    walked = identity_key(key_of(card)) | to_item({"type": "identity"})
+    walked = identity_key(key_of(plate)) | to_item({"type": "identity"})
     identities = farewell.erasure.identities()
     owners = identities.owners
 
@@ -127,7 +127,7 @@ def test_a_sale_that_waits_is_forgotten_though_its_card_is_hashed_anew_meanwhile
     farewell.forgotten()
 
     assert (world.stored(SALE).evidence, world.stored(SALE).sealed) == ((), None)
-    assert list(world.decided.orphans(hashes(PROMOTED, card)[0])) == []
+    assert list(world.decided.orphans(hashes(PROMOTED, plate)[0])) == []
 
 
 def test_what_a_family_shares_stays_the_others(farewell: Farewell) -> None:
